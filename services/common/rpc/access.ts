@@ -1,0 +1,38 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { getOption, hasOption } from "@bufbuild/protobuf";
+import { DomainError } from "#common/domain-error.ts";
+import { access, type Scope, ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
+import type { Principal } from "./principal.ts";
+
+/** The form of a scope in a token: SCOPE_LEDGER_READ is "ledger.read". */
+export function scopeName(scope: Scope): string {
+  const name = ScopeSchema.value[scope]?.name;
+  if (name === undefined || scope === 0) throw new Error(`no scope has the number ${scope}`);
+  return name.slice("SCOPE_".length).toLowerCase().replaceAll("_", ".");
+}
+
+/** The scopes of which a caller of the method needs one. Throws if the method names none: such a service must not start. */
+export function scopesOf(method: DescMethod): readonly string[] {
+  const scopes = hasOption(method, access) ? getOption(method, access).anyOf.map(scopeName) : [];
+  if (scopes.length === 0) {
+    throw new Error(
+      `${method.parent.typeName}.${method.name} has no (sovr.common.v1.access) option: every RPC names its scope`,
+    );
+  }
+  return scopes;
+}
+
+/** Throws if a method of the service has no access option. */
+export function assertAccessDeclared(service: DescService): void {
+  for (const method of service.methods) scopesOf(method);
+}
+
+/** Throws SCOPE_MISSING unless the caller has one of the scopes. */
+export function requireScope(principal: Principal, scopes: readonly string[]): void {
+  for (const scope of scopes) {
+    if (principal.scopes.has(scope)) return;
+  }
+  throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scopes.join(" or ")}.`, {
+    metadata: { scope: scopes.join(" ") },
+  });
+}

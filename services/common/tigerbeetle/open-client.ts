@@ -1,0 +1,119 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { AccountFlags, type Client, createClient, TransferFlags } from "tigerbeetle-node";
+import { createEmbeddedClient } from "./embedded/client.ts";
+
+/** Which engine stores the transfers. */
+export type Engine =
+  | { readonly kind: "tigerbeetle"; readonly addresses: readonly string[] }
+  | { readonly kind: "embedded"; readonly path: string };
+
+export interface EngineConfig {
+  /** u128. */
+  readonly clusterId: bigint;
+  readonly engine: Engine;
+  /** The most events in one request: 8189, or 253 on a replica started with --development. */
+  readonly batchMax: number;
+}
+
+/** How often a lost session is opened again for one request before the request fails. */
+const reopenMax = 3;
+
+/**
+ * Opens the engine. The client heals itself: when the cluster evicts its session it opens another and sends the
+ * same request again, which is safe because ids make every write idempotent. Requests with the `imported` flag
+ * are refused: they would break the change log, and one can destroy a replica's data file.
+ */
+export async function openClient(config: EngineConfig): Promise<Client> {
+  const { engine, clusterId } = config;
+  if (engine.kind === "embedded") {
+    return guardImported(createEmbeddedClient({ path: engine.path, clusterId }));
+  }
+  return guardImported(await selfHealing(() => openTigerBeetle(clusterId, engine.addresses)));
+}
+
+/** TigerBeetle takes addresses only; names are resolved at every (re)opening because pods move. */
+async function openTigerBeetle(clusterId: bigint, addresses: readonly string[]): Promise<Client> {
+  const resolved = await Promise.all(addresses.map(resolveAddress));
+  return createClient({ cluster_id: clusterId, replica_addresses: resolved });
+}
+
+async function resolveAddress(address: string): Promise<string> {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon);
+  if (colon <= 0 || isIP(host) !== 0) return address;
+  const found = await lookup(host, { family: 4 });
+  return `${found.address}:${address.slice(colon + 1)}`;
+}
+
+async function selfHealing(open: () => Promise<Client>): Promise<Client> {
+  let current = await open();
+  let reopening: Promise<Client> | undefined;
+  let destroyed = false;
+
+  const reopen = (evicted: Client): Promise<Client> => {
+    if (current !== evicted) return Promise.resolve(current);
+    reopening ??= open()
+      .then((client) => {
+        evicted.destroy();
+        current = client;
+        if (destroyed) client.destroy();
+        return client;
+      })
+      .finally(() => {
+        reopening = undefined;
+      });
+    return reopening;
+  };
+
+  const call = async <T>(request: (client: Client) => Promise<T>): Promise<T> => {
+    let client = current;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await request(client);
+      } catch (error) {
+        if (!isEviction(error) || attempt === reopenMax || destroyed) throw error;
+        client = await reopen(client);
+      }
+    }
+  };
+
+  return {
+    createAccounts: (batch) => call((client) => client.createAccounts(batch)),
+    createTransfers: (batch) => call((client) => client.createTransfers(batch)),
+    lookupAccounts: (batch) => call((client) => client.lookupAccounts(batch)),
+    lookupTransfers: (batch) => call((client) => client.lookupTransfers(batch)),
+    getAccountTransfers: (filter) => call((client) => client.getAccountTransfers(filter)),
+    getAccountBalances: (filter) => call((client) => client.getAccountBalances(filter)),
+    queryAccounts: (filter) => call((client) => client.queryAccounts(filter)),
+    queryTransfers: (filter) => call((client) => client.queryTransfers(filter)),
+    destroy: () => {
+      destroyed = true;
+      current.destroy();
+    },
+  };
+}
+
+function isEviction(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_CLIENT_EVICTED";
+}
+
+function guardImported(client: Client): Client {
+  return {
+    ...client,
+    createAccounts: async (batch) => {
+      refuseImported(batch, AccountFlags.imported);
+      return client.createAccounts(batch);
+    },
+    createTransfers: async (batch) => {
+      refuseImported(batch, TransferFlags.imported);
+      return client.createTransfers(batch);
+    },
+  };
+}
+
+function refuseImported(batch: readonly { readonly flags: number }[], imported: number): void {
+  if (batch.some((event) => (event.flags & imported) !== 0)) {
+    throw new Error("the flag `imported` is refused on every engine of the mesh");
+  }
+}

@@ -1,0 +1,176 @@
+import { statSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
+import { checkIntegrity, openDatabase } from "./database.ts";
+import { type Clock, Engine } from "./engine.ts";
+import { EmbeddedLedgerError, type PlainError, typedError } from "./errors.ts";
+import { Queries, RowSink } from "./queries.ts";
+import { ROW_WORDS } from "./words.ts";
+
+/** What a worker thread is started with. */
+export type WorkerInit = {
+  readonly path: string;
+  readonly clusterId: bigint;
+  readonly integrityCheck: "auto" | "none" | "quick" | "full";
+  /** For tests: a shared 64-bit word that holds the time in nanoseconds, instead of the clock. */
+  readonly clock?: SharedArrayBuffer | undefined;
+  readonly epochEvents?: number | undefined;
+};
+
+export type Operation =
+  | "createAccounts"
+  | "createTransfers"
+  | "lookupAccounts"
+  | "lookupTransfers"
+  | "getAccountTransfers"
+  | "getAccountBalances"
+  | "queryAccounts"
+  | "queryTransfers";
+
+/** Calls of one kind that share a transaction: `counts[i]` events belong to call `i`. */
+export type RequestMessage =
+  | {
+      readonly operation: Operation;
+      readonly buffer: ArrayBuffer;
+      readonly counts: readonly number[];
+    }
+  | { readonly operation: "close" };
+
+/** `counts[i]` results belong to call `i`. */
+export type ReplyMessage =
+  | { readonly ok: true; readonly buffer: ArrayBuffer; readonly counts: readonly number[] }
+  | { readonly ok: false; readonly error: PlainError | Error };
+
+/** Above this size the check at open is left to the caller: it reads the whole file. */
+const AUTO_CHECK_BYTES = 64 * 1024 * 1024;
+
+/** So many changed rows or transactions after the last one, the log is copied into the file. */
+const CHECKPOINT_EVENTS = 1 << 15;
+const CHECKPOINT_TRANSACTIONS = 1 << 10;
+
+/** The engine behind a message port; separate from the port so that it can be tested alone. */
+export type Worker = {
+  answer(request: Exclude<RequestMessage, { operation: "close" }>): ReplyMessage;
+  /** Housekeeping that the caller need not wait for. */
+  afterReply(): void;
+  close(): void;
+};
+
+/** Opens the file on first use and answers requests. */
+export function startWorker(init: WorkerInit): Worker {
+  let open: { db: DatabaseSync; engine: Engine; queries: Queries } | undefined;
+  let events = 0;
+  let transactions = 0;
+
+  const opened = () => {
+    if (open) return open;
+    const db = openDatabase(init.path, init.clusterId);
+    try {
+      checkAtOpen(db, init);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    const engine = new Engine(db, {
+      clock: clockOf(init),
+      ...(init.epochEvents === undefined ? {} : { epochEvents: init.epochEvents }),
+    });
+    open = { db, engine, queries: new Queries(engine) };
+    return open;
+  };
+
+  return {
+    answer(request) {
+      try {
+        const { engine, queries } = opened();
+        const { operation, buffer, counts } = request;
+        const input = new Uint32Array(buffer);
+        if (operation === "createAccounts" || operation === "createTransfers") {
+          const kind = operation === "createAccounts" ? "account" : "transfer";
+          const results = engine.create(kind, input, counts);
+          events += input.length / ROW_WORDS;
+          transactions++;
+          return { ok: true, buffer: results.buffer as ArrayBuffer, counts };
+        }
+        return engine.read(() => answerRead(queries, operation, input, counts));
+      } catch (error) {
+        return { ok: false, error: plainError(error, init.path) };
+      }
+    },
+    afterReply() {
+      if (events < CHECKPOINT_EVENTS && transactions < CHECKPOINT_TRANSACTIONS) return;
+      events = 0;
+      transactions = 0;
+      try {
+        open?.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      } catch {
+        // The log keeps everything; the next checkpoint tries again.
+      }
+    },
+    close() {
+      open?.db.close();
+      open = undefined;
+    },
+  };
+}
+
+function answerRead(
+  queries: Queries,
+  operation: Exclude<Operation, "createAccounts" | "createTransfers">,
+  input: Uint32Array,
+  counts: readonly number[],
+): ReplyMessage {
+  const sink = new RowSink();
+  const replyCounts: number[] = [];
+  let first = 0;
+  for (const count of counts) {
+    const before = sink.count;
+    if (operation === "lookupAccounts") queries.lookupAccounts(input, first, count, sink);
+    else if (operation === "lookupTransfers") queries.lookupTransfers(input, first, count, sink);
+    else answerQuery(queries, operation, input, first * ROW_WORDS, sink);
+    first += count;
+    replyCounts.push(sink.count - before);
+  }
+  const buffer = sink.words.buffer.slice(0, sink.count * ROW_WORDS * 4) as ArrayBuffer;
+  return { ok: true, buffer, counts: replyCounts };
+}
+
+function answerQuery(
+  queries: Queries,
+  operation: "getAccountTransfers" | "getAccountBalances" | "queryAccounts" | "queryTransfers",
+  input: Uint32Array,
+  f: number,
+  sink: RowSink,
+): void {
+  switch (operation) {
+    case "getAccountTransfers":
+      queries.accountTransfers(input, f, sink);
+      break;
+    case "getAccountBalances":
+      queries.accountBalances(input, f, sink);
+      break;
+    case "queryAccounts":
+      queries.queryAccounts(input, f, sink);
+      break;
+    case "queryTransfers":
+      queries.queryTransfers(input, f, sink);
+      break;
+  }
+}
+
+function checkAtOpen(db: DatabaseSync, init: WorkerInit): void {
+  let depth = init.integrityCheck;
+  if (depth === "auto") depth = statSync(init.path).size <= AUTO_CHECK_BYTES ? "quick" : "none";
+  if (depth !== "none") checkIntegrity(db, init.path, depth);
+}
+
+function clockOf(init: WorkerInit): Clock {
+  if (!init.clock) return () => BigInt(Date.now()) * 1_000_000n;
+  const shared = new BigInt64Array(init.clock);
+  return () => Atomics.load(shared, 0);
+}
+
+function plainError(error: unknown, path: string): PlainError | Error {
+  const typed = typedError(error, path);
+  if (typed instanceof EmbeddedLedgerError) return { code: typed.code, message: typed.message };
+  return typed instanceof Error ? typed : new Error(String(typed));
+}

@@ -1,0 +1,93 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ROW_BYTES } from "./words.ts";
+
+/** The single row of the table `meta`. */
+export type Meta = { lastTimestamp: bigint; epoch: number; epochEvents: number };
+
+/** The prepared statements of the write path and of lookups by id. */
+export type Store = ReturnType<typeof createStore>;
+
+/** Prepares the statements. Columns that hold timestamps are read as bigints. */
+export function createStore(db: DatabaseSync) {
+  const big = (sql: string): StatementSync => {
+    const statement = db.prepare(sql);
+    statement.setReadBigInts(true);
+    return statement;
+  };
+  const insertTransfer = db.prepare(
+    "INSERT INTO transfers (timestamp, epoch, row, debit_balances, credit_balances) VALUES (?, ?, ?, ?, ?)",
+  );
+  const insertAccount = db.prepare("INSERT INTO accounts (timestamp, row) VALUES (?, ?)");
+  const insertState = db.prepare("INSERT INTO account_states (timestamp, state) VALUES (?, ?)");
+  const updateState = db.prepare("UPDATE account_states SET state = ? WHERE timestamp = ?");
+  const insertPending = db.prepare(
+    "INSERT INTO pendings (timestamp, status, expires_at) VALUES (?, ?, ?)",
+  );
+  const updatePending = db.prepare("UPDATE pendings SET status = ? WHERE timestamp = ?");
+  const insertFailed = db.prepare(
+    "INSERT INTO failed_transfers (timestamp, epoch, id) VALUES (?, ?, ?)",
+  );
+  return {
+    db,
+    begin: db.prepare("BEGIN IMMEDIATE"),
+    beginRead: db.prepare("BEGIN"),
+    commit: db.prepare("COMMIT"),
+    dataVersion: db.prepare("PRAGMA data_version"),
+    readMeta: big("SELECT last_timestamp, epoch, epoch_events FROM meta"),
+    writeMeta: db.prepare("UPDATE meta SET last_timestamp = ?, epoch = ?, epoch_events = ?"),
+    sealedEpochs: big(
+      "SELECT epoch, last_timestamp, filter FROM epochs WHERE epoch >= ? ORDER BY epoch",
+    ),
+    epochEnds: big("SELECT epoch, last_timestamp FROM epochs WHERE epoch >= ? ORDER BY epoch"),
+    sealEpoch: db.prepare("INSERT INTO epochs (epoch, last_timestamp, filter) VALUES (?, ?, ?)"),
+    idsAfter: big(
+      "SELECT timestamp, id, epoch FROM transfers WHERE timestamp > ? ORDER BY timestamp",
+    ),
+    failedAfter: big(
+      "SELECT timestamp, id, epoch FROM failed_transfers WHERE timestamp > ? ORDER BY timestamp",
+    ),
+    accountById: db.prepare(
+      "SELECT row, state FROM accounts JOIN account_states USING (timestamp) WHERE id = ?",
+    ),
+    transferById: db.prepare(
+      "SELECT row FROM transfers INDEXED BY transfers_id WHERE epoch = ? AND id = ?",
+    ),
+    transferByTimestamp: db.prepare("SELECT row FROM transfers WHERE timestamp = ?"),
+    failedById: db.prepare("SELECT 1 FROM failed_transfers WHERE epoch = ? AND id = ?"),
+    pendingByTimestamp: big("SELECT status, expires_at FROM pendings WHERE timestamp = ?"),
+    nextExpiry: big(
+      `SELECT expires_at FROM pendings INDEXED BY pendings_expiry
+       WHERE status = 1 AND expires_at > 0 ORDER BY expires_at LIMIT 1`,
+    ),
+    dueExpiries: big(
+      `SELECT timestamp FROM pendings INDEXED BY pendings_expiry
+       WHERE status = 1 AND expires_at > 0 AND expires_at <= ? ORDER BY expires_at, timestamp`,
+    ),
+    insertTransfer,
+    insertAccount,
+    insertState,
+    updateState,
+    insertPending,
+    updatePending,
+    insertFailed,
+  };
+}
+
+/** A BLOB column; anything else means that the file was tampered with. */
+export function blob(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new Error("a column that must be a BLOB is not one");
+  return value;
+}
+
+/** A BLOB column that must hold a packed row. */
+export function rowBlob(value: unknown): Uint8Array {
+  const bytes = blob(value);
+  if (bytes.byteLength !== ROW_BYTES) throw new Error("a stored row has a wrong length");
+  return bytes;
+}
+
+/** An INTEGER column of a statement that reads bigints. */
+export function bigint(value: unknown): bigint {
+  if (typeof value !== "bigint") throw new Error("a column that must be an INTEGER is not one");
+  return value;
+}

@@ -2,12 +2,13 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { protoDocs } from "./lib/proto-docs.ts";
 
 // Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments.
 // `--check` writes nothing, names every file that is not what it would write, and fails if there is one.
 
-const root = new URL("../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../", import.meta.url));
 const check = process.argv.includes("--check");
 const output = check ? mkdtempSync(join(tmpdir(), "mesh-generate-")) : root;
 try {

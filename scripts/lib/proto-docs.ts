@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   createFileRegistry,
   type DescEnum,
@@ -14,7 +16,7 @@ import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from "@bufbui
 import { getComments } from "@bufbuild/protoplugin";
 import { access, type Scope, ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The pages that are written from the comments in proto/, by path from the root: the contract is said once. */
 export function protoDocs(): Readonly<Record<string, string>> {
@@ -23,7 +25,7 @@ export function protoDocs(): Readonly<Record<string, string>> {
 }
 
 function readFiles(): DescFile[] {
-  const buf = new URL("node_modules/.bin/buf", root).pathname;
+  const buf = join(root, "node_modules/.bin/buf");
   const image = execFileSync(buf, ["build", "proto", "--as-file-descriptor-set", "-o", "-"], {
     cwd: root,
     maxBuffer: 64 * 1024 * 1024,

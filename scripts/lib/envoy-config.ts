@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { keyFiles } from "./keys.ts";
+import { type Settings, serviceNames } from "./settings.ts";
+
+const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
+
+/** Fills the template: `${NAME}` becomes the value of NAME. Throws Error for a name without a value. */
+export function renderTemplate(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(placeholder, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined)
+      throw new Error(`envoy/envoy.yaml names \${${name}}, which has no value`);
+    return value;
+  });
+}
+
+/** The Envoy configuration of a mesh on this machine. */
+export function renderEnvoyConfig(settings: Settings): string {
+  const template = readFileSync(join(settings.root, "envoy/envoy.yaml"), "utf8");
+  return renderTemplate(template, envoyValues(settings));
+}
+
+function envoyValues(settings: Settings): Record<string, string> {
+  const { ports, host } = settings;
+  const values: Record<string, string> = {
+    ENVOY_HOST: host,
+    ENVOY_PORT: String(ports.envoy),
+    ENVOY_ADMIN_PORT: String(ports.envoyAdmin),
+    JWKS_FILE: keyFiles(settings).jwks,
+    JWT_ISSUER: settings.jwt.issuer,
+    JWT_AUDIENCE: settings.jwt.audience,
+    STUDIO_ORIGINS: settings.studioOrigins,
+  };
+  for (const name of serviceNames) {
+    const prefix = name.toUpperCase();
+    const service = ports.services[name];
+    values[`${prefix}_HOST`] = host;
+    values[`${prefix}_GRPC_PORT`] = String(service.grpc);
+    values[`${prefix}_CONNECT_PORT`] = String(service.connect);
+    values[`${prefix}_METRICS_PORT`] = String(service.metrics);
+  }
+  return values;
+}

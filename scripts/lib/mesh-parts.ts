@@ -1,0 +1,174 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { renderEnvoyConfig } from "./envoy-config.ts";
+import { requireEnvoy } from "./envoy-program.ts";
+import type { KeyFiles } from "./keys.ts";
+import type { Launch, Part } from "./part.ts";
+import { preparePostgres, probePostgres } from "./postgres.ts";
+import { type ServiceName, type Settings, serviceNames, servicePorts } from "./settings.ts";
+import type { MeshIdentity } from "./state.ts";
+import { developmentBatchMax, prepareTigerBeetle, probeTigerBeetle } from "./tigerbeetle.ts";
+
+export interface Mesh {
+  readonly settings: Settings;
+  readonly identity: MeshIdentity;
+  readonly keys: KeyFiles;
+  /** What the user's environment adds to that of every part. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** The services that need the ledger; the Attestor needs records alone. */
+const onLedger: readonly ServiceName[] = ["clearing", "ledger", "eventstream"];
+
+/** The parts of a mesh, each after what it depends on. `onInstall` is told before something is downloaded. */
+export function meshParts(mesh: Mesh, onInstall: (what: string) => void = () => undefined): Part[] {
+  const local = mesh.identity.engine === "tigerbeetle" && !mesh.identity.external;
+  const engine = local ? [tigerbeetlePart(mesh)] : [];
+  // Loading is what their start costs, so all wait for the same and load side by side.
+  const services = serviceNames.map((name) =>
+    servicePart(mesh, name, [
+      "postgres",
+      ...(onLedger.includes(name) && local ? ["tigerbeetle"] : []),
+    ]),
+  );
+  return [postgresPart(mesh), ...engine, ...services, envoyPart(mesh, onInstall)];
+}
+
+function postgresPart({ settings, keys, environment }: Mesh): Part {
+  return {
+    name: "postgres",
+    dependsOn: [],
+    ports: [{ variable: "POSTGRES_PORT", port: settings.ports.postgres }],
+    readyMs: 60_000,
+    // "Fast": SIGTERM would wait for every client to leave.
+    stopSignal: "SIGINT",
+    stopMs: 10_000,
+    async launch() {
+      const { command, user } = await preparePostgres(settings, keys);
+      return { command, env: environment, uid: user.uid, gid: user.gid };
+    },
+    probe: () => probePostgres(settings, keys),
+  };
+}
+
+function tigerbeetlePart({ settings, identity, environment }: Mesh): Part {
+  return {
+    name: "tigerbeetle",
+    dependsOn: [],
+    ports: [{ variable: "TIGERBEETLE_PORT", port: settings.ports.tigerbeetle }],
+    readyMs: 60_000,
+    stopSignal: "SIGTERM",
+    stopMs: 5_000,
+    async launch() {
+      return { command: await prepareTigerBeetle(settings, identity.clusterId), env: environment };
+    },
+    probe: () => probeTigerBeetle(settings),
+  };
+}
+
+function servicePart(mesh: Mesh, name: ServiceName, dependsOn: readonly string[]): Part {
+  const { settings } = mesh;
+  const ports = settings.ports.services[name];
+  return {
+    name,
+    dependsOn,
+    ports: servicePorts(name, ports),
+    readyMs: 60_000,
+    stopSignal: "SIGTERM",
+    stopMs: 15_000,
+    launch: () => Promise.resolve(launchService(mesh, name)),
+    async probe(signal) {
+      await expectOk(`http://${settings.host}:${ports.metrics}/readyz`, signal);
+      return meshVersion(settings.root);
+    },
+  };
+}
+
+function launchService(mesh: Mesh, name: ServiceName): Launch {
+  const { settings, identity, keys, environment } = mesh;
+  const { host } = settings;
+  const at = (port: number) => `${host}:${port}`;
+  const ports = settings.ports.services[name];
+  const peers = serviceNames.map((peer) => [
+    `${peer.toUpperCase()}_ADDRESS`,
+    at(settings.ports.services[peer].grpc),
+  ]);
+  return {
+    command: [process.execPath, join(settings.root, "services", name, "main.ts")],
+    env: {
+      // Node keeps what it compiled, which halves the time of the next start.
+      NODE_COMPILE_CACHE: join(settings.root, ".toolchain/compile-cache"),
+      LOG_FORMAT: "json",
+      DRAIN_GRACE_MS: "5000",
+      ...environment,
+      ...Object.fromEntries(peers),
+      GRPC_ADDRESS: at(ports.grpc),
+      CONNECT_ADDRESS: at(ports.connect),
+      METRICS_ADDRESS: at(ports.metrics),
+      JWT_JWKS_FILE: keys.jwks,
+      JWT_ISSUER: settings.jwt.issuer,
+      JWT_AUDIENCE: settings.jwt.audience,
+      SOVR_ENVIRONMENT: identity.environment,
+      DATABASE_URL_FILE: keys.databaseUrl,
+      SIGNERS_FILE: keys.signers,
+      EIP712_CHAIN_ID: identity.chainId,
+      EIP712_VERIFYING_CONTRACT: identity.verifyingContract,
+      ...(name === "attestor" ? { ATTESTOR_PRIVATE_KEY_FILE: keys.attestor } : {}),
+      TIGERBEETLE_CLUSTER_ID: identity.clusterId,
+      ...engineEnvironment(mesh),
+    },
+  };
+}
+
+function engineEnvironment({ settings, identity }: Mesh): NodeJS.ProcessEnv {
+  if (identity.engine === "embedded") {
+    return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db"), TIGERBEETLE_ADDRESSES: "" };
+  }
+  if (identity.external) return { TIGERBEETLE_ADDRESSES: settings.tigerbeetleAddresses };
+  return {
+    TIGERBEETLE_ADDRESSES: `${settings.host}:${settings.ports.tigerbeetle}`,
+    TIGERBEETLE_BATCH_MAX: String(developmentBatchMax),
+  };
+}
+
+function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) => void): Part {
+  const admin = `http://${settings.host}:${settings.ports.envoyAdmin}`;
+  return {
+    name: "envoy",
+    dependsOn: [...serviceNames],
+    ports: [
+      { variable: "ENVOY_PORT", port: settings.ports.envoy },
+      { variable: "ENVOY_ADMIN_PORT", port: settings.ports.envoyAdmin },
+    ],
+    readyMs: 30_000,
+    stopSignal: "SIGTERM",
+    stopMs: 5_000,
+    async launch() {
+      const program = await requireEnvoy(settings.root, () => onInstall("Envoy"));
+      const config = join(settings.state, "envoy.yaml");
+      writeFileSync(config, renderEnvoyConfig(settings));
+      const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"];
+      return { command: [program, "-c", config, ...flags], env: environment };
+    },
+    async probe(signal) {
+      await expectOk(`${admin}/ready`, signal);
+      const info = (await (await fetch(`${admin}/server_info`, { signal })).json()) as {
+        version?: string;
+      };
+      return info.version?.split("/")[1] ?? "unknown";
+    },
+  };
+}
+
+/** The version of the mesh: the package's. */
+export function meshVersion(root: string): string {
+  return (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string })
+    .version;
+}
+
+async function expectOk(url: string, signal: AbortSignal): Promise<void> {
+  const response = await fetch(url, { signal });
+  const text = await response.text();
+  if (!response.ok)
+    throw new Error(`${new URL(url).pathname} answers ${response.status} ${text.slice(0, 200)}`);
+}

@@ -43,8 +43,11 @@ export const commonErrors = {
 
 export type CommonErrorKind = keyof typeof commonErrors;
 
-/** What a caller reads when the fault is ours. The cause is only in the log. */
-const internalText = "Something went wrong on our side.";
+/** What a caller reads when the fault is ours. The cause is only in the log, under the id. */
+function internalText(traceId: string | undefined): string {
+  const hint = traceId === undefined ? "" : ` The log has the cause under ${traceId}.`;
+  return `Something went wrong on our side.${hint}`;
+}
 
 /** When to come back if the error does not say: long enough for a restart, short enough for a person. */
 const retryAfterMsDefault = 1_000;
@@ -55,19 +58,28 @@ const violationTextLengthMax = 120;
 const metadataValueLengthMax = 512;
 const messageLengthMax = 1_024;
 
+/** Cuts a text to a length, and never leaves half a surrogate pair: encodeURI, which gRPC runs on messages, throws on one. */
+function bounded(text: string, lengthMax: number): string {
+  return text.slice(0, lengthMax).toWellFormed();
+}
+
 /**
  * The wire form of anything that was thrown: a DomainError by `map`, an error of the common kinds by
  * `commonErrors`, a ConnectError that already carries our ErrorInfo as it is, and anything else as INTERNAL with
- * a generic text and the original as `cause`.
+ * a generic text and the original as `cause`. `traceId` is what a caller can quote when the fault is ours.
  */
-export function toConnectError(error: unknown, map: ErrorMap<string>): ConnectError {
+export function toConnectError(
+  error: unknown,
+  map: ErrorMap<string>,
+  traceId?: string,
+): ConnectError {
   if (error instanceof DomainError) {
     const mapping = mappingOf(error.kind, map) ?? mappingOf(error.kind, commonErrors);
     if (mapping !== undefined) return fromDomainError(error, mapping);
   }
   if (error instanceof ConnectError && reasonOf(error) !== undefined) return error;
   return fromDomainError(
-    new DomainError("INTERNAL", internalText, { cause: error }),
+    new DomainError("INTERNAL", internalText(traceId), { cause: error }),
     commonErrors.INTERNAL,
   );
 }
@@ -92,7 +104,7 @@ function fromDomainError(error: DomainError, { code, reason }: ErrorMapping): Co
     const retryDelay = durationFromMs(error.retryAfterMs ?? retryAfterMsDefault);
     details.push(detail(RetryInfoSchema, { retryDelay }));
   }
-  const message = error.message.slice(0, messageLengthMax);
+  const message = bounded(error.message, messageLengthMax);
   return new ConnectError(message, code, undefined, details, error.cause ?? error);
 }
 
@@ -106,17 +118,17 @@ function detail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<De
 }
 
 function boundedMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  const bounded: Record<string, string> = {};
+  const result: Record<string, string> = {};
   for (const [key, value] of Object.entries(metadata)) {
-    bounded[key] = value.slice(0, metadataValueLengthMax);
+    result[key] = bounded(value, metadataValueLengthMax);
   }
-  return bounded;
+  return result;
 }
 
 function toFieldViolation(violation: FieldViolation) {
   return {
-    field: violation.field.slice(0, violationTextLengthMax),
-    description: violation.description.slice(0, violationTextLengthMax),
+    field: bounded(violation.field, violationTextLengthMax),
+    description: bounded(violation.description, violationTextLengthMax),
     // google.rpc asks for UPPER_SNAKE_CASE here, so `string.pattern` becomes STRING_PATTERN.
     reason: violation.rule
       .toUpperCase()

@@ -1,0 +1,213 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  isMessage,
+  type Message,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type { ConnectError, HandlerContext } from "@connectrpc/connect";
+import {
+  type MethodDefinition,
+  Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { GrpcContext } from "./grpc-context.ts";
+import { createGrpcGate, type GatedCall, type GrpcGate } from "./grpc-gate.ts";
+import { grpcServerOptions } from "./grpc-server-options.ts";
+import { toGrpcStatus } from "./grpc-status.ts";
+import type { Guard, GuardedService } from "./guard.ts";
+import type { MethodPlan } from "./method-plan.ts";
+import { messageTooLarge, undecodable } from "./rpc-call.ts";
+
+/** How long the status of a stream that its client does not read may wait before the HTTP/2 stream is reset. */
+const stalledResetMs = 5_000;
+
+export interface GrpcMountOptions {
+  readonly streamAgeMsMax: number;
+}
+
+/** A grpc-js server with the guarded services. It does not listen yet. */
+export interface GrpcMount {
+  readonly server: Server;
+  /** Ends the calls that no guard watches, health watches and reflection streams, with DRAINING. */
+  endUnguarded(): void;
+}
+
+export function createGrpcMount(guard: Guard, options: GrpcMountOptions): GrpcMount {
+  const gate = createGrpcGate(guard);
+  const server = new Server({
+    ...grpcServerOptions(options.streamAgeMsMax),
+    interceptors: [gate.interceptor],
+  });
+  gate.answerUnknownPaths(server);
+  for (const service of guard.services) {
+    server.addService(serviceDefinition(service), serviceHandlers(service, gate));
+  }
+  return { server, endUnguarded: gate.endUnguarded };
+}
+
+// Bytes pass through grpc-js as they are. Decoding is ours: it comes after access, and its errors get our details.
+const passBytes = (bytes: Buffer): Buffer => bytes;
+
+function serviceDefinition(service: GuardedService): ServiceDefinition {
+  const definition: Record<string, MethodDefinition<Buffer, Buffer>> = {};
+  for (const { method, path } of service.plans) {
+    definition[method.localName] = {
+      path,
+      requestStream: false,
+      responseStream: method.methodKind === "server_streaming",
+      requestSerialize: passBytes,
+      requestDeserialize: passBytes,
+      responseSerialize: passBytes,
+      responseDeserialize: passBytes,
+    };
+  }
+  return definition;
+}
+
+function serviceHandlers(service: GuardedService, gate: GrpcGate): UntypedServiceImplementation {
+  const handlers: UntypedServiceImplementation = {};
+  for (const plan of service.plans) {
+    const implementation: unknown = service.implementation[plan.method.localName];
+    handlers[plan.method.localName] =
+      plan.method.methodKind === "server_streaming"
+        ? streamHandler(plan, implementation as GuardedStreamHandler, gate)
+        : unaryHandler(plan, implementation as GuardedUnaryHandler, gate);
+  }
+  return handlers;
+}
+
+type GuardedUnaryHandler = (request: Message, ctx: HandlerContext) => Promise<Message>;
+type GuardedStreamHandler = (
+  request: Message,
+  ctx: HandlerContext,
+) => AsyncIterableIterator<Message>;
+
+function unaryHandler(plan: MethodPlan, handler: GuardedUnaryHandler, gate: GrpcGate) {
+  return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
+    const gated = gate.take(call.metadata);
+    const ctx = contextOf(plan, gated, call);
+    call.on("cancelled", () => ctx.cancel());
+    answerUnary(plan, handler, gated, ctx, call.request)
+      .then(
+        (bytes) => {
+          const header = ctx.responseMetadata;
+          if (header !== undefined) call.sendMetadata(header);
+          callback(null, bytes, ctx.trailerMetadata);
+        },
+        (error: ConnectError) => callback(toGrpcStatus(error)),
+      )
+      .finally(() => ctx.complete());
+  };
+}
+
+async function answerUnary(
+  plan: MethodPlan,
+  handler: GuardedUnaryHandler,
+  gated: GatedCall,
+  ctx: GrpcContext,
+  bytes: Buffer,
+): Promise<Buffer> {
+  const request = decode(plan, gated, bytes);
+  const response = await handler(request, ctx);
+  return encode(plan.method.output, gated, response);
+}
+
+function contextOf(
+  plan: MethodPlan,
+  gated: GatedCall,
+  call: ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,
+): GrpcContext {
+  return new GrpcContext({
+    method: plan.method,
+    path: plan.path,
+    metadata: call.metadata,
+    values: gated.values,
+    deadlineMs: Number(call.getDeadline()),
+  });
+}
+
+function decode(plan: MethodPlan, gated: GatedCall, bytes: Buffer): Message {
+  if (bytes.byteLength > plan.requestBytesMax) {
+    throw gated.call.fail(messageTooLarge(plan.requestBytesMax));
+  }
+  try {
+    return fromBinary(plan.method.input, bytes);
+  } catch (error) {
+    throw gated.call.fail(
+      undecodable(error instanceof Error ? error.message : "bad bytes", "", error),
+    );
+  }
+}
+
+function encode(output: DescMessage, gated: GatedCall, response: Message): Buffer {
+  try {
+    const message = isMessage(response, output) ? response : create(output, response);
+    const bytes = toBinary(output, message);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch (error) {
+    throw gated.call.fail(error);
+  }
+}
+
+function streamHandler(plan: MethodPlan, handler: GuardedStreamHandler, gate: GrpcGate) {
+  return (call: ServerWritableStream<Buffer, Buffer>): void => {
+    const gated = gate.take(call.metadata);
+    const ctx = contextOf(plan, gated, call);
+    call.on("cancelled", () => ctx.cancel());
+    gated.call.onStall = (error) => {
+      fail(call, error);
+      const timer = setTimeout(() => gated.reset(), stalledResetMs);
+      call.once("close", () => clearTimeout(timer));
+    };
+    pump(plan, handler, gated, ctx, call)
+      .catch((error: ConnectError) => fail(call, error))
+      .finally(() => ctx.complete());
+  };
+}
+
+/** Ends a stream with an error. `destroy(error)`, which looks right, leaves the client hanging until its deadline. */
+function fail(call: ServerWritableStream<Buffer, Buffer>, error: ConnectError): void {
+  if (!call.cancelled && !call.writableEnded) call.emit("error", toGrpcStatus(error));
+}
+
+async function pump(
+  plan: MethodPlan,
+  handler: GuardedStreamHandler,
+  gated: GatedCall,
+  ctx: GrpcContext,
+  call: ServerWritableStream<Buffer, Buffer>,
+): Promise<void> {
+  const request = decode(plan, gated, call.request);
+  const messages = handler(request, ctx);
+  for (;;) {
+    const result = await messages.next();
+    if (call.cancelled || call.writableEnded) break;
+    if (result.done === true) {
+      call.end(ctx.trailerMetadata);
+      return;
+    }
+    if (!call.write(encode(plan.method.output, gated, result.value))) await writable(call);
+    if (call.cancelled) break;
+  }
+  await messages.return?.();
+}
+
+/** Waits until the stream takes more, or is closed: after a cancellation no `drain` ever comes. */
+function writable(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
+  if (call.destroyed || !call.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off("drain", done);
+      call.off("close", done);
+      resolve();
+    };
+    call.on("drain", done);
+    call.on("close", done);
+  });
+}

@@ -1,1 +1,24 @@
-console.log("help");
+console.log(`SOVR Mesh: a clearing house in a box.
+
+  ./mesh up [--detach] [--fresh] [--engine embedded|tigerbeetle]
+                          starts everything on this machine; Ctrl-C stops it
+  ./mesh down             stops what up --detach started
+  ./mesh status [--json]  every part with version, health and latency
+  ./mesh demo             a wallet is funded and buys; shows what happens to forgeries and replays
+
+  ./mesh wallet new [NAME] | show WALLET | list
+                          development wallets; WALLET below is a name or an address
+  ./mesh fund WALLET 20.00
+                          puts play money into a wallet
+  ./mesh intent milk|eggs|bread|bundle|fund AMOUNT|transfer AMOUNT --wallet WALLET [--sign]
+                          prints an intent as JSON, ready to be attested
+  ./mesh call Service/Method JSON
+                          one call through Envoy, with a token
+  ./mesh tail [--since TIME|earliest] [--wallet WALLET] [--json]
+                          the event stream, as it happens
+  ./mesh token [--scope SCOPE]… [--wallet WALLET] [--ttl SECONDS]
+                          prints a token for grpcurl, curl and others
+
+  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, faults
+
+Ports and everything else that can be set: .env.example. State lives in .mesh/, or where MESH_STATE says.`);

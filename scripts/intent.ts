@@ -37,7 +37,8 @@ runCommand(async () => {
   );
   const [kind, amount] = positionals;
   if (kind === undefined || values.wallet === undefined) throw new Problem(`usage: ${usage}`);
-  if (!/^[0-9]{1,8}$/.test(values.timeout)) throw new Problem(`--timeout ${values.timeout}: give seconds`);
+  if (!/^[0-9]{1,8}$/.test(values.timeout))
+    throw new Problem(`--timeout ${values.timeout}: give seconds`);
   const settings = readSettings(process.env);
   const intent = makeIntent(settings, kind, {
     amount,

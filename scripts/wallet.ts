@@ -7,7 +7,10 @@ import { createWallet, listWallets, requireWallet } from "./lib/wallets.ts";
 const usage = "./mesh wallet new [NAME] | show WALLET [--private-key] | list";
 
 runCommand(async () => {
-  const { values, positionals } = readArguments({ "private-key": { type: "boolean", default: false } }, usage);
+  const { values, positionals } = readArguments(
+    { "private-key": { type: "boolean", default: false } },
+    usage,
+  );
   const [action, name] = positionals;
   const settings = readSettings(process.env);
   if (action === "new") {

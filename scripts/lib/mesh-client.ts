@@ -1,7 +1,17 @@
-import { createRegistry, type DescMethod, type DescService, toJson } from "@bufbuild/protobuf";
-import { anyPack } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import {
+  createRegistry,
+  type DescMethod,
+  type DescService,
+  type JsonValue,
+  toJson,
+} from "@bufbuild/protobuf";
+import { Code, type ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
@@ -48,11 +58,11 @@ export function openMesh(settings: Settings, options: MeshClientOptions = {}): M
 
 /** The method that "LedgerService/GetBalance" or "sovr.ledger.v1.LedgerService/GetBalance" names. */
 export function findMethod(name: string): DescMethod {
-  const [serviceName, methodName, ...rest] = name.split(/[/.](?=[^/.]*$)/);
+  const [serviceName, methodName] = name.split(/[/.](?=[^/.]*$)/);
   const service = services.find(
     (candidate) => candidate.name === serviceName || candidate.typeName === serviceName,
   );
-  if (service === undefined || rest.length > 0) {
+  if (service === undefined) {
     const names = services.map((candidate) => candidate.name).join(", ");
     throw new Problem(`"${name}" names no method: write Service/Method with one of ${names}`);
   }
@@ -64,16 +74,22 @@ export function findMethod(name: string): DescMethod {
   return method;
 }
 
-/** Every type that a message or an error detail of the mesh may hold. */
-export const registry = createRegistry(...services.map((service) => service.file));
+const detailTypes = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
-/** An error as JSON: code, reason and details as they came over the wire. */
-export function errorJson(error: ConnectError): object {
+/** An error as JSON: its code, what it says to people, and its details for programs. */
+export function errorJson(error: ConnectError): JsonValue {
   return {
     code: Code[error.code],
     message: error.rawMessage,
-    details: error.details.map((detail) =>
-      "desc" in detail ? { type: detail.desc.typeName, value: detail.value } : detail.debug ?? detail,
-    ),
+    details: error.findDetails(detailTypes).map((detail) => {
+      const schema = detailTypes.getMessage(detail.$typeName);
+      const fields = schema === undefined ? {} : toJson(schema, detail);
+      return { type: detail.$typeName, ...(fields as Record<string, JsonValue>) };
+    }),
   };
+}
+
+/** The reason that an error of the mesh names, such as "INSUFFICIENT_FUNDS", or undefined. */
+export function errorReason(error: ConnectError): string | undefined {
+  return error.findDetails(ErrorInfoSchema)[0]?.reason;
 }

@@ -7,7 +7,11 @@ import { formatIntent } from "#common/intent-codec.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { Clearing } from "#gen/sovr/clearing/v1/clearing_pb.ts";
-import { ClearingService, type ClearRequest } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import {
+  ClearingService,
+  type ClearRequest,
+  ClearRequestSchema,
+} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { readArguments, runCommand } from "./lib/command.ts";
 import { type EventPrinter, printEvents } from "./lib/demo-events.ts";

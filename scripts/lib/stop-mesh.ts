@@ -7,15 +7,23 @@ import { stopLeftovers } from "./stop-leftovers.ts";
 /** The supervisor gives every part its own time; this is more than all of them together. */
 const stopMs = 45_000;
 
-/**
- * Stops the mesh of this state folder, if one runs. Returns how many processes a supervisor that was killed
- * had left running, which are stopped too.
- */
-export async function stopMesh(settings: Settings): Promise<number> {
-  const supervisor = readState(settings)?.supervisor;
-  if (supervisor !== undefined && isRunning(supervisor)) {
-    const gone = await stopProcess({ process: supervisor, signal: "SIGTERM", graceMs: stopMs });
-    if (!gone) throw new Problem(`process ${supervisor.pid} cannot be stopped`);
+/** Stops the mesh of this state folder, and whatever a supervisor that was killed has left. Says so on the console. */
+export async function stopMesh(settings: Settings): Promise<void> {
+  const state = readState(settings);
+  if (state === undefined) {
+    console.log("no mesh is running here");
+    return;
   }
-  return stopLeftovers(settings);
+  if (isRunning(state.supervisor)) {
+    console.log("stopping …");
+    const gone = await stopProcess({
+      process: state.supervisor,
+      signal: "SIGTERM",
+      graceMs: stopMs,
+    });
+    if (!gone) throw new Problem(`process ${state.supervisor.pid} cannot be stopped`);
+  }
+  // Nothing is left after a supervisor that ended by itself; one that was killed left its parts.
+  const left = await stopLeftovers(settings);
+  console.log(left > 0 ? `stopped, with ${left} processes that were left running` : "stopped");
 }

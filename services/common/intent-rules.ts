@@ -12,6 +12,8 @@ export const timeoutMaxSeconds = 31_536_000;
 
 /** The last second of the year 9999: the end of what a protobuf Timestamp may say. */
 const timeMaxSeconds = 253_402_300_799n;
+/** The largest u16: what the signed form and the transfer's row hold. */
+const codeMax = 65_535;
 
 const printable = /^[ -~]{0,128}$/;
 const digest = /^0x[0-9a-f]{64}$/;
@@ -105,6 +107,9 @@ function checkPostingShapes(intent: Intent): void {
         `there is no asset ${posting.ledger}`,
       );
     }
+    if (!Number.isInteger(posting.code) || posting.code < 1 || posting.code > codeMax) {
+      throw invalidField(`${field}.code`, "uint32.gte_lte", `must be 1 to ${codeMax}`);
+    }
   }
 }
 
@@ -113,7 +118,7 @@ function checkLifetime(intent: Intent): void {
   if (intent.issueTime < 0n || intent.issueTime > timeMaxSeconds) {
     throw invalidField("intent.issue_time", "intent.issue_time", "must lie between 1970 and 9999");
   }
-  if (lifetime <= 0n || lifetime > lifetimeMaxSeconds) {
+  if (lifetime <= 0n || lifetime > lifetimeMaxSeconds || intent.expireTime > timeMaxSeconds) {
     throw invalidField(
       "intent.expire_time",
       "intent.lifetime",

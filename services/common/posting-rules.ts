@@ -183,11 +183,19 @@ export function refersToCorrected(intent: Intent): boolean {
 export function checkPostings(intent: Intent, related: RelatedIntents): Authority {
   if (refersToPending(intent)) {
     checkAgainstPending(intent, related.pending);
-    return { wallet: false, house: true };
+  } else {
+    for (const [index, posting] of intent.postings.entries()) checkWay(intent, posting, index);
+    if (refersToCorrected(intent)) checkRefund(intent, related.corrected);
   }
-  for (const [index, posting] of intent.postings.entries()) checkWay(intent, posting, index);
-  if (refersToCorrected(intent)) checkRefund(intent, related.corrected);
   return authorityOf(intent);
+}
+
+/**
+ * Whose authority an intent needs; checkPostings answers the same. It needs no evidence and proves nothing about
+ * the postings' sides. Throws POSTING_NOT_ALLOWED.
+ */
+export function authorityOf(intent: Intent): Authority {
+  return refersToPending(intent) ? { wallet: false, house: true } : walkPostings(intent);
 }
 
 function findRule(code: number): PostingRule | undefined {
@@ -256,7 +264,7 @@ function stands(side: Side, accountId: bigint, ledger: number): boolean {
  * Walks the postings in the order in which they clear. What FUNDING (or REFUND) has put into a wallet before
  * may be spent by PURCHASE (or REFUND) without the wallet's signature; all other spending is the wallet's.
  */
-function authorityOf(intent: Intent): Authority {
+function walkPostings(intent: Intent): Authority {
   const authority = { wallet: false, house: false };
   const funded = new Map<bigint, bigint>();
   const refunded = new Map<bigint, bigint>();
@@ -271,6 +279,10 @@ function authorityOf(intent: Intent): Authority {
     } else if (code === postingCodes.REFUND && isWalletAccountId(creditAccountId)) {
       add(refunded, creditAccountId, amount);
     } else if (code === postingCodes.REFUND) {
+      // A pending credit covers nothing: posted leg by leg, the debit would take what is the wallet's own.
+      if (intent.phase !== "IMMEDIATE") {
+        throw notAllowed(index, "REFUND to STRIPE_SETTLEMENT is IMMEDIATE");
+      }
       if (!take(refunded, debitAccountId, amount)) {
         throw notAllowed(
           index,
@@ -294,14 +306,15 @@ function authorityOf(intent: Intent): Authority {
   return authority;
 }
 
-function add(sums: Map<bigint, bigint>, accountId: bigint, amount: bigint): void {
-  sums.set(accountId, (sums.get(accountId) ?? 0n) + amount);
+function add<Key>(sums: Map<Key, bigint>, key: Key, amount: bigint): void {
+  sums.set(key, (sums.get(key) ?? 0n) + amount);
 }
 
-function take(sums: Map<bigint, bigint>, accountId: bigint, amount: bigint): boolean {
-  const covered = sums.get(accountId) ?? 0n;
-  if (covered < amount) return false;
-  sums.set(accountId, covered - amount);
+/** Takes an amount off a sum, unless the sum is smaller. */
+function take<Key>(sums: Map<Key, bigint>, key: Key, amount: bigint): boolean {
+  const sum = sums.get(key) ?? 0n;
+  if (sum < amount) return false;
+  sums.set(key, sum - amount);
   return true;
 }
 
@@ -367,15 +380,21 @@ function checkRefund(intent: Intent, corrected: Intent | undefined): void {
   const first = intent.postings.findIndex((posting) => posting.code === postingCodes.REFUND);
   if (corrected === undefined)
     throw notAllowed(first, "REFUND needs `corrects` to name a stored intent");
+  if (corrected.phase === "PENDING" || corrected.phase === "VOID_PENDING") {
+    throw notAllowed(
+      first,
+      "REFUND corrects an intent that moved something, which reserving does not",
+    );
+  }
   if (corrected.wallet !== intent.wallet) {
     throw notAllowed(first, "REFUND goes to the wallet of the intent that it corrects");
   }
-  const bought = new Map<bigint, bigint>();
-  let boughtInAll = 0n;
+  const boughtGoods = new Map<bigint, bigint>();
+  const boughtByLedger = new Map<number, bigint>();
   for (const posting of corrected.postings) {
     if (posting.code !== postingCodes.PURCHASE) continue;
-    add(bought, posting.creditAccountId, posting.amount);
-    boughtInAll += posting.amount;
+    add(boughtGoods, posting.creditAccountId, posting.amount);
+    add(boughtByLedger, posting.ledger, posting.amount);
   }
   for (const [index, posting] of intent.postings.entries()) {
     if (posting.code !== postingCodes.REFUND || !isWalletAccountId(posting.creditAccountId))
@@ -383,9 +402,12 @@ function checkRefund(intent: Intent, corrected: Intent | undefined): void {
     if (posting.creditAccountId !== walletAccountId(intent.wallet, posting.ledger)) {
       throw notAllowed(index, "REFUND goes to the wallet of the intent that it corrects");
     }
-    boughtInAll -= posting.amount;
-    const fromGoods = accountClassOf(posting.debitAccountId) === "OBLIGATION";
-    if (boughtInAll < 0n || (fromGoods && !take(bought, posting.debitAccountId, posting.amount))) {
+    const { debitAccountId, ledger, amount } = posting;
+    const fromGoods = accountClassOf(debitAccountId) === "OBLIGATION";
+    const within =
+      take(boughtByLedger, ledger, amount) &&
+      (!fromGoods || take(boughtGoods, debitAccountId, amount));
+    if (!within) {
       throw notAllowed(index, "REFUND stays within what the corrected intent moved");
     }
   }

@@ -16,20 +16,32 @@ const pollMs = 1_000;
  * stays in force and `onError` is told, because an editor's half-written file must not stop the mesh.
  */
 export function openSignersFile(path: string, onError: (error: unknown) => void): SignersFile {
-  let signers = parseSigners(readFileSync(path, "utf8"));
+  // The version first: a change between the two reads is then seen once more, not missed.
   let seen = version(path);
+  let signers = parseSigners(readFileSync(path, "utf8"));
+  let problem = "";
   const timer = setInterval(() => {
     try {
       const now = version(path);
       if (now === seen) return;
       seen = now;
-      signers = parseSigners(readFileSync(path, "utf8"));
+      signers = successors(signers, parseSigners(readFileSync(path, "utf8")));
+      problem = "";
     } catch (error) {
-      onError(error);
+      // Told once, not once a second for as long as it lasts.
+      if (problem !== String(error)) onError(error);
+      problem = String(error);
     }
   }, pollMs);
   timer.unref();
   return { current: () => signers, close: () => clearInterval(timer) };
+}
+
+/** The new signers, unless one of the old is gone: what it signed must stay verifiable, and a revocation known. */
+function successors(old: Signers, next: Signers): Signers {
+  const gone = old.find(({ address }) => !next.some((signer) => signer.address === address));
+  if (gone === undefined) return next;
+  throw new Error(`signers: ${gone.address} is gone; entries are never deleted`);
 }
 
 function version(path: string): string {

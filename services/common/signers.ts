@@ -38,21 +38,31 @@ function parseSigner(entry: unknown, index: number): Signer {
     throw new Error(`signers[${index}]: must be an object`);
   }
   const { address, activateTime, retireTime, revokeTime } = entry as Record<string, unknown>;
-  if (typeof address !== "string") throw new Error(`signers[${index}].address: must be a string`);
-  return {
-    address: parseWallet(address, `signers[${index}].address`),
-    activateTime: parseTime(activateTime, `signers[${index}].activateTime`),
-    retireTime:
-      retireTime === undefined ? undefined : parseTime(retireTime, `signers[${index}].retireTime`),
-    revokeTime:
-      revokeTime === undefined ? undefined : parseTime(revokeTime, `signers[${index}].revokeTime`),
+  const field = (name: string) => `signers[${index}].${name}`;
+  if (typeof address !== "string") throw new Error(`${field("address")}: must be a string`);
+  const signer: Signer = {
+    address: parseWallet(address, field("address")),
+    activateTime: parseTime(activateTime, field("activateTime")),
+    retireTime: parseOptionalTime(retireTime, field("retireTime")),
+    revokeTime: parseOptionalTime(revokeTime, field("revokeTime")),
   };
+  if (signer.retireTime !== undefined && signer.retireTime <= signer.activateTime) {
+    throw new Error(`${field("retireTime")}: must be after activateTime`);
+  }
+  return signer;
 }
 
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
 function parseTime(value: unknown, field: string): bigint {
-  const ms = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  // Date.parse alone takes much else for a time, "1" and "May" among it.
+  const ms = typeof value === "string" && rfc3339.test(value) ? Date.parse(value) : Number.NaN;
   if (!Number.isFinite(ms)) throw new Error(`${field}: must be an RFC 3339 time`);
   return BigInt(Math.floor(ms / 1000));
+}
+
+function parseOptionalTime(value: unknown, field: string): bigint | undefined {
+  return value === undefined ? undefined : parseTime(value, field);
 }
 
 /** A signer's standing at `now`, Unix seconds. */
@@ -63,13 +73,23 @@ export function signerState(signer: Signer, now: bigint): SignerState {
   return "ACTIVE";
 }
 
-/** The signer that signs intents issued at `issueTime`: of those active then, the one activated last. */
+/**
+ * The signer that signs intents issued at `issueTime`: of those active then, the one activated last. If there is
+ * none, one that verification accepts because clocks differ: the first signer's first minutes, a gap between two.
+ */
 export function signerAt(signers: Signers, issueTime: bigint, now: bigint): Signer | undefined {
-  return signers.findLast(
-    (signer) =>
-      signer.activateTime <= issueTime &&
-      (signer.retireTime === undefined || issueTime < signer.retireTime) &&
-      signerState(signer, now) !== "REVOKED",
+  const activeWithin = (skew: bigint) =>
+    signers.findLast(
+      (signer) => signerState(signer, now) !== "REVOKED" && isActiveAround(signer, issueTime, skew),
+    );
+  return activeWithin(0n) ?? activeWithin(signerSkewSeconds);
+}
+
+/** Whether a signer was active at `time`, give or take `skew` seconds. */
+function isActiveAround(signer: Signer, time: bigint, skew: bigint): boolean {
+  return (
+    time >= signer.activateTime - skew &&
+    (signer.retireTime === undefined || time < signer.retireTime + skew)
   );
 }
 
@@ -87,8 +107,7 @@ export function trustSigner(
   const signer = signers.find((candidate) => candidate.address === address);
   if (signer === undefined) return { trusted: false, why: "UNKNOWN" };
   if (signerState(signer, now) === "REVOKED") return { trusted: false, why: "REVOKED" };
-  const active =
-    issueTime >= signer.activateTime - signerSkewSeconds &&
-    (signer.retireTime === undefined || issueTime < signer.retireTime + signerSkewSeconds);
-  return active ? { trusted: true } : { trusted: false, why: "NOT_ACTIVE_THEN" };
+  return isActiveAround(signer, issueTime, signerSkewSeconds)
+    ? { trusted: true }
+    : { trusted: false, why: "NOT_ACTIVE_THEN" };
 }

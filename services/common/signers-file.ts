@@ -24,8 +24,9 @@ export function openSignersFile(path: string, onError: (error: unknown) => void)
     try {
       const now = version(path);
       if (now === seen) return;
-      seen = now;
       signers = successors(signers, parseSigners(readFileSync(path, "utf8")));
+      // Only now: what could not be read is tried again until it can, or a revocation might be lost.
+      seen = now;
       problem = "";
     } catch (error) {
       // Told once, not once a second for as long as it lasts.

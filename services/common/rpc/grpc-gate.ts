@@ -51,13 +51,15 @@ export function createGrpcGate(guard: Guard): GrpcGate {
   function intercept(plan: MethodPlan, call: ServerCall): ServerCall {
     const values = createContextValues();
     completeStatuses(plan, call, values);
-    return onHeaders(call, (metadata) => {
+    const check = (metadata: Metadata) => {
       const begun = guard.begin(plan, headerReader(metadata), values);
       const rpcCall = values.get(rpcCallKey);
       if (rpcCall !== undefined)
         gatedCalls.set(metadata, { call: rpcCall, values, reset: () => resetStream(call) });
       return begun;
-    });
+    };
+    // Also for a caller that leaves before its body is there, which no handler ever hears of.
+    return onHeaders(call, check, () => values.get(rpcCallKey)?.abandonSoon());
   }
 
   function interceptUnguarded(path: string, call: ServerCall): ServerCall {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import {
+  Code,
   ConnectError,
   type ContextKey,
   createConnectRouter,
@@ -108,17 +109,17 @@ function follow(call: RpcCall, ctx: HandlerContext): void {
     const response = ctx.values.get(responseKey);
     setTimeout(() => response?.destroy(), stalledCloseMs).unref();
   };
-  ctx.signal.addEventListener(
-    "abort",
-    () => {
-      if (call.finished) return;
-      const reason: unknown = ctx.signal.reason;
-      if (!(reason instanceof ConnectError)) return;
-      const failure = call.failLibrary(reason.code, reason.rawMessage, reason.cause);
-      if (reasonOf(reason) === undefined) reason.details = failure.details;
-    },
-    { once: true },
-  );
+  ctx.signal.addEventListener("abort", () => onEnd(call, ctx.signal.reason), { once: true });
+}
+
+function onEnd(call: RpcCall, reason: unknown): void {
+  if (call.finished) return;
+  if (reason instanceof ConnectError && reason.code !== Code.DeadlineExceeded) {
+    const failure = call.failLibrary(reason.code, reason.rawMessage, reason.cause);
+    if (reasonOf(reason) === undefined) reason.details = failure.details;
+  } else {
+    call.abandonSoon();
+  }
 }
 
 /**

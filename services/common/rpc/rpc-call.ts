@@ -55,6 +55,14 @@ export class RpcCall {
     return this.fail(libraryError(this.plan, code, message, cause));
   }
 
+  /** The caller left or its time is up. Ends the call unless the handler, which hears of it too, does so at once. */
+  abandonSoon(): void {
+    if (this.#finished) return;
+    setImmediate(() => {
+      setImmediate(() => this.fail(new DomainError("CANCELLED", "The caller gave up.")));
+    });
+  }
+
   /** Ends the call; only the first end counts. No error is success. */
   finish(error?: ConnectError): void {
     if (this.#finished) return;

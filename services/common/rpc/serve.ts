@@ -1,10 +1,18 @@
+import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { type Address, ConfigError, formatAddress } from "./environment.ts";
 import type { ErrorMap } from "./errors.ts";
-import type { Dependency } from "./health.ts";
+import { createGuard } from "./guard.ts";
+import { createHealth, type Dependency, type Health } from "./health.ts";
+import { openKeyStore } from "./key-store.ts";
 import type { Logger } from "./logger.ts";
+import { metricsHandler } from "./metrics.ts";
 import type { Mount } from "./mount.ts";
+import { createConnectMount } from "./mount-connect.ts";
+import { createGrpcMount, type GrpcMount } from "./mount-grpc.ts";
+import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
-
-export { type Mount, mountOf } from "./mount.ts";
+import { createTokenVerifier } from "./token-verifier.ts";
 
 export interface ServeOptions {
   readonly config: RuntimeConfig;
@@ -13,7 +21,7 @@ export interface ServeOptions {
   readonly errors: ErrorMap<string>;
   /** What must answer for the service to be ready. */
   readonly dependencies: readonly Dependency[];
-  /** Closes what deps.ts opened. Called once, last. */
+  /** Closes what deps.ts opened. Called once, last, also if the start fails. */
   readonly close: () => Promise<void>;
   readonly logger: Logger;
 }
@@ -28,7 +36,212 @@ export interface Running {
   readonly stopped: Promise<void>;
 }
 
-/** Serves until told to stop. */
-export function serve(_options: ServeOptions): Promise<Running> {
-  return Promise.reject(new Error("serve is being built"));
+interface Servers {
+  readonly grpc: GrpcMount;
+  readonly connect: HttpServer;
+  readonly metrics: HttpServer;
+}
+
+/**
+ * Serves until told to stop: gRPC, Connect and the metrics port. Rejects with a ConfigError if an address cannot be
+ * listened on. SIGTERM and SIGINT drain: not ready → DRAIN_DELAY_MS → streams are told, new calls refused, calls
+ * in flight finish → DRAIN_GRACE_MS → what is left is cut. A second signal cuts at once.
+ */
+export async function serve(options: ServeOptions): Promise<Running> {
+  const { config, logger } = options;
+  const draining = new AbortController();
+  const health = createHealth({
+    dependencies: options.dependencies,
+    serviceNames: options.mounts.map((mount) => mount.service.typeName),
+    ageMsMax: config.dependencyAgeMsMax,
+    logger,
+  });
+  let servers: Servers | undefined;
+  try {
+    servers = createServers(options, health, draining.signal);
+    const ports = await listen(servers, config);
+    await health.start();
+    logger.info(describe(config, ports), "listening");
+    return run(options, health, servers, draining, ports);
+  } catch (error) {
+    health.stop();
+    if (servers !== undefined) force(servers);
+    await options.close();
+    throw error;
+  }
+}
+
+function createServers(options: ServeOptions, health: Health, drainSignal: AbortSignal): Servers {
+  const { config, logger } = options;
+  const keys = openKeyStore(config.auth.jwks, logger);
+  const guard = createGuard({
+    mounts: options.mounts,
+    errors: options.errors,
+    tokens: createTokenVerifier(config.auth, keys),
+    logger,
+    drainSignal,
+    unaryTimeoutMs: config.unaryTimeoutMs,
+    streamStallMs: config.streamStallMs,
+  });
+  const grpc = createGrpcMount(guard, config);
+  health.addToServer(grpc.server);
+  addReflection(grpc.server);
+  return {
+    grpc,
+    connect: createServer(
+      // Sixty seconds for a request's body; answers may stream for as long as they like.
+      { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
+      createConnectMount(guard, logger),
+    ),
+    metrics: createServer(metricsListener(config, health)),
+  };
+}
+
+/** Answers /metrics for Prometheus, and /healthz and /readyz for whatever speaks only HTTP. */
+function metricsListener(config: RuntimeConfig, health: Health): RequestListener {
+  const metrics = metricsHandler();
+  return (request, response) => {
+    const path = request.url?.split("?", 1)[0];
+    if (path === "/metrics") return metrics(request, response);
+    const answers: Record<string, number> = {
+      "/healthz": 200,
+      "/readyz": health.ready ? 200 : 503,
+    };
+    const status = answers[path ?? ""] ?? 404;
+    response.writeHead(status, { "content-type": "application/json" });
+    const body = { service: config.name, ready: health.ready, dependencies: health.dependencies() };
+    response.end(status === 404 ? '{"error":"not found"}\n' : `${JSON.stringify(body)}\n`);
+  };
+}
+
+async function listen(servers: Servers, config: RuntimeConfig): Promise<Running["ports"]> {
+  return {
+    grpc: await listenGrpc(servers.grpc.server, config.grpc),
+    connect: await listenHttp(servers.connect, "CONNECT_ADDRESS", config.connect),
+    metrics: await listenHttp(servers.metrics, "METRICS_ADDRESS", config.metrics),
+  };
+}
+
+function listenGrpc(server: GrpcServer, address: Address): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(formatAddress(address), ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(listenError("GRPC_ADDRESS", address, error));
+    });
+  });
+}
+
+function listenHttp(server: HttpServer, variable: string, address: Address): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const refuse = (error: Error) => reject(listenError(variable, address, error));
+    server.once("error", refuse);
+    server.listen({ host: address.host, port: address.port }, () => {
+      server.off("error", refuse);
+      const bound = server.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : address.port);
+    });
+  });
+}
+
+function listenError(variable: string, address: Address, error: Error): ConfigError {
+  const inUse = error.message.includes("EADDRINUSE");
+  const problem = inUse
+    ? "the port is in use; stop what uses it or choose another"
+    : `cannot listen there (${error.message})`;
+  return new ConfigError(variable, formatAddress(address), problem);
+}
+
+function describe(config: RuntimeConfig, ports: Running["ports"]): Record<string, string> {
+  return {
+    environment: config.environment,
+    grpc: formatAddress({ host: config.grpc.host, port: ports.grpc }),
+    connect: formatAddress({ host: config.connect.host, port: ports.connect }),
+    metrics: formatAddress({ host: config.metrics.host, port: ports.metrics }),
+  };
+}
+
+function run(
+  options: ServeOptions,
+  health: Health,
+  servers: Servers,
+  draining: AbortController,
+  ports: Running["ports"],
+): Running {
+  const forced = new AbortController();
+  const end = Promise.withResolvers<void>();
+  let stopping = false;
+
+  function stop(): Promise<void> {
+    if (stopping) {
+      forced.abort();
+    } else {
+      stopping = true;
+      drain(options, health, servers, draining, forced.signal)
+        .finally(() => {
+          process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+        })
+        .then(end.resolve, end.reject);
+    }
+    return end.promise;
+  }
+
+  function onSignal(signal: NodeJS.Signals): void {
+    options.logger.info({ signal }, stopping ? "forced to stop" : "stopping");
+    stop().catch((error: unknown) => options.logger.error({ err: error }, "stopped with an error"));
+  }
+
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  return { ports, stop, stopped: end.promise };
+}
+
+async function drain(
+  options: ServeOptions,
+  health: Health,
+  servers: Servers,
+  draining: AbortController,
+  forced: AbortSignal,
+): Promise<void> {
+  const { config, logger } = options;
+  health.drain();
+  await sleep(config.drainDelayMs, forced);
+  draining.abort();
+  servers.grpc.endUnguarded();
+  const finished = await Promise.race([
+    closeGently(servers).then(() => true),
+    sleep(config.drainGraceMs, forced).then(() => false),
+  ]);
+  if (!finished) logger.warn("calls were cut off");
+  force(servers);
+  health.stop();
+  await options.close();
+  logger.info("stopped");
+}
+
+/** Waits for `ms`, or until the signal fires. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
+
+/** Takes no new connections and resolves when the last call has ended, however long that takes. */
+async function closeGently(servers: Servers): Promise<void> {
+  const grpc = new Promise<void>((resolve) => servers.grpc.server.tryShutdown(() => resolve()));
+  const connect = new Promise<void>((resolve) => servers.connect.close(() => resolve()));
+  await Promise.all([grpc, connect]);
+}
+
+function force(servers: Servers): void {
+  servers.grpc.server.forceShutdown();
+  for (const server of [servers.connect, servers.metrics]) {
+    server.close();
+    server.closeAllConnections();
+  }
 }

@@ -1,0 +1,164 @@
+import { deepStrictEqual } from "node:assert";
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
+import type { Client } from "tigerbeetle-node";
+import { describe, expect, it } from "vitest";
+import {
+  startEmbedded,
+  startTigerBeetle,
+  type TestEngine,
+  tigerbeetleBinary,
+} from "./testing/engines.ts";
+import { expiringScript, type Step, script } from "./testing/fuzz-script.ts";
+import { createModelClient } from "./testing/reference-model.ts";
+import { runScript, WAIT_MS } from "./testing/run-script.ts";
+
+/** Events per seed; the long run is `ENGINE_FUZZ_EVENTS=100000`. */
+const EVENTS = Number(process.env["ENGINE_FUZZ_EVENTS"] ?? 2_000);
+const SEEDS = (process.env["ENGINE_FUZZ_SEEDS"] ?? "1,2,3").split(",").map(Number);
+const LONG = EVENTS > 10_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 60_000;
+const SECOND = 1_000_000_000n;
+
+const eventsOf = (steps: readonly Step[]): number =>
+  steps.reduce((sum, s) => {
+    if (s.op === "createAccounts") return sum + s.batch.length;
+    if (s.op === "createTransfers") return sum + s.batches.flat().length;
+    return sum;
+  }, 0);
+
+/** Ids of one script: far apart, and with all four words in use. */
+function baseOf(run: number): bigint {
+  const digest = createHash("sha256").update(`${process.pid} ${Date.now()} ${run}`).digest("hex");
+  return (BigInt(`0x${digest.slice(0, 23)}`) << 32n) | 1n;
+}
+
+let runs = 0;
+
+/** Runs scripts on two engines until `events` events were sent; any difference fails and shrinks. */
+async function compare(
+  scripts: fc.Arbitrary<Step[]>,
+  seed: number,
+  events: number,
+  statuses: Set<number>,
+  left: () => Client,
+  right: () => Client,
+  wait: () => Promise<void>,
+  numRuns = 10,
+): Promise<number> {
+  let sent = 0;
+  const property = fc.asyncProperty(scripts, async (steps) => {
+    sent += eventsOf(steps);
+    const base = baseOf(runs++);
+    const [a, b] = await Promise.all([
+      runScript(left(), steps, base, wait),
+      runScript(right(), steps, base, wait),
+    ]);
+    deepStrictEqual(a, b);
+    collectStatuses(a, statuses);
+  });
+  for (let chunk = 0; sent < events; chunk++) {
+    await fc.assert(property, { seed: seed * 10_000 + chunk, numRuns });
+  }
+  return sent;
+}
+
+function collectStatuses(value: unknown, into: Set<number>): void {
+  if (Array.isArray(value)) {
+    for (const item of value) collectStatuses(item, into);
+  } else if (value !== null && typeof value === "object") {
+    for (const [key, item] of Object.entries(value)) {
+      if (key === "status" && typeof item === "number") into.add(item);
+      else collectStatuses(item, into);
+    }
+  }
+}
+
+/** Both engines' scripts meet here; when the second arrives, `then` runs and both go on. */
+function meeting(then: () => void): () => Promise<void> {
+  let first: (() => void) | undefined;
+  return async () => {
+    if (first) {
+      then();
+      first();
+      first = undefined;
+      return;
+    }
+    const second = new Promise<void>((resolve) => {
+      first = resolve;
+    });
+    await second;
+  };
+}
+
+describe("random scripts against the independent model", () => {
+  it.each(SEEDS)(
+    "finds no difference with seed %i",
+    async (seed) => {
+      const clock = new SharedArrayBuffer(8);
+      const time = new BigInt64Array(clock);
+      time[0] = BigInt(Date.now()) * 1_000_000n;
+      let model: Client | undefined;
+      // Small epochs, so that scripts cross the borders of the indexes.
+      const embedded = startEmbedded({ clock, epochEvents: 64 });
+      const statuses = new Set<number>();
+      const wait = meeting(() => {
+        time[0] = (time[0] as bigint) + 2n * SECOND;
+      });
+      try {
+        const scripts = fc.oneof(
+          { weight: 3, arbitrary: script },
+          { weight: 1, arbitrary: expiringScript },
+        );
+        const sequential = scripts.map((steps) => {
+          model = createModelClient(() => Atomics.load(time, 0));
+          return steps;
+        });
+        const sent = await compare(
+          sequential,
+          seed,
+          EVENTS,
+          statuses,
+          () => embedded.client,
+          () => model as Client,
+          wait,
+        );
+        expect(sent).toBeGreaterThanOrEqual(EVENTS);
+      } finally {
+        await embedded.stop();
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe.skipIf(!tigerbeetleBinary())("random scripts against TigerBeetle", () => {
+  it(
+    "finds no difference",
+    async () => {
+      const real: TestEngine = await startTigerBeetle(LONG ? "full" : "development");
+      const embedded = startEmbedded({ epochEvents: LONG ? 4096 : 64 });
+      const statuses = new Set<number>();
+      const wait = async (): Promise<void> => {
+        await sleep(WAIT_MS);
+      };
+      try {
+        for (const seed of SEEDS) {
+          const left = () => embedded.client;
+          const right = () => real.client;
+          const expiring = LONG ? EVENTS / 50 : 1;
+          await compare(expiringScript, seed, expiring, statuses, left, right, wait, 2);
+          const sent = await compare(script, seed, EVENTS, statuses, left, right, wait);
+          expect(sent).toBeGreaterThanOrEqual(EVENTS);
+          console.info(performance.now(), `seed ${seed}: ${sent} events, no difference`);
+        }
+        if (LONG) console.info(`statuses seen: ${[...statuses].sort((a, b) => a - b).join(" ")}`);
+      } finally {
+        await embedded.stop();
+        await real.stop();
+      }
+    },
+    TIMEOUT_MS,
+  );
+});

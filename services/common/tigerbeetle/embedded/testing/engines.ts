@@ -1,0 +1,113 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { type Client, createClient } from "tigerbeetle-node";
+import { createEmbeddedClient, type EmbeddedClientOptions } from "../client.ts";
+
+/** A started engine; `stop` also deletes its data. */
+export type TestEngine = { readonly client: Client; readonly stop: () => Promise<void> };
+
+/** The TigerBeetle binary on PATH, or undefined. Tests that need it are skipped without it. */
+export function tigerbeetleBinary(): string | undefined {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    const candidate = join(folder, "tigerbeetle");
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+/** A folder for one test's files. */
+export function temporaryFolder(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), "engine-"));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** An embedded engine in a folder of its own. */
+export function startEmbedded(options: Partial<EmbeddedClientOptions> = {}): TestEngine {
+  const folder = temporaryFolder();
+  const client = createEmbeddedClient({
+    path: join(folder.path, "ledger.db"),
+    clusterId: 0n,
+    ...options,
+  });
+  return {
+    client,
+    stop: async () => {
+      client.destroy();
+      folder.remove();
+    },
+  };
+}
+
+/** A TigerBeetle replica on a free port. `development` starts faster and takes batches of 253. */
+export async function startTigerBeetle(mode: "development" | "full"): Promise<TestEngine> {
+  const binary = tigerbeetleBinary();
+  if (!binary) throw new Error("no tigerbeetle on PATH");
+  const folder = temporaryFolder();
+  const file = join(folder.path, "0_0.tigerbeetle");
+  const extra = mode === "development" ? ["--development"] : ["--cache-grid=128MiB"];
+  const format = ["format", "--cluster=0", "--replica=0", "--replica-count=1"];
+  execFileSync(binary, [...format, ...(mode === "development" ? ["--development"] : []), file], {
+    stdio: "ignore",
+  });
+  const port = await freePort();
+  const child = spawn(binary, ["start", `--addresses=127.0.0.1:${port}`, ...extra, file], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  try {
+    await listening(child);
+  } catch (error) {
+    child.kill("SIGKILL");
+    folder.remove();
+    throw error;
+  }
+  const client = createClient({ cluster_id: 0n, replica_addresses: [`127.0.0.1:${port}`] });
+  return {
+    client,
+    stop: async () => {
+      client.destroy();
+      const gone = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await gone;
+      folder.remove();
+    },
+  };
+}
+
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("tigerbeetle did not start")), 60_000);
+    let log = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      if (log.length < 100_000) log += chunk.toString();
+      if (!log.includes("listening on")) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.once("exit", () => {
+      clearTimeout(timer);
+      reject(new Error(`tigerbeetle ended: ${log.slice(-500)}`));
+    });
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => {
+        if (address && typeof address === "object") resolve(address.port);
+        else reject(new Error("no free port"));
+      });
+    });
+  });
+}

@@ -1,8 +1,7 @@
 import { createClient } from "@connectrpc/connect";
-import { formatAmount } from "#common/assets.ts";
-import { findChartAccount } from "#common/chart.ts";
-import { type Event, EventTypeSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import type { Event } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { eventText } from "./event-text.ts";
 import type { MeshClient } from "./mesh-client.ts";
 
 /** Prints a wallet's events as they arrive. */
@@ -61,20 +60,10 @@ export async function printEvents(mesh: MeshClient, wallet: string): Promise<Eve
 }
 
 function describeEvent(event: Event): string {
-  const type = (EventTypeSchema.value[event.type]?.name ?? "").replace("EVENT_TYPE_", "");
   const committed = event.commitTime;
   const lagMs =
     committed === undefined
       ? 0
       : Date.now() - Number(committed.seconds) * 1_000 - committed.nanos / 1_000_000;
-  const legs = event.transfers.map(
-    (leg) =>
-      `${accountName(leg.debitAccountId)} → ${accountName(leg.creditAccountId)} ${formatAmount(BigInt(leg.amount), leg.ledger)}`,
-  );
-  const what = legs.length > 0 ? legs.join(", ") : (event.account?.name ?? "");
-  return `⇢ ${type}  ${what}  (${lagMs.toFixed(1)} ms after its commit)`;
-}
-
-function accountName(accountId: string): string {
-  return findChartAccount(BigInt(accountId))?.name ?? "WALLET";
+  return `⇢ ${eventText(event)}\n              (${lagMs.toFixed(1)} ms after its commit)`;
 }

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { requireEnvoy } from "./envoy-program.ts";
+import { describeError } from "./problem.ts";
+import { findProgram, isExecutable, lastLine, runProgram } from "./run-program.ts";
+
+const grpcurlVersion = "v1.9.4";
+const buildMs = 300_000;
+
+/**
+ * Brings the programs that tests need and this machine lacks, where that needs no question. Returns PATH with
+ * them on it. What cannot be brought is said here, and its tests are skipped by name or fail with the reason.
+ */
+export async function bringTestPrograms(root: string): Promise<string> {
+  const bin = join(root, ".toolchain/bin");
+  await requireEnvoy(root, () => console.log("installing Envoy …")).catch((error: unknown) => {
+    console.log(`no Envoy: ${describeError(error)}`);
+  });
+  if (findProgram("grpcurl") === undefined && !isExecutable(join(bin, "grpcurl"))) {
+    await buildGrpcurl(bin);
+  }
+  const { PATH = "" } = process.env;
+  return [bin, PATH].join(":");
+}
+
+async function buildGrpcurl(bin: string): Promise<void> {
+  const go = findProgram("go");
+  if (go === undefined) {
+    console.log(
+      "no grpcurl: it is not on PATH, and there is no Go to build it; its tests are skipped",
+    );
+    return;
+  }
+  console.log("building grpcurl …");
+  const what = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
+  const env = { ...process.env, GOBIN: bin };
+  const result = await runProgram(go, ["install", what], { env, timeoutMs: buildMs });
+  if (result.code !== 0) {
+    console.log(`no grpcurl: ${lastLine(result.output)}; its tests are skipped`);
+  }
+}

@@ -1,0 +1,234 @@
+import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { Attestation, Intent } from "#common/intent.ts";
+import type { DigestIntent } from "#common/intent-digest.ts";
+import {
+  checkIssued,
+  checkLimits,
+  checkShape,
+  clockSkewSeconds,
+  type IntentLimits,
+  intentExpired,
+  isExpired,
+} from "#common/intent-rules.ts";
+import {
+  type Authority,
+  authorityOf,
+  checkPostings,
+  type RelatedIntents,
+  refersToCorrected,
+  refersToPending,
+} from "#common/posting-rules.ts";
+import { recoverAddress } from "#common/signature.ts";
+import { type Signers, signerAt } from "#common/signers.ts";
+import { checkAttestation, checkWalletSignature } from "#common/verify-attestation.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { SigningKeys } from "./signer.ts";
+
+/** What an intent id stands for, once it stands for anything. */
+export interface SignedOnce {
+  /** 32 bytes as lower-case `0x` hex. */
+  readonly digest: string;
+  /** Undefined between the two commits: bound to the digest, not signed yet. */
+  readonly attestation: Attestation | undefined;
+}
+
+/** The memory that makes one id mean one digest, over every replica and for ever. All throw RECORDS_UNAVAILABLE. */
+export interface SignOnceStore {
+  find(intentId: string): Promise<SignedOnce | undefined>;
+  /** Binds an id to a digest, durably, unless it is bound. Returns the digest that it is bound to. */
+  bind(intentId: string, digest: string): Promise<string>;
+  /** Stores the attestation of a bound id, unless one is there. Returns the one that is there. */
+  keep(intentId: string, attestation: Attestation): Promise<Attestation>;
+}
+
+/** Intents that were stored by Clearing. Both throw RECORDS_UNAVAILABLE. */
+export interface EvidenceReader {
+  byIntentId(intentId: string): Promise<Intent | undefined>;
+  byDigest(digest: string): Promise<Intent | undefined>;
+}
+
+/** Whoever asks, as far as the rules care. */
+export interface Caller {
+  readonly scopes: ReadonlySet<string>;
+  /** The wallet, EIP-55, that the credential is bound to, if it is. */
+  readonly wallet: string | undefined;
+}
+
+export interface AttestRequest {
+  readonly intent: Intent;
+  /** 65 bytes as lower-case `0x` hex, or "". */
+  readonly walletSignature: string;
+  readonly validateOnly: boolean;
+  readonly caller: Caller;
+}
+
+/** What VerifyAttestation finds. */
+export interface Verdict {
+  /** The digest of the intent. */
+  readonly digest: string;
+  /** Who made the signature over that digest, EIP-55; "" if nobody did. */
+  readonly signer: string;
+  /** Why the attestation is not to be trusted; undefined if it is. */
+  readonly reason: DistrustKind | undefined;
+}
+
+export interface AttestorPorts {
+  readonly digestIntent: DigestIntent;
+  readonly store: SignOnceStore;
+  readonly evidence: EvidenceReader;
+  readonly keys: SigningKeys;
+  readonly signers: () => Signers;
+  /** Unix seconds. */
+  readonly now: () => bigint;
+  readonly limits: IntentLimits;
+  readonly rate: RateLimit;
+}
+
+/** The Attestor: checks intents and signs them, one digest for one intent id, ever. */
+export interface Attestor {
+  /**
+   * Attests an intent. The same intent again gives the same attestation, also after its time. With `validateOnly`
+   * every check is made, nothing stored or signed, and the signature is "".
+   * Throws INVALID_FIELD, INTENT_ID_REUSED, INTENT_EXPIRED, INTENT_NOT_YET_VALID, LIMIT_EXCEEDED, RATE_LIMITED,
+   * SCOPE_MISSING, WALLET_SIGNATURE_INVALID, RECORDS_UNAVAILABLE and what checkPostings throws.
+   */
+  attest(request: AttestRequest): Promise<Attestation>;
+  /** Judges an attestation as Clearing would. Throws INVALID_FIELD, RECORDS_UNAVAILABLE. */
+  verify(intent: Intent, attestation: Attestation): Promise<Verdict>;
+}
+
+export function createAttestor(ports: AttestorPorts): Attestor {
+  return {
+    attest: (request) => attest(ports, request),
+    verify: (intent, attestation) => verify(ports, intent, attestation),
+  };
+}
+
+async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Attestation> {
+  const { intent, walletSignature, validateOnly, caller } = request;
+  checkShape(intent);
+  checkBinding(caller, intent);
+  const digest = ports.digestIntent(intent);
+  const known = await ports.store.find(intent.intentId);
+  if (known !== undefined && known.digest !== digest) throw reused(intent, digest, known.digest);
+  if (known?.attestation !== undefined) {
+    checkScopes(caller, authorityOf(intent));
+    return validateOnly ? { ...known.attestation, signature: "" } : known.attestation;
+  }
+
+  const now = ports.now();
+  checkTimes(intent, now);
+  checkLimits(intent, ports.limits);
+  const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
+  checkScopes(caller, authority);
+  checkWalletSignature(intent, digest, walletSignature, authority);
+  const signer = signingAddress(ports, intent, now);
+  ports.rate.check(intent.wallet);
+  if (validateOnly) return { digest, signature: "", signer, walletSignature };
+  ports.rate.count(intent.wallet);
+
+  const bound = await ports.store.bind(intent.intentId, digest);
+  if (bound !== digest) throw reused(intent, digest, bound);
+  const signature = ports.keys.sign(signer, digest);
+  return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
+}
+
+/** A credential of one wallet speaks for no other. */
+function checkBinding(caller: Caller, intent: Intent): void {
+  if (caller.wallet === undefined || caller.wallet === intent.wallet) return;
+  throw new DomainError("SCOPE_MISSING", `The token is bound to the wallet ${caller.wallet}.`, {
+    metadata: { wallet: caller.wallet },
+  });
+}
+
+function checkScopes(caller: Caller, authority: Authority): void {
+  if (authority.wallet) requireScope(caller, "attest");
+  if (authority.house) requireScope(caller, "attest.house");
+}
+
+function requireScope(caller: Caller, scope: string): void {
+  if (caller.scopes.has(scope)) return;
+  throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scope}.`, {
+    metadata: { scope },
+  });
+}
+
+/** Expiry first: whatever else is late about an expired intent, it is the expiry that is final. */
+function checkTimes(intent: Intent, now: bigint): void {
+  if (isExpired(intent, now)) throw intentExpired(intent);
+  checkIssued(intent, now);
+  if (intent.issueTime >= now - clockSkewSeconds) return;
+  throw invalidField(
+    "intent.issue_time",
+    "intent.issue_time",
+    `must lie within ${clockSkewSeconds} seconds of the Attestor's clock`,
+  );
+}
+
+async function readRelated(evidence: EvidenceReader, intent: Intent): Promise<RelatedIntents> {
+  if (refersToPending(intent)) {
+    return { pending: await evidence.byIntentId(intent.pendingIntentId) };
+  }
+  if (refersToCorrected(intent) && intent.corrects !== "") {
+    return { corrected: await evidence.byDigest(intent.corrects) };
+  }
+  return {};
+}
+
+/**
+ * The signer of the day. That there is none, or that its key is not here, is a fault of the operator's that no
+ * caller can mend: an Error, thus INTERNAL, and readiness says so too.
+ */
+function signingAddress(ports: AttestorPorts, intent: Intent, now: bigint): string {
+  const signer = signerAt(ports.signers(), intent.issueTime, now);
+  if (signer === undefined) throw new Error("no signer is active: see SIGNERS_FILE");
+  if (ports.keys.has(signer.address)) return signer.address;
+  throw new Error(`ATTESTOR_PRIVATE_KEY holds no key of ${signer.address}, the active signer`);
+}
+
+function reused(intent: Intent, digest: string, storedDigest: string): DomainError {
+  return new DomainError(
+    "INTENT_ID_REUSED",
+    "the intent id already stands for an intent with other content",
+    { metadata: { intentId: intent.intentId, digest, storedDigest } },
+  );
+}
+
+const distrustKinds = [
+  "ATTESTATION_INVALID",
+  "SIGNER_NOT_TRUSTED",
+  "WALLET_SIGNATURE_INVALID",
+  "POSTING_NOT_ALLOWED",
+  "LEDGERS_DIFFER",
+  "PENDING_NOT_FOUND",
+  "PENDING_AMOUNT_EXCEEDED",
+] as const;
+
+/** The refusals that VerifyAttestation gives as an answer, not as an error. */
+export type DistrustKind = (typeof distrustKinds)[number];
+
+async function verify(
+  ports: AttestorPorts,
+  intent: Intent,
+  attestation: Attestation,
+): Promise<Verdict> {
+  checkShape(intent);
+  const digest = ports.digestIntent(intent);
+  const signer = recoverAddress(digest, attestation.signature) ?? "";
+  try {
+    checkAttestation(intent, attestation, {
+      digestIntent: ports.digestIntent,
+      signers: ports.signers(),
+      now: ports.now(),
+    });
+    const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
+    checkWalletSignature(intent, digest, attestation.walletSignature, authority);
+    return { digest, signer, reason: undefined };
+  } catch (error) {
+    const reason = distrustKinds.find(
+      (kind) => error instanceof DomainError && error.kind === kind,
+    );
+    if (reason === undefined) throw error;
+    return { digest, signer, reason };
+  }
+}

@@ -1,0 +1,123 @@
+import { intentDigester } from "#common/intent-digest.ts";
+import { migrateAtStart } from "#common/postgres/migrate.ts";
+import { createPool, type Pool, withRecords } from "#common/postgres/pool.ts";
+import { ConfigError } from "#common/rpc/environment.ts";
+import type { Dependency } from "#common/rpc/health.ts";
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { type Signers, signerAt } from "#common/signers.ts";
+import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
+import { type Attestor, createAttestor } from "./attestation.ts";
+import type { AttestorConfig } from "./config.ts";
+import { createEvidenceReader, createSignOnceStore, migrations } from "./postgres.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import type { SigningKeys } from "./signer.ts";
+
+/** What the service is made of. */
+export interface AttestorDeps {
+  readonly config: AttestorConfig;
+  readonly attestor: Attestor;
+  readonly signers: () => Signers;
+  /** Unix seconds. */
+  readonly now: () => bigint;
+  readonly logger: Logger;
+  readonly dependencies: readonly Dependency[];
+  readonly close: () => Promise<void>;
+}
+
+/** What tests put in place of the real thing. */
+export interface AttestorOverrides {
+  /** Epoch milliseconds. */
+  readonly nowMs?: () => number;
+  readonly logger?: Logger;
+}
+
+/**
+ * Opens what the Attestor needs and creates its tables. Throws ConfigError if the signers file cannot be read, the
+ * active signer's key is not here, or PostgreSQL does not answer within half a minute.
+ */
+export async function createAttestorDeps(
+  config: AttestorConfig,
+  overrides: AttestorOverrides = {},
+): Promise<AttestorDeps> {
+  const { runtime } = config;
+  const logger =
+    overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
+  const nowMs = overrides.nowMs ?? Date.now;
+  const now = () => BigInt(Math.floor(nowMs() / 1000));
+  const signersFile = openSigners(config.signersFile, logger);
+  const pool = createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-attestor" });
+  const close = async () => {
+    signersFile.close();
+    await pool.end();
+  };
+  try {
+    requireActiveKey(config.keys, signersFile.current(), now());
+    await migrateAtStart(pool, "attestor", migrations);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const attestor = createAttestor({
+    digestIntent: intentDigester(config.domain),
+    store: createSignOnceStore(pool),
+    evidence: createEvidenceReader(pool),
+    keys: config.keys,
+    signers: signersFile.current,
+    now,
+    limits: config.limits,
+    rate: createRateLimit({ perMinute: config.intentsPerWalletAndMinute, nowMs }),
+  });
+  const dependencies = [
+    postgresDependency(pool),
+    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), now())),
+  ];
+  return { config, attestor, signers: signersFile.current, now, logger, dependencies, close };
+}
+
+function openSigners(path: string, logger: Logger): SignersFile {
+  try {
+    return openSignersFile(path, (error) =>
+      logger.error({ err: error }, "the signers file is bad; the signers stay as they were"),
+    );
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new ConfigError("SIGNERS_FILE", path, problem);
+  }
+}
+
+function requireActiveKey(keys: SigningKeys, signers: Signers, now: bigint): void {
+  const signer = signerAt(signers, now, now);
+  const held = `keys of ${keys.addresses.join(", ")}`;
+  if (signer === undefined) {
+    throw new ConfigError("ATTESTOR_PRIVATE_KEY", held, "no signer of SIGNERS_FILE is active now");
+  }
+  if (keys.has(signer.address)) return;
+  throw new ConfigError(
+    "ATTESTOR_PRIVATE_KEY",
+    held,
+    `the key of ${signer.address}, the active signer of SIGNERS_FILE, is not among them`,
+  );
+}
+
+function postgresDependency(pool: Pool): Dependency {
+  let lastMs = 0;
+  return {
+    name: "postgres",
+    lastSuccessMs: () => lastMs,
+    async probe() {
+      await withRecords(() => pool.query("select 1"));
+      lastMs = Date.now();
+    },
+  };
+}
+
+/** A replica whose key is not the active signer's takes itself out of service until the rotation reaches it. */
+function keyDependency(check: () => void): Dependency {
+  return {
+    name: "signing-key",
+    lastSuccessMs: () => 0,
+    async probe() {
+      check();
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { runMain } from "#common/rpc/run-main.ts";
+import { mountOf } from "#common/rpc/mount.ts";
+import { serve } from "#common/rpc/serve.ts";
+import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { attestorConfig } from "./config.ts";
+import { createAttestorDeps } from "./deps.ts";
+import { attestorErrors } from "./errors.ts";
+import { createAttestorService } from "./service.ts";
+
+await runMain(async () => {
+  const config = attestorConfig(process.env);
+  const deps = await createAttestorDeps(config);
+  return serve({
+    config: config.runtime,
+    mounts: [mountOf(AttestorService, createAttestorService(deps))],
+    errors: attestorErrors,
+    dependencies: deps.dependencies,
+    close: deps.close,
+    logger: deps.logger,
+  });
+});

@@ -1,0 +1,96 @@
+import { create } from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { invalidField } from "#common/domain-error.ts";
+import {
+  formatAttestation,
+  parseAttestation,
+  parseIntent,
+  parseWalletSignature,
+} from "#common/intent-codec.ts";
+import { intentTypes } from "#common/intent-digest.ts";
+import { requirePrincipal } from "#common/rpc/principal.ts";
+import { type Signer, type SignerState, signerState } from "#common/signers.ts";
+import {
+  type AttestorService,
+  AttestResponseSchema,
+  GetDomainResponseSchema,
+  VerifyAttestationResponseSchema,
+} from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import {
+  type Signer as SignerProto,
+  SignerSchema,
+  SignerState as SignerStateProto,
+} from "#gen/sovr/attestor/v1/signer_pb.ts";
+import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import type { AttestorDeps } from "./deps.ts";
+import { attestorErrors } from "./errors.ts";
+
+const typesJson = JSON.stringify(intentTypes);
+
+/** The AttestorService: wire to domain and back. */
+export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof AttestorService> {
+  return {
+    async attest(request, context) {
+      const attestation = await deps.attestor.attest({
+        intent: parseIntent(required(request.intent, "intent")),
+        walletSignature: parseWalletSignature(request.walletSignature, "wallet_signature"),
+        validateOnly: request.validateOnly,
+        caller: requirePrincipal(context),
+      });
+      return create(AttestResponseSchema, { attestation: formatAttestation(attestation) });
+    },
+
+    async verifyAttestation(request) {
+      const { digest, signer, reason } = await deps.attestor.verify(
+        parseIntent(required(request.intent, "intent")),
+        parseAttestation(required(request.attestation, "attestation")),
+      );
+      return create(VerifyAttestationResponseSchema, {
+        valid: reason === undefined,
+        digest,
+        signer,
+        reason: reason === undefined ? ErrorReason.UNSPECIFIED : attestorErrors[reason].reason,
+      });
+    },
+
+    getDomain() {
+      const { domain } = deps.config;
+      const now = deps.now();
+      return create(GetDomainResponseSchema, {
+        name: domain.name,
+        version: domain.version,
+        chainId: domain.chainId.toString(),
+        verifyingContract: domain.verifyingContract,
+        salt: domain.salt,
+        typesJson,
+        signers: deps.signers().map((signer) => formatSigner(signer, now)),
+      });
+    },
+  };
+}
+
+/** The runtime has checked that the field is there; the type does not know. */
+function required<Message>(message: Message | undefined, field: string): Message {
+  if (message === undefined) throw invalidField(field, "required", "is required");
+  return message;
+}
+
+const stateToProto = {
+  PENDING: SignerStateProto.PENDING,
+  ACTIVE: SignerStateProto.ACTIVE,
+  RETIRED: SignerStateProto.RETIRED,
+  REVOKED: SignerStateProto.REVOKED,
+} as const satisfies Record<SignerState, SignerStateProto>;
+
+function formatSigner(signer: Signer, now: bigint): SignerProto {
+  const { address, activateTime, retireTime } = signer;
+  return create(SignerSchema, {
+    address,
+    state: stateToProto[signerState(signer, now)],
+    activateTime: create(TimestampSchema, { seconds: activateTime }),
+    ...(retireTime === undefined
+      ? {}
+      : { retireTime: create(TimestampSchema, { seconds: retireTime }) }),
+  });
+}

@@ -49,7 +49,6 @@ export function createRpcClient<Service extends DescService>(
 
 function openChannel(address: string, more: Record<string, string | number>): GrpcClient {
   return new GrpcClient(address, credentials.createInsecure(), {
-    // Every replica gets its share; with a single address it is the same as pick_first.
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
     // A results list of a full batch, with room.
@@ -71,6 +70,7 @@ function serviceConfig(service: DescService) {
   );
   const names = repeatable.map((method) => ({ service: service.typeName, method: method.name }));
   return {
+    // Every replica gets its share; with a single address it is the same as pick_first.
     loadBalancingConfig: [{ round_robin: {} }],
     methodConfig: names.length === 0 ? [] : [{ name: names, retryPolicy }],
     // When more than a few calls in ten fail, retries stop: they would only add to the load.

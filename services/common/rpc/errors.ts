@@ -77,11 +77,18 @@ export function toConnectError(
     const mapping = mappingOf(error.kind, map) ?? mappingOf(error.kind, commonErrors);
     if (mapping !== undefined) return fromDomainError(error, mapping);
   }
-  if (error instanceof ConnectError && reasonOf(error) !== undefined) return error;
+  if (error instanceof ConnectError && reasonOf(error) !== undefined) return withoutMetadata(error);
   return fromDomainError(
     new DomainError("INTERNAL", internalText(traceId), { cause: error }),
     commonErrors.INTERNAL,
   );
+}
+
+/** An error of a peer of ours goes on with its details, and without the peer's response headers. */
+function withoutMetadata(error: ConnectError): ConnectError {
+  const clean = new ConnectError(error.rawMessage, error.code, undefined, undefined, error.cause);
+  clean.details = error.details;
+  return clean;
 }
 
 function mappingOf(kind: string, map: ErrorMap<string>): ErrorMapping | undefined {

@@ -9,9 +9,6 @@ const detailsKey = "grpc-status-details-bin";
 /** An error as grpc-js sends it: the same code and message outside and inside of the details, as clients trust the inner. */
 export function toGrpcStatus(error: ConnectError): StatusObject {
   const metadata = new Metadata();
-  error.metadata.forEach((value, key) => {
-    if (!key.endsWith("-bin")) metadata.add(key, value);
-  });
   metadata.set(detailsKey, Buffer.from(toBinary(StatusSchema, toStatus(error))));
   // grpc-js counts its codes as Connect does; 0, success, is no Code.
   return { code: Number(error.code), details: error.rawMessage, metadata };

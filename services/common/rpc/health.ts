@@ -138,7 +138,7 @@ class WatchedDependency {
 
 function observeAges(watched: readonly WatchedDependency[]): void {
   getMeter("sovr.health")
-    .createObservableGauge("dependency_age", {
+    .createObservableGauge("dependency_age_seconds", {
       description: "Since a call to the dependency last succeeded.",
       unit: "s",
     })

@@ -19,7 +19,11 @@ let handler: MetricsHandler | undefined;
  */
 export function metricsHandler(): MetricsHandler {
   if (handler !== undefined) return handler;
-  const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
+  const exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
+  });
   metrics.setGlobalMeterProvider(new MeterProvider({ readers: [exporter] }));
   handler = (request, response) => exporter.getMetricsRequestHandler(request, response);
   return handler;
@@ -31,7 +35,7 @@ export function getMeter(name: string): Meter {
   return metrics.getMeter(name);
 }
 
-/** A histogram of durations in seconds with the mesh's buckets. Record seconds. */
+/** A histogram of durations with the mesh's buckets. Record seconds; the name ends in `_seconds`. */
 export function durationHistogram(meter: Meter, name: string, description: string): Histogram {
   return meter.createHistogram(name, {
     description,

@@ -145,10 +145,18 @@ export function methodNotFound(path: string): DomainError {
   });
 }
 
+/** The field that protobuf-es could not decode, by its own name; it does not tell the path to it. */
+function fieldOf(cause: unknown): string {
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  if (!(inner instanceof Error && "field" in inner && typeof inner.field === "function")) return "";
+  const field: unknown = inner.field();
+  return typeof field === "object" && field !== null && "name" in field ? String(field.name) : "";
+}
+
 function libraryError(plan: MethodPlan, code: Code, message: string, cause: unknown): DomainError {
   switch (code) {
     case Code.InvalidArgument:
-      return undecodable(message, "", cause);
+      return undecodable(message, fieldOf(cause), cause);
     case Code.ResourceExhausted:
       return messageTooLarge(plan.requestBytesMax);
     case Code.DeadlineExceeded:

@@ -59,12 +59,16 @@ export class MethodStats {
   }
 }
 
-/** Makes the counts of the planned methods and registers them: rpc_started, rpc_handled, rpc_in_flight, rpc_duration. */
+/** Makes the counts of the planned methods and registers them: rpc_started, rpc_handled, rpc_in_flight, rpc_duration_seconds. */
 export function createMethodStats(
   plans: readonly MethodPlan[],
 ): ReadonlyMap<MethodPlan, MethodStats> {
   const meter = getMeter("sovr.rpc");
-  const duration = durationHistogram(meter, "rpc_duration", "From a call's headers to its status.");
+  const duration = durationHistogram(
+    meter,
+    "rpc_duration_seconds",
+    "From a call's headers to its status.",
+  );
   const stats = new Map(plans.map((plan) => [plan, new MethodStats(plan, duration)]));
   const instruments = {
     started: meter.createObservableCounter("rpc_started", { description: "Calls that arrived." }),

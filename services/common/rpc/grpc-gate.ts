@@ -3,7 +3,6 @@ import {
   status as grpcStatus,
   type Metadata,
   type Server,
-  type ServerDuplexStream,
   type ServerInterceptingCall,
   type ServerInterceptor,
 } from "@grpc/grpc-js";
@@ -64,11 +63,13 @@ export function createGrpcGate(guard: Guard): GrpcGate {
 
   function interceptUnguarded(path: string, call: ServerCall): ServerCall {
     const isHealth = path.startsWith("/grpc.health.v1.Health/");
+    const isReflection = path.startsWith("/grpc.reflection.");
     return onHeaders(
       call,
       (metadata) => {
         unguarded.add(call);
         if (isHealth) return;
+        if (!isReflection) throw methodNotFound(path);
         const principal = guard.admit(reflectionScopes, headerReader(metadata));
         return principal instanceof Promise ? principal.then(() => undefined) : undefined;
       },
@@ -161,8 +162,9 @@ function resetStream(call: ServerCall): void {
 }
 
 /**
- * grpc-js answers a path that it does not know without details. It finds handlers in a Map by path, so that Map is
- * taught to answer every path. Were it renamed, the details would be missing again and the conformance test fail.
+ * grpc-js answers a path that it does not know without details, and before any interceptor. It finds handlers in a Map
+ * by path, so that Map is taught to know every path, and the interceptor refuses what is none of ours. Were the Map
+ * renamed, the details would be missing again and the conformance test fail.
  */
 function answerUnknownPaths(server: Server): void {
   const handlers: unknown = Reflect.get(server, "handlers");
@@ -177,9 +179,7 @@ function unknownHandler(path: string) {
     type: "bidi",
     serialize: passBytes,
     deserialize: passBytes,
-    func(call: ServerDuplexStream<Buffer, Buffer>) {
-      call.emit("error", toGrpcStatus(unplannedError(methodNotFound(path))));
-    },
+    func: () => undefined,
   };
 }
 

@@ -170,6 +170,7 @@ function callOf(ctx: HandlerContext): RpcCall {
   const call = ctx.values.get(rpcCallKey);
   // Unreachable through a mount, which refuses a call that it could not begin.
   if (call === undefined) throw new ConnectError("the call did not pass the gate", Code.Internal);
+  call.reached = true;
   return call;
 }
 

@@ -20,7 +20,7 @@ import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_servic
 import { reasonOf } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { Logger } from "./logger.ts";
-import type { MethodPlan } from "./method-plan.ts";
+import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
 import { methodNotFound, type RpcCall, rpcCallKey, unplannedError } from "./rpc-call.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
@@ -60,10 +60,23 @@ async function answer(
   response: ServerResponse,
   values: ReturnType<typeof createContextValues>,
 ): Promise<void> {
-  const result = await handler(
-    universalRequestFromNodeRequest(request, response, undefined, values),
-  );
+  response.once("finish", () => discardRest(request));
+  const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  // By itself a request that is not read to its end cuts its connection, and with it the answer that says why.
+  const body = request.iterator({ destroyOnReturn: false });
+  const result = await handler({ ...universal, body });
   await universalResponseToNodeResponse(result, response);
+}
+
+/** Takes the rest of a refused request off the wire, so that the client gets around to reading the answer. */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  let bytesLeft = requestBytesMaxLargest;
+  request.on("data", (chunk: Buffer) => {
+    bytesLeft -= chunk.byteLength;
+    if (bytesLeft < 0) request.destroy();
+  });
+  request.resume();
 }
 
 function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
@@ -113,13 +126,18 @@ function follow(call: RpcCall, ctx: HandlerContext): void {
 }
 
 function onEnd(call: RpcCall, reason: unknown): void {
-  if (call.finished) return;
-  if (reason instanceof ConnectError && reason.code !== Code.DeadlineExceeded) {
-    const failure = call.failLibrary(reason.code, reason.rawMessage, reason.cause);
-    if (reasonOf(reason) === undefined) reason.details = failure.details;
-  } else {
+  if (!(reason instanceof ConnectError)) {
     call.abandonSoon();
+    return;
   }
+  if (reasonOf(reason) !== undefined) return;
+  if (reason.code === Code.DeadlineExceeded && call.reached) return; // The guard answers it.
+  const { code, rawMessage, message, details } = call.failLibrary(
+    reason.code,
+    reason.rawMessage,
+    reason.cause,
+  );
+  Object.assign(reason, { code, rawMessage, message, details });
 }
 
 /**

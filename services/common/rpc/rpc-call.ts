@@ -22,6 +22,8 @@ export class RpcCall {
   readonly plan: MethodPlan;
   /** The mount sets it: a stream's client takes nothing, and the stream has ended with this error. */
   onStall: ((error: ConnectError) => void) | undefined;
+  /** True once the request was decoded and handed to us: what fails before is the request, not the service. */
+  reached = false;
   readonly #options: RpcCallOptions;
   readonly #startMs = performance.now();
   #finished = false;
@@ -50,9 +52,14 @@ export class RpcCall {
     return connectError;
   }
 
-  /** The error for a failure that a server library found before the handler ran; the library has fixed the code. */
+  /** Our error for a failure that a server library found itself: in decoding, by a limit, at the deadline. */
   failLibrary(code: Code, message: string, cause?: unknown): ConnectError {
-    return this.fail(libraryError(this.plan, code, message, cause));
+    const isRequestFault = code === Code.Internal && !this.reached;
+    return this.fail(
+      isRequestFault
+        ? undecodable(message, "", cause)
+        : libraryError(this.plan, code, message, cause),
+    );
   }
 
   /** The caller left or its time is up. Ends the call unless the handler, which hears of it too, does so at once. */

@@ -206,10 +206,13 @@ async function drain(
   await sleep(config.drainDelayMs, forced);
   draining.abort();
   servers.grpc.endUnguarded();
+  // The timer of a grace that nobody needed would keep the process alive to its end.
+  const closed = new AbortController();
   const finished = await Promise.race([
     closeGently(servers).then(() => true),
-    sleep(config.drainGraceMs, forced).then(() => false),
+    sleep(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(() => false),
   ]);
+  closed.abort();
   if (!finished) logger.warn("calls were cut off");
   force(servers);
   health.stop();

@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { Code, type Transport } from "@connectrpc/connect";
+import {
+  createGrpcTransport as createConnectNodeGrpcTransport,
+  createConnectTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { credentials, Client as GrpcClient, ServerCredentials } from "@grpc/grpc-js";
+import { commonErrors } from "#common/rpc/errors.ts";
+import { createGrpcTransport } from "#common/rpc/grpc-transport.ts";
+import { createGuard } from "#common/rpc/guard.ts";
+import { openKeyStore } from "#common/rpc/key-store.ts";
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import type { Mount } from "#common/rpc/mount.ts";
+import { createConnectMount } from "#common/rpc/mount-connect.ts";
+import { createGrpcMount } from "#common/rpc/mount-grpc.ts";
+import { createTokenVerifier } from "#common/rpc/token-verifier.ts";
+import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+
+export const fixtureErrors = {
+  ...commonErrors,
+  ACCOUNT_NOT_FOUND: { code: Code.NotFound, reason: ErrorReason.ACCOUNT_NOT_FOUND },
+};
+
+export interface FixtureOptions {
+  readonly mounts: readonly Mount[];
+  readonly jwksPath: string;
+  readonly logger?: Logger;
+  readonly drainSignal?: AbortSignal;
+  readonly unaryTimeoutMs?: number;
+  readonly streamStallMs?: number;
+}
+
+/** Both mounts of the same services, listening. */
+export interface Fixture {
+  readonly grpcPort: number;
+  readonly connectPort: number;
+  close(): Promise<void>;
+}
+
+/** Mounts services twice behind one guard, without health, reflection and drain, which `serve` adds. */
+export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
+  const logger = options.logger ?? createLogger("test", "silent");
+  const keys = openKeyStore({ kind: "file", path: options.jwksPath }, logger);
+  const guard = createGuard({
+    mounts: options.mounts,
+    errors: fixtureErrors,
+    tokens: createTokenVerifier({ issuer: "sovr", audience: "sovr-mesh" }, keys),
+    logger,
+    drainSignal: options.drainSignal ?? new AbortController().signal,
+    unaryTimeoutMs: options.unaryTimeoutMs ?? 10_000,
+    streamStallMs: options.streamStallMs ?? 30_000,
+  });
+  const { server } = createGrpcMount(guard, { streamAgeMsMax: 60_000 });
+  const grpcPort = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
+  });
+  const connect = createServer(createConnectMount(guard, logger)).listen(0, "127.0.0.1");
+  await once(connect, "listening");
+  const address = connect.address();
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return {
+    grpcPort,
+    connectPort: address.port,
+    async close() {
+      server.forceShutdown();
+      connect.close();
+      connect.closeAllConnections();
+      await once(connect, "close");
+    },
+  };
+}
+
+/** A way to call a service. */
+export interface Protocol extends Disposable {
+  readonly name: string;
+  readonly transport: Transport;
+}
+
+/** Every way to call the fixture that a typed client knows. */
+export function protocolsOf(fixture: Fixture): Protocol[] {
+  const grpcUrl = `http://127.0.0.1:${fixture.grpcPort}`;
+  const baseUrl = `http://127.0.0.1:${fixture.connectPort}`;
+  const channel = new GrpcClient(`127.0.0.1:${fixture.grpcPort}`, credentials.createInsecure());
+  const httpVersion = "1.1" as const;
+  const none = () => undefined;
+  return [
+    {
+      name: "grpc-js",
+      transport: createGrpcTransport({
+        unary: channel,
+        streams: channel,
+        defaultTimeoutMs: Number.POSITIVE_INFINITY,
+      }),
+      [Symbol.dispose]: () => channel.close(),
+    },
+    {
+      name: "connect-node gRPC",
+      transport: createConnectNodeGrpcTransport({ baseUrl: grpcUrl }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "gRPC-Web",
+      transport: createGrpcWebTransport({ baseUrl, httpVersion }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "Connect binary",
+      transport: createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: true }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "Connect JSON",
+      transport: createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: false }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "Connect GET",
+      transport: createConnectTransport({
+        baseUrl,
+        httpVersion,
+        useBinaryFormat: false,
+        useHttpGet: true,
+      }),
+      [Symbol.dispose]: none,
+    },
+  ];
+}

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { readArguments, runCommand } from "./lib/command.ts";
-import { startDetached } from "./lib/detached.ts";
-import { Problem } from "./lib/problem.ts";
+import { findOwner, startDetached } from "./lib/detached.ts";
+import { describeError, Problem } from "./lib/problem.ts";
 import { isRunning } from "./lib/process-identity.ts";
 import { readyText } from "./lib/ready-text.ts";
 import { runMesh } from "./lib/run-mesh.ts";
@@ -36,18 +36,14 @@ async function runHere(
   choice: { readonly fresh: boolean; readonly engine: Engine | undefined },
 ): Promise<number> {
   const stop = new AbortController();
-  const parent = parentProcess();
+  const end = (why: string) => {
+    if (!stop.signal.aborted) console.log("stopping …");
+    stop.abort(new Problem(why));
+  };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(name, () => {
-      if (!stop.signal.aborted) console.log("stopping …");
-      stop.abort(new Problem(`stopped by ${name}`));
-    });
+    process.on(name, () => end(`stopped by ${name}`));
   }
-  // While it starts detached, the command that waits for it owns it.
-  process.once("disconnect", () => {
-    if (!ready) stop.abort(new Problem("the command that started it is gone"));
-  });
-  let ready = false;
+  const owner = findOwner(() => end("the process that started it is gone"));
   try {
     await runMesh({
       settings,
@@ -56,35 +52,22 @@ async function runHere(
       signal: stop.signal,
       report: (line) => {
         console.log(line);
-        parent?.send({ line });
+        owner?.tell({ line });
       },
       onReady: (identity) => {
-        ready = true;
         const took = `The mesh is ready after ${seconds(performance.now())}.`;
         const text = `${took} ${readyText(settings, identity)}`;
         console.log(text);
-        parent?.send({ ready: text });
-        parent?.disconnect();
+        owner?.tell({ ready: text });
       },
     });
   } catch (error) {
-    if (parent !== undefined && error instanceof Error) parent.send({ failed: error.message });
+    owner?.tell({ failed: describeError(error) });
     throw error;
+  } finally {
+    owner?.leave();
   }
   return 0;
-}
-
-/** The command that waits for this process to become ready, if there is one (lib/detached.ts). */
-function parentProcess(): { send(message: unknown): void; disconnect(): void } | undefined {
-  if (process.send === undefined) return undefined;
-  return {
-    send: (message) => {
-      if (process.connected) process.send?.(message);
-    },
-    disconnect: () => {
-      if (process.connected) process.disconnect();
-    },
-  };
 }
 
 function isAlreadyRunning(settings: Settings): boolean {

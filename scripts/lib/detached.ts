@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { DataChoice } from "./choose-identity.ts";
@@ -6,11 +6,16 @@ import { logFile, rotateLog } from "./log-files.ts";
 import { Problem } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 
-/** What the detached ./mesh up tells the command that waits for it. */
-interface Message {
+/** What a ./mesh up that runs in the background tells the process that started it. */
+interface UpMessage {
   readonly line?: string;
   readonly ready?: string;
   readonly failed?: string;
+}
+
+/** What the starter answers: live on without me. */
+interface ReleaseMessage {
+  readonly release: true;
 }
 
 /**
@@ -18,6 +23,34 @@ interface Message {
  * its output goes on in the log `mesh`.
  */
 export async function startDetached(settings: Settings, choice: DataChoice): Promise<number> {
+  const child = await startOwned(settings, choice, {
+    environment: process.env,
+    report: (line) => console.log(line),
+  });
+  const release: ReleaseMessage = { release: true };
+  await new Promise<void>((resolve, reject) => {
+    child.send(release, (error) => (error === null ? resolve() : reject(error)));
+  });
+  child.disconnect();
+  child.unref();
+  console.log("  ./mesh down stops it");
+  return 0;
+}
+
+export interface OwnedOptions {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly report: (line: string) => void;
+}
+
+/**
+ * Starts ./mesh up in a process of its own and waits until it is ready. The mesh ends when this process ends,
+ * however it ends. Rejects with a Problem that says what failed.
+ */
+export async function startOwned(
+  settings: Settings,
+  choice: DataChoice,
+  options: OwnedOptions,
+): Promise<ChildProcess> {
   rotateLog(settings, "mesh");
   const log = openSync(logFile(settings, "mesh"), "a");
   const flags = [
@@ -26,6 +59,7 @@ export async function startDetached(settings: Settings, choice: DataChoice): Pro
   ];
   const child = spawn(process.execPath, [join(settings.root, "scripts/up.ts"), ...flags], {
     cwd: settings.root,
+    env: options.environment,
     detached: true,
     stdio: ["ignore", log, log, "ipc"],
   });
@@ -34,28 +68,66 @@ export async function startDetached(settings: Settings, choice: DataChoice): Pro
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   try {
-    return await new Promise<number>((resolve, reject) => {
-      child.on("message", (message: Message) => {
-        if (message.line !== undefined) console.log(message.line);
-        if (message.failed !== undefined) reject(new Problem(message.failed));
-        if (message.ready !== undefined) {
-          console.log(`${message.ready}\n  ./mesh down stops it`);
-          resolve(0);
-        }
-      });
-      child.once("error", reject);
-      child.once("exit", (code, signal) => {
-        reject(
-          new Problem(
-            `the mesh ended at its start (${signal ?? `exit code ${code}`}); see ${logFile(settings, "mesh")}`,
-          ),
-        );
-      });
-    });
+    await untilReady(child, options.report, logFile(settings, "mesh"));
+    return child;
   } finally {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
-    if (child.connected) child.disconnect();
-    child.unref();
   }
+}
+
+function untilReady(
+  child: ChildProcess,
+  report: (line: string) => void,
+  log: string,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let why: string | undefined;
+    child.on("message", (message: UpMessage) => {
+      if (message.line !== undefined) report(message.line);
+      if (message.failed !== undefined) why = message.failed;
+      if (message.ready !== undefined) {
+        report(message.ready);
+        resolve();
+      }
+    });
+    child.once("error", reject);
+    // Only when it has ended has it stopped everything that it had started.
+    child.once("exit", (code, signal) => {
+      reject(
+        new Problem(
+          why ?? `the mesh ended at its start (${signal ?? `exit code ${code}`}); see ${log}`,
+        ),
+      );
+    });
+  });
+}
+
+/** The side of ./mesh up: how it speaks with the process that owns it. */
+export interface Owner {
+  tell(message: UpMessage): void;
+  /** Lets go of the owner, so that this process can end. */
+  leave(): void;
+}
+
+/** The process that owns this one, or undefined if a terminal does. `onGone` is called if it ends unreleased. */
+export function findOwner(onGone: () => void): Owner | undefined {
+  if (process.send === undefined) return undefined;
+  let released = false;
+  process.on("message", (message: ReleaseMessage) => {
+    released ||= message.release;
+  });
+  process.once("disconnect", () => {
+    if (!released) onGone();
+  });
+  return {
+    tell: (message) => {
+      // The owner may just have gone; then nobody wants to know.
+      if (process.connected) process.send?.(message, () => undefined);
+    },
+    leave: () => {
+      released = true;
+      if (process.connected) process.disconnect();
+    },
+  };
 }

@@ -102,6 +102,12 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
       DRAIN_GRACE_MS: "5000",
       ...environment,
       ...Object.fromEntries(peers),
+      // What the mesh sets itself must not come from two sides; empty is absent.
+      JWT_JWKS_URL: "",
+      DATABASE_URL: "",
+      ATTESTOR_PRIVATE_KEY: "",
+      EMBEDDED_LEDGER_PATH: "",
+      TIGERBEETLE_ADDRESSES: "",
       GRPC_ADDRESS: at(ports.grpc),
       CONNECT_ADDRESS: at(ports.connect),
       METRICS_ADDRESS: at(ports.metrics),
@@ -122,7 +128,7 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
 
 function engineEnvironment({ settings, identity }: Mesh): NodeJS.ProcessEnv {
   if (identity.engine === "embedded") {
-    return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db"), TIGERBEETLE_ADDRESSES: "" };
+    return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db") };
   }
   if (identity.external) return { TIGERBEETLE_ADDRESSES: settings.tigerbeetleAddresses };
   return {

@@ -1,0 +1,221 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keyFiles } from "../../scripts/lib/keys.ts";
+import { identify } from "../../scripts/lib/process-identity.ts";
+import { readSettings, type Settings } from "../../scripts/lib/settings.ts";
+import { readState } from "../../scripts/lib/state.ts";
+import {
+  newStateFolder,
+  privateEnvironment,
+  runMeshCommand,
+  startMesh,
+  type TestMesh,
+} from "../support/mesh.ts";
+
+describe("./mesh up, running", () => {
+  let mesh: TestMesh;
+
+  beforeAll(async () => {
+    mesh = await startMesh();
+  });
+  afterAll(() => mesh?.stop());
+
+  it("shows every part healthy in status", async () => {
+    const { code, stdout } = await mesh.run("status", "--json");
+    const status = JSON.parse(stdout);
+    expect(status).toMatchObject({ engine: "embedded", supervised: true, phase: "ready" });
+    expect(status.parts.map((part: { name: string }) => part.name)).toEqual([
+      "postgres",
+      "ledger",
+      "clearing",
+      "attestor",
+      "eventstream",
+      "envoy",
+    ]);
+    for (const part of status.parts) {
+      expect(part).toMatchObject({ healthy: true, health: "serving", restarts: 0 });
+      expect(part.version).toMatch(/^[0-9]+\.[0-9]+/);
+      expect(part.latencyMs).toBeGreaterThan(0);
+    }
+    expect(code).toBe(0);
+  });
+
+  it("says that it is already running when it is started twice", async () => {
+    const { code, stdout } = await mesh.run("up");
+    expect(stdout).toMatch(/^The mesh is already running\. Engine: embedded/);
+    expect(code).toBe(0);
+  });
+
+  it.each([["--fresh"], ["--engine", "tigerbeetle"]])(
+    "refuses %s while it runs",
+    async (...flags) => {
+      const { code, stderr } = await mesh.run("up", ...flags);
+      expect(stderr).toBe("mesh: a mesh is already running here: ./mesh down first\n");
+      expect(code).toBe(1);
+    },
+  );
+
+  it("starts a part again that was killed, and status tells", async () => {
+    const before = mesh.part("clearing");
+    mesh.kill("clearing");
+    await expect.poll(() => mesh.part("clearing").pid, { timeout: 10_000 }).not.toBe(before.pid);
+    await expect
+      .poll(async () => (await mesh.run("status")).code, { timeout: 20_000, interval: 200 })
+      .toBe(0);
+    expect(mesh.part("clearing").restarts).toBe(1);
+  });
+
+  it("names a part that does not answer in status, and fails", async () => {
+    mesh.kill("attestor", "SIGSTOP");
+    try {
+      const { code, stdout } = await mesh.run("status");
+      expect(stdout).toMatch(/^ {2}attestor {13,}The operation was aborted due to timeout/m);
+      expect(code).toBe(1);
+    } finally {
+      mesh.kill("attestor", "SIGCONT");
+    }
+  });
+
+  it("keeps secrets where only the owner reads them, and out of every log", async () => {
+    const keys = keyFiles(mesh.settings);
+    const secrets = [keys.issuer, keys.attestor, keys.databasePassword, keys.databaseUrl];
+    const folder = join(mesh.settings.state, "logs");
+    const logs = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"));
+    expect(logs.length).toBeGreaterThan(6);
+    for (const file of secrets) {
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      const secret = readFileSync(file, "utf8");
+      const words = file === keys.issuer ? [(JSON.parse(secret) as { d: string }).d] : [secret];
+      for (const word of words) expect(logs.filter((log) => log.includes(word))).toEqual([]);
+    }
+    expect(statSync(keys.folder).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe("./mesh up, refused", () => {
+  let state: string;
+  let environment: NodeJS.ProcessEnv;
+  let settings: Settings;
+
+  beforeAll(async () => {
+    state = await newStateFolder();
+    environment = await privateEnvironment(state);
+    settings = readSettings(environment);
+  });
+  afterAll(() => rm(state, { recursive: true, force: true }));
+
+  it("names a port that is in use and the variable that moves it", async () => {
+    const port = settings.ports.services.clearing.grpc;
+    const other = createServer().listen(port, "127.0.0.1");
+    try {
+      const { code, stderr } = await runMeshCommand(settings, environment, ["up"]);
+      expect(stderr).toBe(
+        `mesh: port ${port} is in use: stop what listens there, or choose another with CLEARING_GRPC_PORT\n`,
+      );
+      expect(code).toBe(1);
+      expect(existsSync(join(state, "state.json"))).toBe(false);
+    } finally {
+      other.close();
+    }
+  });
+
+  it.each([
+    ["ENVOY_PORT", "eighty", /^mesh: ENVOY_PORT is "eighty": expected a whole number/],
+    ["ENVOY_PORT", "0", /^mesh: ENVOY_PORT is "0": expected a whole number from 1/],
+    ["TIGERBEETLE_CLUSTER_ID", "-1", /^mesh: TIGERBEETLE_CLUSTER_ID is "-1": expected/],
+    [
+      "LOG_LEVEL",
+      "loud",
+      /^mesh: \w+ ended at its start \(.*\): .*LOG_LEVEL is "loud": expected one of/,
+    ],
+  ])("names the bad variable %s=%s and leaves nothing running", async (name, value, line) => {
+    const { code, stderr } = await runMeshCommand(settings, { ...environment, [name]: value }, [
+      "up",
+    ]);
+    expect(stderr).toMatch(line);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(code).toBe(1);
+    expect(readState(settings)).toBeUndefined();
+  });
+
+  it("names a program that is missing", async () => {
+    const without = { ...environment, PATH: "/nowhere" };
+    const { code, stderr } = await runMeshCommand(settings, without, [
+      "up",
+      "--fresh",
+      "--engine",
+      "tigerbeetle",
+    ]);
+    expect(stderr).toMatch(/^mesh: tigerbeetle is not on PATH: install it/);
+    expect(code).toBe(1);
+  });
+});
+
+describe("./mesh up --detach and down", () => {
+  let state: string;
+  let environment: NodeJS.ProcessEnv;
+  let settings: Settings;
+
+  beforeAll(async () => {
+    state = await newStateFolder();
+    environment = await privateEnvironment(state);
+    settings = readSettings(environment);
+  });
+  afterAll(async () => {
+    await runMeshCommand(settings, environment, ["down"]);
+    await rm(state, { recursive: true, force: true });
+  });
+
+  const run = (...command: string[]) => runMeshCommand(settings, environment, command);
+  const pids = () => readState(settings)?.parts.map((part) => part.pid) ?? [];
+
+  it("leaves nothing running after down", async () => {
+    const up = await run("up", "--detach");
+    expect(up.stderr).toBe("");
+    expect(up.stdout).toMatch(/The mesh is ready after [0-9.]+ s\./);
+    expect(up.code).toBe(0);
+    const started = pids();
+    expect(started).toHaveLength(6);
+
+    const down = await run("down");
+    expect(down).toMatchObject({ code: 0, stdout: "stopping …\nstopped\n" });
+    expect(started.filter((pid) => identify(pid) !== undefined)).toEqual([]);
+    expect((await run("status")).stderr).toMatch(/^mesh: no mesh is running here/);
+    expect((await run("down")).stdout).toBe("no mesh is running here\n");
+  });
+
+  it("keeps to the engine of its data", async () => {
+    const { code, stderr } = await run("up", "--engine", "tigerbeetle");
+    expect(stderr).toMatch(
+      /^mesh: the data here belongs to the engine "embedded", not "tigerbeetle"/,
+    );
+    expect(code).toBe(1);
+  });
+
+  it("cleans up after a supervisor that was killed, and starts again", async () => {
+    expect((await run("up", "--detach")).code).toBe(0);
+    const orphans = pids();
+    const supervisor = readState(settings)?.supervisor.pid ?? 0;
+    process.kill(supervisor, "SIGKILL");
+    await expect.poll(() => identify(supervisor)).toBeUndefined();
+    await sleep(100);
+    expect(orphans.every((pid) => identify(pid) !== undefined)).toBe(true);
+    expect((await run("status")).code).toBe(1);
+
+    const again = await run("up", "--detach");
+    expect(again.stdout).toMatch(/^stopped 6 processes that an earlier mesh had left running$/m);
+    expect(again.code).toBe(0);
+    expect(orphans.filter((pid) => identify(pid) !== undefined)).toEqual([]);
+
+    const supervisorAgain = readState(settings)?.supervisor.pid ?? 0;
+    const orphansAgain = pids();
+    process.kill(supervisorAgain, "SIGKILL");
+    const down = await run("down");
+    expect(down.stdout).toMatch(/stopped, with 6 processes that were left running/);
+    expect(orphansAgain.filter((pid) => identify(pid) !== undefined)).toEqual([]);
+  });
+});

@@ -1,0 +1,191 @@
+import { DomainError } from "#common/domain-error.ts";
+import { type AttestedIntent, postingsMax } from "#common/intent.ts";
+import {
+  formatDigestPrefix,
+  legOf,
+  type TransferRow,
+  transferId,
+  transferRows,
+} from "#common/transfer-rows.ts";
+import type { LedgerView } from "./ledger.ts";
+import type { Range, TransferRecord } from "./ledger-reader.ts";
+import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
+import { scan } from "./scan.ts";
+import { touchesOwn } from "./transfers.ts";
+import { walletAccountIds } from "./viewer.ts";
+
+/** A chain of transfers with the evidence that authorised it. */
+export interface JournalEntry extends AttestedIntent {
+  /** In the order of the legs. */
+  readonly lines: readonly TransferRecord[];
+  /** The commit time: that of the last line, nanoseconds. */
+  readonly timestamp: bigint;
+}
+
+/** Which entries to list; what is undefined does not matter. */
+export interface JournalFilter extends Span {
+  /** EIP-55: entries with a line on an account of this wallet. */
+  readonly wallet: string | undefined;
+}
+
+/**
+ * The most lines of a page, whatever its size: 64 lines each would make a page of 1000 entries larger than what
+ * clients take in one message.
+ */
+const linesMax = 4_096;
+
+/**
+ * Reads the entry of an intent. Throws INTENT_NOT_FOUND without evidence, without its whole chain in the ledger, or
+ * if no line touches an account of the caller's. (Whatever a wallet authorises debits an account of its own, so its
+ * entries are among these.)
+ */
+export async function getJournalEntry(view: LedgerView, intentId: string): Promise<JournalEntry> {
+  const evidence = await view.evidence.byIntentId(intentId);
+  const [entry] = evidence === undefined ? [] : await joinEntries(view, [evidence]);
+  if (entry === undefined || !entry.lines.some((line) => touchesOwn(view, line))) {
+    throw new DomainError("INTENT_NOT_FOUND", `there is no journal entry of intent ${intentId}`, {
+      metadata: { intentId },
+    });
+  }
+  return entry;
+}
+
+/** Lists entries in commit order. Throws INVALID_FIELD. */
+export async function listJournalEntries(
+  view: LedgerView,
+  filter: JournalFilter,
+  page: PageRequest,
+): Promise<Page<JournalEntry>> {
+  const { wallet, from } = filter;
+  const list = { name: "journal", fields: [wallet, from, filter.to] };
+  const place = await placeOf(view, list, page, filter);
+  const { items, next } = await scan<TransferRecord, JournalEntry>({
+    // The first page starts early enough to see an entry whose last line only lies in the span.
+    place: page.pageToken === "" ? { ...place, after: earlier(place.after) } : place,
+    wanted: page.pageSize,
+    rowsMax: view.reader.rowsMax,
+    read: transferSource(view, wallet),
+    pick: async (rows) => {
+      const entries = await entriesOf(view, rows);
+      return entries.filter(
+        (entry) =>
+          entry.timestamp >= (from ?? 0n) &&
+          entry.timestamp <= place.to &&
+          entry.lines.some((line) => touchesOwn(view, line)),
+      );
+    },
+  });
+  const fitting = withinLines(items);
+  const last = fitting.at(-1);
+  const rest =
+    last !== undefined && fitting.length < items.length
+      ? { after: last.timestamp, to: place.to }
+      : next;
+  return {
+    items: fitting,
+    nextPageToken: rest === undefined ? "" : formatPageToken(view, list, rest),
+  };
+}
+
+/** The legs of a chain have consecutive timestamps: the first lies at most 63 ns before the last. */
+function earlier(after: bigint): bigint {
+  const distance = BigInt(postingsMax - 1);
+  return after > distance ? after - distance : 0n;
+}
+
+function withinLines(entries: readonly JournalEntry[]): readonly JournalEntry[] {
+  let lines = 0;
+  const end = entries.findIndex((entry) => {
+    lines += entry.lines.length;
+    return lines > linesMax;
+  });
+  return end <= 0 ? entries : entries.slice(0, end);
+}
+
+/** All transfers, or those that touch a wallet's accounts merged in commit order. */
+function transferSource(
+  view: LedgerView,
+  filterWallet: string | undefined,
+): (range: Range) => Promise<TransferRecord[]> {
+  const { reader, viewer } = view;
+  const wallet = filterWallet ?? viewer.wallet;
+  if (wallet === undefined) return (range) => reader.listTransfers("any", range);
+  const accountIds = walletAccountIds(wallet).filter((id) => viewer.sees(id));
+  return async (range) => {
+    const parts = await Promise.all(
+      accountIds.map((accountId) => reader.listTransfers({ accountId }, range)),
+    );
+    // A part that is full says nothing about what comes after its end: the others wait there.
+    let horizon = range.to;
+    for (const part of parts) {
+      const end = part.at(-1)?.timestamp ?? range.to;
+      if (part.length >= range.limit && end < horizon) horizon = end;
+    }
+    return parts
+      .flat()
+      .filter((row) => row.timestamp <= horizon)
+      .sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+  };
+}
+
+/** The entries that the given rows are legs of, in commit order. Rows that no evidence stands for are left out. */
+async function entriesOf(
+  view: LedgerView,
+  rows: readonly TransferRecord[],
+): Promise<JournalEntry[]> {
+  const prefixes = new Set(rows.map(formatDigestPrefix));
+  const found = await view.evidence.byPrefixes([...prefixes]);
+  const attested = new Set<AttestedIntent>();
+  for (const row of rows) {
+    const evidence = found.get(formatDigestPrefix(row));
+    if (evidence === undefined) continue;
+    // A row that only copies the prefix of another intent is no leg of it.
+    const { leg } = legOf(row.userData32);
+    if (transferId(evidence.intent.intentId, leg) === row.id) attested.add(evidence);
+  }
+  const entries = await joinEntries(view, [...attested]);
+  return entries.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+}
+
+/** Joins evidence with its chains. Evidence without its whole and equal chain in the ledger makes no entry. */
+async function joinEntries(
+  view: LedgerView,
+  evidence: readonly AttestedIntent[],
+): Promise<JournalEntry[]> {
+  const chains = evidence.map(({ intent, attestation }) =>
+    transferRows(intent, attestation.digest),
+  );
+  const found = await view.reader.findTransfers(chains.flat().map((row) => row.id));
+  return evidence.flatMap((attested, index) => {
+    const expected = chains[index] ?? [];
+    const lines = expected.flatMap((row) => {
+      const line = found.get(row.id);
+      return line !== undefined && isSameRow(line, row) ? [line] : [];
+    });
+    const last = lines.at(-1);
+    return last !== undefined && lines.length === expected.length
+      ? [{ ...attested, lines, timestamp: last.timestamp }]
+      : [];
+  });
+}
+
+/** The fields that a row takes from its intent, all of them. */
+const derivedFields = [
+  "id",
+  "debitAccountId",
+  "creditAccountId",
+  "amount",
+  "pendingId",
+  "userData128",
+  "userData64",
+  "userData32",
+  "timeout",
+  "ledger",
+  "code",
+  "phase",
+  "linked",
+] as const satisfies readonly (keyof TransferRow)[];
+
+function isSameRow(line: TransferRow, expected: TransferRow): boolean {
+  return derivedFields.every((field) => line[field] === expected[field]);
+}

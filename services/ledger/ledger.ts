@@ -1,0 +1,46 @@
+import type { AttestedIntent } from "#common/intent.ts";
+import type { LedgerReader } from "./ledger-reader.ts";
+import { type Viewer, viewerOf } from "./viewer.ts";
+
+/** What this service asks of the records. Both throw RECORDS_UNAVAILABLE. */
+export interface EvidenceReader {
+  /** The evidence of an intent, or undefined. */
+  byIntentId(intentId: string): Promise<AttestedIntent | undefined>;
+  /** The evidence of rows by their digest prefix, 24 bytes as `0x` hex; unknown ones are left out. */
+  byPrefixes(prefixes: readonly string[]): Promise<ReadonlyMap<string, AttestedIntent>>;
+}
+
+/** What the core needs from outside. */
+export interface LedgerPorts {
+  /** u128: the cluster to which page tokens belong. */
+  readonly clusterId: bigint;
+  /** The engine, for one call: reads end when the signal fires. */
+  readonly reader: (signal: AbortSignal) => LedgerReader;
+  readonly evidence: EvidenceReader;
+}
+
+/** Who asks, and until when. */
+export interface Caller {
+  /** The wallet, EIP-55, to which the credential is bound; undefined for operators. */
+  readonly wallet: string | undefined;
+  /** Fires when the call's deadline passes or the caller leaves. */
+  readonly signal: AbortSignal;
+}
+
+/** The ledger as one caller may see it, for the time of one call. Every read of this service takes one. */
+export interface LedgerView {
+  readonly clusterId: bigint;
+  readonly reader: LedgerReader;
+  readonly evidence: EvidenceReader;
+  readonly viewer: Viewer;
+}
+
+/** Opens a caller's view. */
+export function viewLedger(ports: LedgerPorts, caller: Caller): LedgerView {
+  return {
+    clusterId: ports.clusterId,
+    reader: ports.reader(caller.signal),
+    evidence: ports.evidence,
+    viewer: viewerOf(caller.wallet),
+  };
+}

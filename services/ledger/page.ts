@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { invalidField } from "#common/domain-error.ts";
+import type { LedgerView } from "./ledger.ts";
+
+/** Which part of a list a call wants. */
+export interface PageRequest {
+  /** 1 to 1000. */
+  readonly pageSize: number;
+  /** The token of the page before's end, or "". */
+  readonly pageToken: string;
+}
+
+/** A part of a list. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** "" when this is the last. */
+  readonly nextPageToken: string;
+}
+
+/** Where a list goes on, and where it ends: fixed by its first page, so that writers never shift it. */
+export interface Place {
+  /** The last nanosecond that is done. */
+  readonly after: bigint;
+  /** The last nanosecond of the list, inclusive. */
+  readonly to: bigint;
+}
+
+/** A span of time as requests name it, nanoseconds. */
+export interface Span {
+  /** Inclusive; undefined means the beginning. */
+  readonly from?: bigint | undefined;
+  /** Exclusive; undefined means now. */
+  readonly to?: bigint | undefined;
+}
+
+/** A list: what its page tokens are bound to. */
+export interface List {
+  readonly name: string;
+  /** Every field of the request that must be the same on all pages. */
+  readonly fields: readonly (string | number | bigint | undefined)[];
+}
+
+const version = 1;
+const placeBytes = 1 + 8 + 8;
+const tagBytes = 12;
+
+/** Writes the token that continues a list at a place. */
+export function formatPageToken(view: LedgerView, list: List, place: Place): string {
+  const bytes = Buffer.alloc(placeBytes + tagBytes);
+  bytes.writeUInt8(version, 0);
+  bytes.writeBigUInt64BE(place.after, 1);
+  bytes.writeBigUInt64BE(place.to, 9);
+  bytes.set(tagOf(view, list, bytes), placeBytes);
+  return bytes.toString("base64url");
+}
+
+/** Reads a token. Throws INVALID_FIELD if it is garbled or was given for another request, caller or cluster. */
+function parsePageToken(view: LedgerView, list: List, text: string): Place {
+  const bytes = Buffer.from(text, "base64url");
+  if (
+    bytes.length !== placeBytes + tagBytes ||
+    bytes.toString("base64url") !== text ||
+    bytes[0] !== version ||
+    !tagOf(view, list, bytes).equals(bytes.subarray(placeBytes))
+  ) {
+    throw invalidField(
+      "page_token",
+      "page_token.match",
+      "must be the next_page_token of the same request",
+    );
+  }
+  return { after: bytes.readBigUInt64BE(1), to: bytes.readBigUInt64BE(9) };
+}
+
+/** Guards against slips, not against forgers: a token grants nothing, every page checks what the caller may see. */
+function tagOf(view: LedgerView, list: List, bytes: Buffer): Buffer {
+  const bound = [list.name, view.clusterId, view.viewer.wallet, ...list.fields];
+  return createHash("sha256")
+    .update("sovr/page/v1", "ascii")
+    .update(bytes.subarray(0, placeBytes))
+    .update(JSON.stringify(bound.map((value) => value?.toString() ?? "")))
+    .digest()
+    .subarray(0, tagBytes);
+}
+
+/**
+ * Where a call starts and where its list ends. A `to` in the future ends the list now, because what is still to
+ * come cannot be listed. Throws INVALID_FIELD.
+ */
+export async function placeOf(
+  view: LedgerView,
+  list: List,
+  page: PageRequest,
+  span: Span = {},
+): Promise<Place> {
+  if (page.pageToken !== "") return parsePageToken(view, list, page.pageToken);
+  const now = await view.reader.clusterTime();
+  const from = span.from ?? 1n;
+  if (from > now) throw invalidField("from_time", "time.future", "must not lie in the future");
+  if (span.to !== undefined && span.to < from) {
+    throw invalidField("to_time", "time.order", "must not lie before from_time");
+  }
+  const last = span.to === undefined || span.to > now ? now : span.to - 1n;
+  // Nothing happened before 1970; what is asked about earlier times is asked about an empty ledger.
+  return { after: from < 1n ? 0n : from - 1n, to: last < 0n ? 0n : last };
+}

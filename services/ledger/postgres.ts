@@ -1,0 +1,37 @@
+import { readEvidence, readEvidenceByPrefix } from "#common/postgres/evidence.ts";
+import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import type { Dependency } from "#common/rpc/health.ts";
+import type { EvidenceReader } from "./ledger.ts";
+
+/** The records as this service uses them: evidence, only read, and what readiness asks. */
+export interface LedgerRecords {
+  readonly evidence: EvidenceReader;
+  readonly dependency: Dependency;
+}
+
+/** Wraps the pool. */
+export function createLedgerRecords(pool: Pool): LedgerRecords {
+  let lastSuccessMs = 0;
+
+  async function ask<T>(work: () => Promise<T>): Promise<T> {
+    const result = await work();
+    lastSuccessMs = Date.now();
+    return result;
+  }
+
+  return {
+    evidence: {
+      byIntentId: async (intentId) =>
+        (await ask(() => readEvidence(pool, [intentId]))).get(intentId),
+      byPrefixes: (prefixes) => ask(() => readEvidenceByPrefix(pool, prefixes)),
+    },
+    dependency: {
+      name: "records",
+      lastSuccessMs: () => lastSuccessMs,
+      // The statement's own timeout ends it; the runtime stops waiting before that.
+      probe: async () => {
+        await ask(() => withRecords(() => pool.query("select 1")));
+      },
+    },
+  };
+}

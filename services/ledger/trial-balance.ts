@@ -1,0 +1,103 @@
+import { type Asset, findAsset } from "#common/assets.ts";
+import { accountClasses, chartAccountId, walletClassId } from "#common/chart.ts";
+import { DomainError, invalidField } from "#common/domain-error.ts";
+import { isWalletAccountId } from "#common/wallet.ts";
+import { accountName } from "./accounts.ts";
+import { instantOf, type Sums, sumsAt } from "./balances.ts";
+import type { LedgerView } from "./ledger.ts";
+import type { AccountRecord } from "./ledger-reader.ts";
+
+/** One account, or all wallets together. */
+export interface TrialBalanceLine extends Sums {
+  readonly accountId: bigint;
+  readonly name: string;
+  readonly code: number;
+}
+
+/** Every account of an asset, added up as of one instant. */
+export interface TrialBalance {
+  readonly asset: Asset;
+  /** By account id. */
+  readonly lines: readonly TrialBalanceLine[];
+  readonly totals: Sums;
+  readonly accountCount: bigint;
+  /** Nanoseconds. */
+  readonly asOf: bigint;
+}
+
+/**
+ * Adds up every account of an asset. Takes time with the number of accounts (about 20 µs each), memory with the
+ * size of a page. Throws INVALID_FIELD, and SCOPE_MISSING for a caller that is bound to a wallet.
+ */
+export async function getTrialBalance(
+  view: LedgerView,
+  ledger: number,
+  asOf: bigint | undefined,
+): Promise<TrialBalance> {
+  const { reader, viewer } = view;
+  if (viewer.wallet !== undefined) {
+    throw new DomainError("SCOPE_MISSING", "a wallet's credential does not see the whole ledger", {
+      metadata: { wallet: viewer.wallet },
+    });
+  }
+  const asset = findAsset(ledger);
+  if (asset === undefined) {
+    throw invalidField("ledger", "asset.known", `there is no asset ${ledger}`);
+  }
+  const instant = await instantOf(view, asOf);
+  const wallets = walletsLine(ledger);
+  const lines = new Map([[wallets.accountId, wallets]]);
+  let accountCount = 0n;
+  for (let from = 1n; ; ) {
+    const range = { from, to: instant, limit: reader.rowsMax };
+    const accounts = await reader.listAccounts({ ledger }, range);
+    const sums = await sumsAt(reader, accounts, instant);
+    for (const [index, account] of accounts.entries()) {
+      const line = lineOf(account, wallets, lines);
+      lines.set(line.accountId, { ...line, ...addSums(line, sums[index] ?? zero) });
+    }
+    accountCount += BigInt(accounts.length);
+    if (accounts.length < range.limit) break;
+    from = (accounts.at(-1)?.timestamp ?? instant) + 1n;
+  }
+  const sorted = [...lines.values()].sort((a, b) => (a.accountId < b.accountId ? -1 : 1));
+  return {
+    asset,
+    lines: sorted,
+    totals: sorted.reduce(addSums, zero),
+    accountCount,
+    asOf: instant,
+  };
+}
+
+const zero: Sums = {
+  debitsPosted: 0n,
+  creditsPosted: 0n,
+  debitsPending: 0n,
+  creditsPending: 0n,
+};
+
+function walletsLine(ledger: number): TrialBalanceLine {
+  const accountId = chartAccountId(walletClassId, ledger);
+  return { accountId, name: "WALLETS", code: accountClasses.WALLET, ...zero };
+}
+
+/** The line to which an account adds. */
+function lineOf(
+  account: AccountRecord,
+  wallets: TrialBalanceLine,
+  lines: ReadonlyMap<bigint, TrialBalanceLine>,
+): TrialBalanceLine {
+  const { id, code } = account;
+  const accountId = isWalletAccountId(id) ? wallets.accountId : id;
+  return lines.get(accountId) ?? { accountId, name: accountName(account), code, ...zero };
+}
+
+function addSums(a: Sums, b: Sums): Sums {
+  return {
+    debitsPosted: a.debitsPosted + b.debitsPosted,
+    creditsPosted: a.creditsPosted + b.creditsPosted,
+    debitsPending: a.debitsPending + b.debitsPending,
+    creditsPending: a.creditsPending + b.creditsPending,
+  };
+}

@@ -7,7 +7,12 @@ import { type Client, createClient } from "tigerbeetle-node";
 import { createEmbeddedClient, type EmbeddedClientOptions } from "../client.ts";
 
 /** A started engine; `stop` also deletes its data. */
-export type TestEngine = { readonly client: Client; readonly stop: () => Promise<void> };
+export type TestEngine = {
+  readonly client: Client;
+  /** A second client of the same ledger; the caller destroys it. */
+  readonly connect: () => Client;
+  readonly stop: () => Promise<void>;
+};
 
 /** The TigerBeetle binary on PATH, or undefined. Tests that need it are skipped without it. */
 export function tigerbeetleBinary(): string | undefined {
@@ -32,13 +37,12 @@ export function temporaryFolder(): { path: string; remove: () => void } {
 /** An embedded engine in a folder of its own. */
 export function startEmbedded(options: Partial<EmbeddedClientOptions> = {}): TestEngine {
   const folder = temporaryFolder();
-  const client = createEmbeddedClient({
-    path: join(folder.path, "ledger.db"),
-    clusterId: 0n,
-    ...options,
-  });
+  const path = join(folder.path, "ledger.db");
+  const connect = (): Client => createEmbeddedClient({ path, clusterId: 0n, ...options });
+  const client = connect();
   return {
     client,
+    connect,
     stop: async () => {
       client.destroy();
       folder.remove();
@@ -68,9 +72,12 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
     folder.remove();
     throw error;
   }
-  const client = createClient({ cluster_id: 0n, replica_addresses: [`127.0.0.1:${port}`] });
+  const connect = (): Client =>
+    createClient({ cluster_id: 0n, replica_addresses: [`127.0.0.1:${port}`] });
+  const client = connect();
   return {
     client,
+    connect,
     stop: async () => {
       client.destroy();
       const gone = new Promise((resolve) => child.once("exit", resolve));

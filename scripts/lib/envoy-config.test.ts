@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { renderEnvoyConfig, renderTemplate } from "./envoy-config.ts";
+import { readSettings } from "./settings.ts";
+
+describe("renderTemplate", () => {
+  it("puts values in and leaves everything else alone", () => {
+    const template = `a: \${A}\nb: '%REQ(\${A})% $x \${…} {A}'\n`;
+    expect(renderTemplate(template, { A: "$&1" })).toBe(`a: $&1\nb: '%REQ($&1)% $x \${…} {A}'\n`);
+  });
+
+  it("refuses a name without a value", () => {
+    expect(() => renderTemplate(`\${A} \${B}`, { A: "1" })).toThrow(
+      `names \${B}, which has no value`,
+    );
+  });
+});
+
+describe("renderEnvoyConfig", () => {
+  it("has every address of the mesh in it, and no name left", () => {
+    const config = renderEnvoyConfig(
+      readSettings({ ENVOY_PORT: "18080", LEDGER_GRPC_PORT: "15101" }),
+    );
+    expect(config).not.toMatch(/\$\{[A-Z]/);
+    for (const port of [18080, 9901, 15101, 5201, 5301, 5102, 5103, 5104, 5204, 5304]) {
+      expect(config).toMatch(new RegExp(`port_value: ${port}\\b`));
+    }
+  });
+});

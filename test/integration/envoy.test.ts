@@ -1,0 +1,376 @@
+import { execFile } from "node:child_process";
+import { request } from "node:http";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import {
+  Code,
+  ConnectError,
+  createClient,
+  type Interceptor,
+  type Transport,
+} from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BadRequestSchema, ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
+import { findProgram } from "../../scripts/lib/run-program.ts";
+import { startMesh, type TestMesh } from "../support/mesh.ts";
+
+const run = promisify(execFile);
+const grpcurl = findProgram("grpcurl");
+const usd = 1;
+
+let mesh: TestMesh;
+let token: string;
+
+beforeAll(async () => {
+  mesh = await startMesh();
+  token = await mesh.token();
+});
+afterAll(() => mesh?.stop());
+
+/** The protocols that pass through Envoy, and which port of a service answers them. */
+const protocols = {
+  gRPC: {
+    port: "grpc",
+    open: (url: string, more: More) => createGrpcTransport({ baseUrl: url, ...more }),
+  },
+  "gRPC-Web": {
+    port: "connect",
+    open: (url: string, more: More) =>
+      createGrpcWebTransport({ baseUrl: url, httpVersion: "1.1", ...more }),
+  },
+  "Connect, binary": {
+    port: "connect",
+    open: (url: string, more: More) =>
+      createConnectTransport({ baseUrl: url, httpVersion: "1.1", useBinaryFormat: true, ...more }),
+  },
+  "Connect, JSON": {
+    port: "connect",
+    open: (url: string, more: More) =>
+      createConnectTransport({ baseUrl: url, httpVersion: "1.1", useBinaryFormat: false, ...more }),
+  },
+  "Connect, GET": {
+    port: "connect",
+    open: (url: string, more: More) =>
+      createConnectTransport({ baseUrl: url, httpVersion: "1.1", useHttpGet: true, ...more }),
+  },
+} as const;
+type Protocol = keyof typeof protocols;
+const names = Object.keys(protocols) as Protocol[];
+
+interface More {
+  readonly interceptors: Interceptor[];
+}
+
+function authorizedBy(authorization: string | undefined): More {
+  const authorize: Interceptor = (next) => (call) => {
+    if (authorization !== undefined) call.header.set("authorization", authorization);
+    return next(call);
+  };
+  return { interceptors: [authorize] };
+}
+
+function throughEnvoy(
+  protocol: Protocol,
+  authorization: string | undefined = `Bearer ${token}`,
+): Transport {
+  return protocols[protocol].open(`http://${mesh.address}`, authorizedBy(authorization));
+}
+
+async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof ConnectError) return error;
+    throw error;
+  }
+  throw new Error("the call succeeded");
+}
+
+/** What a caller learns from an error, without the text for people. */
+function answer(error: ConnectError) {
+  const info = error.findDetails(ErrorInfoSchema).map(({ reason, domain, metadata }) => ({
+    reason,
+    domain,
+    metadata,
+  }));
+  return { code: Code[error.code], info };
+}
+
+describe.each(names)("%s through Envoy", (protocol) => {
+  it("reads", async () => {
+    const { assets } = await createClient(LedgerService, throughEnvoy(protocol)).listAssets({});
+    expect(assets.map((asset) => asset.ledger)).toEqual([1, 2, 3]);
+  });
+
+  it("gets an error with its details", async () => {
+    const client = createClient(LedgerService, throughEnvoy(protocol));
+    const wallet = `0x${"ab".repeat(20)}`;
+    const unknown = await errorOf(client.getBalance({ wallet, ledger: usd }));
+    expect(answer(unknown)).toMatchObject({
+      code: "NotFound",
+      info: [{ reason: "ACCOUNT_NOT_FOUND", domain: "sovr" }],
+    });
+    const malformed = await errorOf(client.getBalance({ accountId: "-1" }));
+    expect(answer(malformed)).toMatchObject({
+      code: "InvalidArgument",
+      info: [{ reason: "INVALID_FIELD", domain: "sovr" }],
+    });
+    const [violations] = malformed.findDetails(BadRequestSchema);
+    expect(violations?.fieldViolations.map(({ field }) => field)).toEqual(["account_id"]);
+  });
+
+  it("streams, and the first message comes at once", async () => {
+    const client = createClient(EventStreamService, throughEnvoy(protocol));
+    const stop = new AbortController();
+    const messages = client.subscribe({}, { signal: stop.signal })[Symbol.asyncIterator]();
+    const first = await messages.next();
+    expect(first.value?.message.case).toBe("opened");
+    stop.abort();
+    await messages.next().catch(() => undefined);
+  });
+
+  it("gets the error of a stream with its details", async () => {
+    const client = createClient(EventStreamService, throughEnvoy(protocol));
+    const stream = client.subscribe({ start: { case: "cursor", value: "garbled" } });
+    const error = await errorOf(Array.fromAsync(stream));
+    expect(answer(error)).toMatchObject({
+      code: "InvalidArgument",
+      info: [{ reason: "CURSOR_INVALID", domain: "sovr" }],
+    });
+  });
+
+  it.each([
+    ["no token", () => undefined, "CREDENTIALS_MISSING"],
+    ["another scheme", () => "Basic bWU6bWU=", "CREDENTIALS_INVALID"],
+    ["no JWT", () => "Bearer nonsense", "CREDENTIALS_INVALID"],
+    ["a forged signature", () => `Bearer ${token.slice(0, -6)}AAAAAA`, "CREDENTIALS_INVALID"],
+  ])("answers %s as the service does", async (_, authorization, reason) => {
+    const { port, open } = protocols[protocol];
+    const edge = throughEnvoy(protocol, authorization());
+    const more = authorizedBy(authorization());
+    const ledger = open(`http://${mesh.services.ledger[port]}`, more);
+    const eventstream = open(`http://${mesh.services.eventstream[port]}`, more);
+
+    const read = (transport: Transport) =>
+      errorOf(createClient(LedgerService, transport).listAssets({}));
+    const unary = answer(await read(edge));
+    expect(unary).toMatchObject({ code: "Unauthenticated", info: [{ reason }] });
+    expect(unary).toEqual(answer(await read(ledger)));
+
+    const subscribe = (transport: Transport) =>
+      errorOf(Array.fromAsync(createClient(EventStreamService, transport).subscribe({})));
+    const streamed = answer(await subscribe(edge));
+    expect(streamed).toMatchObject({ code: "Unauthenticated", info: [{ reason }] });
+    expect(streamed).toEqual(answer(await subscribe(eventstream)));
+  });
+
+  it("is refused a scope that its token lacks", async () => {
+    const narrow = await mesh.token({ scopes: ["ledger.read"] });
+    const client = createClient(ClearingService, throughEnvoy(protocol, `Bearer ${narrow}`));
+    const error = await errorOf(client.openWallet({ wallet: `0x${"ab".repeat(20)}`, ledger: usd }));
+    expect(answer(error)).toMatchObject({
+      code: "PermissionDenied",
+      info: [{ reason: "SCOPE_MISSING" }],
+    });
+  });
+
+  it("carries a batch larger than Envoy's buffers to Clearing", async () => {
+    const client = createClient(ClearingService, throughEnvoy(protocol));
+    const filler = { intent: { merchantId: "m".repeat(128) }, attestation: {} };
+    // 8190 requests of some 140 bytes: one more than a batch may hold, which only Clearing knows.
+    const error = await errorOf(client.clearBatch({ requests: Array(8_190).fill(filler) }));
+    expect(answer(error)).toMatchObject({
+      code: "InvalidArgument",
+      info: [{ reason: "INVALID_FIELD" }],
+    });
+  });
+});
+
+describe("curl through Envoy", () => {
+  const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+    fetch(`http://${mesh.address}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    });
+
+  it("reads JSON with nothing but a token", async () => {
+    const response = await post(
+      "/sovr.ledger.v1.LedgerService/ListAssets",
+      {},
+      {
+        authorization: `Bearer ${token}`,
+      },
+    );
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ assets: [{ ledger: 1, code: "USD" }, {}, {}] });
+  });
+
+  it("gets 401 with code and reason without one", async () => {
+    const response = await post("/sovr.ledger.v1.LedgerService/ListAssets", {});
+    expect(response.status).toBe(401);
+    const body = (await response.json()) as { code: string; details: { type: string }[] };
+    expect(body.code).toBe("unauthenticated");
+    expect(body.details.map(({ type }) => type)).toEqual(["google.rpc.ErrorInfo"]);
+  });
+
+  it("finds nothing but the services", async () => {
+    for (const path of ["/", "/metrics", "/sovr.ledger.v1.Ledger/ListAssets", "/readyz"]) {
+      expect((await post(path, {})).status).toBe(404);
+    }
+  });
+});
+
+describe("browsers", () => {
+  const preflight = (origin: string) =>
+    new Promise<Record<string, unknown>>((resolve, reject) => {
+      const [host = "", port] = mesh.address.split(":");
+      const call = request(
+        {
+          host,
+          port,
+          method: "OPTIONS",
+          path: "/sovr.eventstream.v1.EventStreamService/Subscribe",
+          headers: {
+            origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,connect-protocol-version,content-type",
+          },
+        },
+        (response) => {
+          response.resume();
+          resolve({ status: response.statusCode, ...response.headers });
+        },
+      );
+      call.once("error", reject);
+      call.end();
+    });
+
+  it("may call from Studio's origin, preflight without a token", async () => {
+    const answered = await preflight("http://localhost:5206");
+    expect(answered).toMatchObject({
+      status: 200,
+      "access-control-allow-origin": "http://localhost:5206",
+      "access-control-allow-methods": "GET, POST",
+    });
+    for (const header of [
+      "authorization",
+      "connect-protocol-version",
+      "x-grpc-web",
+      "grpc-timeout",
+    ]) {
+      expect(answered["access-control-allow-headers"]).toContain(header);
+    }
+    const read = await fetch(`http://${mesh.address}/sovr.ledger.v1.LedgerService/ListAssets`, {
+      method: "POST",
+      headers: {
+        origin: "http://localhost:5206",
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+      },
+      body: "{}",
+    });
+    expect(read.headers.get("access-control-allow-origin")).toBe("http://localhost:5206");
+    expect(read.headers.get("access-control-expose-headers")).toContain("grpc-status-details-bin");
+  });
+
+  it("may not from anywhere else", async () => {
+    const answered = await preflight("http://localhost.attacker.example");
+    expect(answered["access-control-allow-origin"]).toBeUndefined();
+  });
+});
+
+describe.skipIf(grpcurl === undefined)("grpcurl through Envoy (needs grpcurl)", () => {
+  const call = async (...words: string[]) => {
+    const headers = ["-plaintext", "-H", `authorization: Bearer ${token}`];
+    const { stdout } = await run(grpcurl ?? "", [...headers, ...words], { timeout: 20_000 });
+    return stdout;
+  };
+
+  it("lists and describes every service with nothing but reflection and a token", async () => {
+    const listed = (await call(mesh.address, "list")).trim().split("\n");
+    expect(listed).toEqual(
+      expect.arrayContaining([
+        "grpc.health.v1.Health",
+        "sovr.attestor.v1.AttestorService",
+        "sovr.clearing.v1.ClearingService",
+        "sovr.eventstream.v1.EventStreamService",
+        "sovr.ledger.v1.LedgerService",
+      ]),
+    );
+    for (const service of listed.filter((name) => name.startsWith("sovr."))) {
+      expect(await call(mesh.address, "describe", service)).toMatch(/is a service:/);
+    }
+  });
+
+  it("reads a balance", async () => {
+    const read = await call(
+      "-d",
+      '{"account_id": "1000002"}',
+      mesh.address,
+      "sovr.ledger.v1.LedgerService/GetBalance",
+    );
+    expect(JSON.parse(read)).toMatchObject({ balance: { accountId: "1000002", ledger: 1 } });
+  });
+
+  it("checks health without a token", async () => {
+    const { stdout } = await run(
+      grpcurl ?? "",
+      [
+        "-plaintext",
+        "-import-path",
+        join(mesh.settings.root, "node_modules/grpc-health-check/proto"),
+        "-proto",
+        "health/v1/health.proto",
+        "-d",
+        '{"service": "readiness"}',
+        mesh.address,
+        "grpc.health.v1.Health/Check",
+      ],
+      { timeout: 20_000 },
+    );
+    expect(JSON.parse(stdout)).toEqual({ status: "SERVING" });
+  });
+});
+
+describe("Envoy's configuration", () => {
+  it("is valid, and Envoy warns of nothing in it", async () => {
+    const envoy = await requireEnvoy(mesh.settings.root, () => undefined);
+    const config = join(mesh.settings.state, "envoy.yaml");
+    const { stdout, stderr } = await run(envoy, ["--mode", "validate", "-c", config]);
+    const output = stdout + stderr;
+    expect(output).toContain("OK");
+    expect(output).not.toMatch(/work-in-progress|deprecated|\[warning\]|\[error\]|\[critical\]/i);
+  });
+
+  it("logs each request as JSON with the verified subject and without the token", async () => {
+    const client = createClient(LedgerService, throughEnvoy("gRPC"));
+    await client.listAssets({});
+    const lines = () =>
+      mesh
+        .log("envoy")
+        .split("\n")
+        .filter((line) => line.startsWith("{"));
+    await expect
+      .poll(() => lines().map((line) => JSON.parse(line)), { timeout: 15_000 })
+      .toContainEqual(
+        expect.objectContaining({
+          path: "/sovr.ledger.v1.LedgerService/ListAssets",
+          content_type: "application/grpc+proto",
+          subject: "developer",
+          status: 200,
+          upstream: "ledger_grpc",
+        }),
+      );
+    expect(mesh.log("envoy")).not.toContain(token);
+  });
+});

@@ -42,47 +42,50 @@ export function createTokenVerifier(
   keys: KeyStore,
   nowMs: () => number = Date.now,
 ): TokenVerifier {
+  // By the whole header, which is what a known caller is recognised by; most recently used last.
   const cache = new Map<string, CachedToken>();
 
-  function remember(token: string, entry: CachedToken): void {
+  function recall(authorization: string, generation: number): Principal | undefined {
+    const cached = cache.get(authorization);
+    if (cached === undefined) return undefined;
+    cache.delete(authorization);
+    if (cached.generation !== generation || nowMs() >= cached.staleAtMs) return undefined;
+    cache.set(authorization, cached);
+    return cached.principal;
+  }
+
+  function remember(authorization: string, entry: CachedToken): void {
     if (cache.size >= cacheTokensMax) {
       const oldest = cache.keys().next();
       if (!oldest.done) cache.delete(oldest.value);
     }
-    cache.set(token, entry);
+    cache.set(authorization, entry);
   }
 
-  async function verifyAnew(token: string, generation: number): Promise<Principal> {
-    const principal = await verifyToken(token, rules, keys, nowMs());
+  async function verifyAnew(authorization: string, generation: number): Promise<Principal> {
+    const principal = await verifyToken(bearerToken(authorization), rules, keys, nowMs());
     const staleAtMs = Math.min(principal.expiresAtMs, nowMs() + cacheAgeMsMax);
-    remember(token, { principal, generation, staleAtMs });
+    remember(authorization, { principal, generation, staleAtMs });
     return principal;
   }
 
   return {
     verify(authorization) {
-      const token = bearerToken(authorization);
+      if (authorization === undefined || authorization === "") throw missing();
       const generation = keys.generation();
-      const cached = cache.get(token);
-      if (cached !== undefined) {
-        cache.delete(token);
-        if (cached.generation === generation && nowMs() < cached.staleAtMs) {
-          cache.set(token, cached); // The most recently used stand last.
-          return cached.principal;
-        }
-      }
-      return verifyAnew(token, generation);
+      return recall(authorization, generation) ?? verifyAnew(authorization, generation);
     },
   };
 }
 
-function bearerToken(authorization: string | undefined): string {
-  if (authorization === undefined || authorization === "") {
-    throw new DomainError(
-      "CREDENTIALS_MISSING",
-      "The call carries no credentials: send `authorization: Bearer <token>`.",
-    );
-  }
+function missing(): DomainError<"CREDENTIALS_MISSING"> {
+  return new DomainError(
+    "CREDENTIALS_MISSING",
+    "The call carries no credentials: send `authorization: Bearer <token>`.",
+  );
+}
+
+function bearerToken(authorization: string): string {
   if (authorization.length > tokenLengthMax) throw invalid("size", "The token is too long.");
   const match = /^bearer +([A-Za-z0-9_.-]+)$/i.exec(authorization);
   if (match?.[1] === undefined) throw invalid("scheme", "The credentials are not a bearer token.");

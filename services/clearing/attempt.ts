@@ -1,0 +1,21 @@
+import type { DomainError } from "#common/domain-error.ts";
+
+/**
+ * One intent's way through one call. The call may give it up when its time is over: what waits in a queue then
+ * leaves it, and nothing more is sent for it. That is what makes NOT_SENT true.
+ */
+export class Attempt {
+  /** True once something that may change the ledger was handed to it. It never becomes false again. */
+  sent = false;
+  /** True once the call has stopped waiting. */
+  abandoned = false;
+  /** A refusal that is already certain, while the rest (such as recording it) goes on. */
+  refusal: DomainError | undefined;
+  /** Takes the attempt out of the queue in which it waits. */
+  leaveQueue: (() => void) | undefined;
+
+  abandon(): void {
+    this.abandoned = true;
+    this.leaveQueue?.();
+  }
+}

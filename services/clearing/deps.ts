@@ -1,0 +1,145 @@
+import type { Client } from "tigerbeetle-node";
+import { intentDigester } from "#common/intent-digest.ts";
+import { migrateAtStart } from "#common/postgres/migrate.ts";
+import { createPool } from "#common/postgres/pool.ts";
+import { ConfigError } from "#common/rpc/environment.ts";
+import type { Dependency } from "#common/rpc/health.ts";
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
+import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { type ClearingHouse, createClearing } from "./clearing.ts";
+import type { ClearingConfig } from "./config.ts";
+import { ChartTimeoutError, openChart } from "./open-chart.ts";
+import { createAnnouncer, createEvidenceStore, probePostgres } from "./postgres.ts";
+import { createClearingLedger, fenceAccountId, probeTigerBeetle } from "./tigerbeetle.ts";
+
+/** What the service is made of. */
+export interface ClearingDeps {
+  readonly clearing: ClearingHouse;
+  readonly clusterId: bigint;
+  readonly logger: Logger;
+  readonly onFault: (error: unknown, message: string) => void;
+  readonly dependencies: readonly Dependency[];
+  close(): Promise<void>;
+}
+
+/** What tests put in place of the real thing. */
+export interface ClearingOverrides {
+  /** Epoch milliseconds. */
+  readonly nowMs?: () => number;
+  readonly logger?: Logger;
+}
+
+/** How long the start waits for the ledger, in milliseconds. */
+const ledgerStartMs = 30_000;
+
+/**
+ * Opens what Clearing needs, creates its tables and the chart of accounts. Throws ConfigError if the signers file
+ * cannot be read or PostgreSQL or the ledger does not answer within half a minute; Error if the ledger holds an
+ * account of the chart otherwise than the chart says.
+ */
+export async function createClearingDeps(
+  config: ClearingConfig,
+  overrides: ClearingOverrides = {},
+): Promise<ClearingDeps> {
+  const { runtime, engine } = config;
+  const logger =
+    overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
+  const nowMs = overrides.nowMs ?? Date.now;
+  const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
+  const signersFile = openSigners(config.signersFile, logger);
+  const pool = createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-clearing" });
+  const clients: Client[] = [];
+  const close = async () => {
+    signersFile.close();
+    for (const client of clients) client.destroy();
+    await pool.end();
+  };
+  try {
+    await migrateAtStart(pool, "clearing", new URL("./migrations/", import.meta.url));
+    // A client has one request in flight: a page of reads must not hold up a clearing.
+    const writer = await openClient(engine);
+    clients.push(writer);
+    const reader = await openClient(engine);
+    clients.push(reader);
+    const postgres = watch("postgres", () => probePostgres(pool));
+    const tigerbeetle = watch("tigerbeetle", () => probeTigerBeetle(reader));
+    const ledger = createClearingLedger({
+      writer,
+      reader,
+      batchMax: engine.batchMax,
+      onSuccess: tigerbeetle.onSuccess,
+    });
+    await createChart(ledger, config, logger);
+    const announcer = createAnnouncer(pool, (error) =>
+      logger.debug({ err: error }, "a notification was lost"),
+    );
+    const clearing = createClearing(
+      { digestIntent: intentDigester(config.domain), limits: config.limits },
+      {
+        ledger,
+        evidence: createEvidenceStore(pool, postgres.onSuccess),
+        signers: signersFile.current,
+        now: () => BigInt(Math.floor(nowMs() / 1000)),
+        announce: announcer.announce,
+        onFault,
+      },
+    );
+    const dependencies = [postgres.dependency, tigerbeetle.dependency];
+    return { clearing, clusterId: engine.clusterId, logger, onFault, dependencies, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function openSigners(path: string, logger: Logger): SignersFile {
+  try {
+    return openSignersFile(path, (error) =>
+      logger.error({ err: error }, "the signers file is bad; the signers stay as they were"),
+    );
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new ConfigError("SIGNERS_FILE", path, problem);
+  }
+}
+
+async function createChart(
+  ledger: ReturnType<typeof createClearingLedger>,
+  { engine: { engine } }: ClearingConfig,
+  logger: Logger,
+): Promise<void> {
+  try {
+    await openChart(ledger, {
+      fenceAccountId,
+      timeoutMs: ledgerStartMs,
+      onClosed: ({ id, name }) =>
+        logger.warn({ accountId: id.toString(), name }, "an account of the chart is closed"),
+    });
+  } catch (error) {
+    if (!(error instanceof ChartTimeoutError)) throw error;
+    if (engine.kind === "embedded") {
+      throw new ConfigError("EMBEDDED_LEDGER_PATH", engine.path, error.message);
+    }
+    const hint = "is the cluster up, and is TIGERBEETLE_CLUSTER_ID its id?";
+    throw new ConfigError(
+      "TIGERBEETLE_ADDRESSES",
+      engine.addresses.join(","),
+      `${error.message}; ${hint}`,
+    );
+  }
+}
+
+/** A dependency whose calls that succeed anyway count as probes. */
+function watch(name: string, call: () => Promise<unknown>) {
+  let lastMs = 0;
+  const onSuccess = () => {
+    lastMs = Date.now();
+  };
+  const probe = async () => {
+    await call();
+    onSuccess();
+  };
+  const dependency: Dependency = { name, lastSuccessMs: () => lastMs, probe };
+  return { dependency, onSuccess };
+}

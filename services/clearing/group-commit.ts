@@ -1,0 +1,121 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { Attempt } from "./attempt.ts";
+
+export interface GroupCommitOptions<Item, Result> {
+  /** Does the work of many attempts at once and returns their results in the items' order. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** What an item counts, 1 or more; the items of one run weigh at most `weightMax` together. */
+  readonly weigh: (item: Item) => number;
+  readonly weightMax: number;
+  /** The most runs at once. With 2 the next is on its way when one returns, and one that hangs is not the end. */
+  readonly runningMax: number;
+  /** The most items that may wait; one more is refused with RATE_LIMITED. */
+  readonly waitingMax: number;
+  /** True if a run may change the ledger: from then on an attempt's outcome may be unknown. */
+  readonly sends: boolean;
+  /** True if a run that fails may be repeated in halves, so that one bad item does not fail its neighbours. */
+  readonly divisible: boolean;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly attempt: Attempt;
+  readonly weight: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Hands an item over. An attempt waits in one queue at a time. */
+export type Submit<Item, Result> = (item: Item, attempt: Attempt) => Promise<Result>;
+
+/**
+ * Lets concurrent attempts share round trips and commits: what comes while nothing runs goes at once, together with
+ * all that came in the same turn of the event loop; what comes later goes together when a run returns.
+ */
+export function groupCommit<Item, Result>(
+  options: GroupCommitOptions<Item, Result>,
+): Submit<Item, Result> {
+  const waiting = new Set<Waiting<Item, Result>>();
+  let running = 0;
+  let scheduled = false;
+
+  const schedule = () => {
+    if (scheduled || running >= options.runningMax || waiting.size === 0) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      running += 1;
+      void settle(takeGroup(waiting, options), options).then(() => {
+        running -= 1;
+        schedule();
+      });
+      schedule();
+    });
+  };
+
+  return (item, attempt) => {
+    if (attempt.abandoned) return Promise.reject(abandoned());
+    if (waiting.size >= options.waitingMax) return Promise.reject(tooMany(options.waitingMax));
+    return new Promise<Result>((resolve, reject) => {
+      const entry = { item, attempt, weight: options.weigh(item), resolve, reject };
+      waiting.add(entry);
+      attempt.leaveQueue = () => {
+        if (waiting.delete(entry)) reject(abandoned());
+      };
+      schedule();
+    });
+  };
+}
+
+/** The oldest that weigh no more than a run may; at least one. */
+function takeGroup<Item, Result>(
+  waiting: Set<Waiting<Item, Result>>,
+  options: GroupCommitOptions<Item, Result>,
+): Waiting<Item, Result>[] {
+  const group: Waiting<Item, Result>[] = [];
+  let weight = 0;
+  for (const entry of waiting) {
+    weight += entry.weight;
+    if (group.length > 0 && weight > options.weightMax) break;
+    waiting.delete(entry);
+    entry.attempt.leaveQueue = undefined;
+    if (options.sends) entry.attempt.sent = true;
+    group.push(entry);
+  }
+  return group;
+}
+
+/** Never rejects: every entry learns its own end. The depth of the recursion is the logarithm of the group's size. */
+async function settle<Item, Result>(
+  group: readonly Waiting<Item, Result>[],
+  options: GroupCommitOptions<Item, Result>,
+): Promise<void> {
+  if (group.length === 0) return;
+  try {
+    const results = await options.run(group.map(({ item }) => item));
+    if (results.length !== group.length) {
+      throw new Error(`${group.length} items were given ${results.length} results`);
+    }
+    for (const [index, result] of results.entries()) group[index]?.resolve(result);
+  } catch (error) {
+    // A DomainError, such as RECORDS_UNAVAILABLE, holds for all of them; anything else may be one item's fault.
+    if (!options.divisible || group.length === 1 || error instanceof DomainError) {
+      for (const entry of group) entry.reject(error);
+      return;
+    }
+    const middle = group.length >>> 1;
+    await settle(group.slice(0, middle), options);
+    await settle(group.slice(middle), options);
+  }
+}
+
+function abandoned(): DomainError<"NOT_SENT"> {
+  return new DomainError("NOT_SENT", "the call was over before this was sent");
+}
+
+function tooMany(waitingMax: number): DomainError<"RATE_LIMITED"> {
+  return new DomainError("RATE_LIMITED", "too many calls are waiting", {
+    metadata: { limit: String(waitingMax), what: "calls" },
+    retryAfterMs: 500,
+  });
+}

@@ -1,0 +1,19 @@
+import { mountOf } from "#common/rpc/mount.ts";
+import { runMain } from "#common/rpc/run-main.ts";
+import { serve } from "#common/rpc/serve.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { clearingConfig } from "./config.ts";
+import { createClearingDeps } from "./deps.ts";
+import { clearingErrors } from "./errors.ts";
+import { createClearingService } from "./service.ts";
+
+await runMain(async () => {
+  const config = clearingConfig(process.env);
+  const deps = await createClearingDeps(config);
+  return serve({
+    config: config.runtime,
+    mounts: [mountOf(ClearingService, createClearingService(deps))],
+    errors: clearingErrors,
+    ...deps,
+  });
+});

@@ -1,0 +1,257 @@
+import type { AttestedIntent } from "#common/intent.ts";
+import {
+  clearedChannel,
+  evidenceColumns,
+  hex,
+  packPostings,
+  phaseNumbers,
+  readEvidence,
+  readEvidenceByPrefix,
+} from "#common/postgres/evidence.ts";
+import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import type { EvidenceStore, Failure, RecordedFailure } from "./clearing-ports.ts";
+import { type GroupCommitOptions, groupCommit } from "./group-commit.ts";
+
+/** Enough to share a commit among hundreds, small enough that a call beside a batch waits some milliseconds. */
+const groupMax = 512;
+const waitingMax = 100_000;
+
+const grouped = { weigh: () => 1, weightMax: groupMax, waitingMax, sends: false, divisible: true };
+
+/** The evidence store on PostgreSQL. `onSuccess` hears of every statement that was answered. */
+export function createEvidenceStore(pool: Pool, onSuccess: () => void): EvidenceStore {
+  const group = <Item, Result>(
+    runningMax: number,
+    run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  ) => {
+    const options: GroupCommitOptions<Item, Result> = {
+      ...grouped,
+      runningMax,
+      run: async (items) => {
+        const results = await run(items);
+        onSuccess();
+        return results;
+      },
+    };
+    return groupCommit(options);
+  };
+  // Failures go one group at a time, in order: who asks for the reason of a failure asks after who records it.
+  const failures = group(1, (items: readonly FailureItem[]) => recordFailures(pool, items));
+  return {
+    store: group(2, (items: readonly AttestedIntent[]) => storeEvidence(pool, items)),
+    read: group(2, async (intentIds: readonly string[]) => {
+      const found = await readEvidence(pool, intentIds);
+      return intentIds.map((id) => found.get(id));
+    }),
+    readByDigest: group(2, async (digests: readonly string[]) => {
+      const found = await readEvidenceByPrefix(pool, digests.map(prefixOf));
+      return digests.map((digest) => {
+        const evidence = found.get(prefixOf(digest));
+        return evidence?.attestation.digest === digest ? evidence : undefined;
+      });
+    }),
+    recordFailure: (intentId, failure, attempt) =>
+      failures({ intentId, failure, writes: true }, attempt),
+    readFailure: (intentId, attempt) =>
+      failures({ intentId, failure: undefined, writes: false }, attempt),
+  };
+}
+
+/** The 24 bytes of a digest that are indexed. */
+function prefixOf(digest: string): string {
+  return digest.slice(0, 50);
+}
+
+const insertEvidence = `
+  insert into evidence (${evidenceColumns})
+  select ${evidenceColumns} from unnest(
+    $1::uuid[], $2::bytea[], $3::smallint[], $4::bytea[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
+    $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[])
+    as new (${evidenceColumns})
+  order by intent_id
+  on conflict do nothing
+  returning intent_id`;
+
+/**
+ * Inserts what is new, in one round trip and in the order of ids, so that opposite batches cannot deadlock. A second
+ * statement, whose snapshot sees who was first, reads the digests of the ids that were there. Returns the digests stored.
+ */
+async function storeEvidence(pool: Pool, items: readonly AttestedIntent[]): Promise<string[]> {
+  const firsts = new Map<string, AttestedIntent>();
+  for (const item of items) {
+    if (!firsts.has(item.intent.intentId)) firsts.set(item.intent.intentId, item);
+  }
+  const inserted = await withRecords(() =>
+    pool.query<{ intent_id: string }>({
+      name: "clearing-insert-evidence",
+      text: insertEvidence,
+      values: evidenceArrays([...firsts.values()]),
+    }),
+  );
+  const stored = new Map<string, string>();
+  for (const { intent_id } of inserted.rows) {
+    stored.set(intent_id, firsts.get(intent_id)?.attestation.digest ?? "");
+  }
+  const known = [...firsts.keys()].filter((id) => !stored.has(id));
+  if (known.length > 0) {
+    const found = await withRecords(() =>
+      pool.query<{ intent_id: string; digest: Buffer }>(
+        "select intent_id, digest from evidence where intent_id = any($1::uuid[])",
+        [known],
+      ),
+    );
+    for (const row of found.rows) stored.set(row.intent_id, hex(row.digest));
+  }
+  return items.map(({ intent }) => {
+    const digest = stored.get(intent.intentId);
+    if (digest === undefined) throw new Error(`evidence ${intent.intentId} was not stored`);
+    return digest;
+  });
+}
+
+/** One array literal a column; the driver's own conversion costs several times as much. */
+function evidenceArrays(items: readonly AttestedIntent[]): string[] {
+  const column = (cell: (item: AttestedIntent) => string) => `{${items.map(cell).join(",")}}`;
+  return [
+    column(({ intent }) => intent.intentId),
+    column(({ attestation }) => bytea(attestation.digest)),
+    column(({ intent }) => String(phaseNumbers[intent.phase])),
+    column(({ intent }) => bytea(intent.wallet)),
+    column(({ intent }) => quoted(intent.merchantId)),
+    column(({ intent }) => quoted(intent.reference)),
+    column(({ intent }) => bytea(hex(packPostings(intent.postings)))),
+    column(({ intent }) => (intent.corrects === "" ? "null" : bytea(intent.corrects))),
+    column(({ intent }) => (intent.pendingIntentId === "" ? "null" : intent.pendingIntentId)),
+    column(({ intent }) => String(intent.timeoutSeconds)),
+    column(({ intent }) => String(intent.issueTime)),
+    column(({ intent }) => String(intent.expireTime)),
+    column(({ attestation }) => bytea(attestation.signature)),
+    column(({ attestation }) => bytea(attestation.signer)),
+    column(({ attestation: { walletSignature } }) =>
+      walletSignature === "" ? "null" : bytea(walletSignature),
+    ),
+  ];
+}
+
+/** `0x` hex as PostgreSQL's bytea inside of an array literal. */
+function bytea(hexText: string): string {
+  return `"\\\\x${hexText.slice(2)}"`;
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}
+
+interface FailureItem {
+  readonly intentId: string;
+  readonly failure: Failure | undefined;
+  readonly writes: boolean;
+}
+
+interface FailureRow {
+  readonly intent_id: string;
+  readonly reason: string;
+  readonly metadata: Record<string, string>;
+  readonly failure_time: Date;
+}
+
+/** The reason under which a failure is recorded that nobody explained: who caused it died before saying why. */
+const unexplained = "INTENT_FAILED";
+
+/** Records the failures that are given, first come first kept, and reads what is recorded for all. */
+async function recordFailures(
+  pool: Pool,
+  items: readonly FailureItem[],
+): Promise<(RecordedFailure | undefined)[]> {
+  const known = new Map<string, Failure>();
+  for (const { intentId, failure } of items) {
+    if (failure !== undefined && !known.has(intentId)) known.set(intentId, failure);
+  }
+  if (known.size > 0) await insertFailures(pool, known);
+  const unknown = items.filter((item) => item.writes && !known.has(item.intentId));
+  if (unknown.length > 0) {
+    await insertUnexplained(
+      pool,
+      unknown.map(({ intentId }) => intentId),
+    );
+  }
+  const found = await withRecords(() =>
+    pool.query<FailureRow>(
+      "select intent_id, reason, metadata, failure_time from clearing_failure where intent_id = any($1::uuid[])",
+      [[...new Set(items.map(({ intentId }) => intentId))]],
+    ),
+  );
+  const recorded = new Map(
+    found.rows.map(({ intent_id, reason, metadata, failure_time }) => [
+      intent_id,
+      { reason, metadata, timeMs: failure_time.getTime() },
+    ]),
+  );
+  return items.map(({ intentId }) => recorded.get(intentId));
+}
+
+async function insertFailures(pool: Pool, failures: ReadonlyMap<string, Failure>): Promise<void> {
+  await withRecords(() =>
+    pool.query(
+      `insert into clearing_failure (intent_id, reason, metadata)
+       select * from unnest($1::uuid[], $2::text[], $3::jsonb[]) as new (intent_id, reason, metadata)
+       order by intent_id on conflict do nothing`,
+      [
+        [...failures.keys()],
+        [...failures.values()].map(({ reason }) => reason),
+        [...failures.values()].map(({ metadata }) => JSON.stringify(metadata)),
+      ],
+    ),
+  );
+}
+
+/** Only when the evidence is old: until then who caused the failure may still be about to record why. */
+async function insertUnexplained(pool: Pool, intentIds: readonly string[]): Promise<void> {
+  await withRecords(() =>
+    pool.query(
+      `insert into clearing_failure (intent_id, reason, metadata)
+       select intent_id, '${unexplained}', '{}' from evidence
+       where intent_id = any($1::uuid[]) and insert_time < now() - interval '1 minute'
+       order by intent_id on conflict do nothing`,
+      [intentIds],
+    ),
+  );
+}
+
+/** Wakes the listeners of clearedChannel: at once, then at most once a millisecond. */
+export interface Announcer {
+  announce(): void;
+}
+
+/**
+ * Makes an announcer. A notification that fails is lost, which costs listeners some latency and nothing else. It
+ * carries no data, so it need not wait for the disk.
+ */
+export function createAnnouncer(pool: Pool, onError: (error: unknown) => void): Announcer {
+  // Two statements in one message are one transaction.
+  const text = `set local synchronous_commit = off; notify ${clearedChannel}`;
+  let wanted = false;
+  let busy = false;
+  const send = async () => {
+    busy = true;
+    while (wanted) {
+      wanted = false;
+      await Promise.all([
+        withRecords(() => pool.query(text)).catch(onError),
+        new Promise((resolve) => setTimeout(resolve, 1)),
+      ]);
+    }
+    busy = false;
+  };
+  return {
+    announce: () => {
+      wanted = true;
+      if (!busy) void send();
+    },
+  };
+}
+
+/** Asks PostgreSQL for a sign of life. */
+export async function probePostgres(pool: Pool): Promise<void> {
+  await withRecords(() => pool.query("select 1"));
+}

@@ -1,0 +1,102 @@
+import { createPool } from "#common/postgres/pool.ts";
+import type { Dependency } from "#common/rpc/health.ts";
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import type { EventStreamConfig } from "./config.ts";
+import { defaultLimits, EventStream, type StreamLimits } from "./event-stream.ts";
+import { createRecordsReads, listenCleared } from "./postgres.ts";
+import { createReadSumsAt } from "./read-sums.ts";
+import type { EventStreamServiceDeps } from "./service.ts";
+import { createHubObserver, observeStream } from "./stream-metrics.ts";
+import { createLedgerReads } from "./tigerbeetle.ts";
+
+export interface EventStreamDeps extends EventStreamServiceDeps {
+  readonly dependencies: readonly Dependency[];
+  readonly logger: Logger;
+  close(): Promise<void>;
+}
+
+/** What tests may bring themselves. Whoever brings it closes it. */
+export interface EventStreamOverrides {
+  readonly client?: ReadOnlyClient;
+  readonly logger?: Logger;
+  readonly limits?: Partial<StreamLimits>;
+  /** False: no wake-ups; every round is started by time. */
+  readonly listen?: boolean;
+}
+
+/** How long one request to the ledger may take, and how many may be under way. */
+const ledgerTimeoutMs = 5_000;
+const ledgerRequestsMax = 64;
+
+/** Opens what EventStream needs: a client for what is new, one for what is past, a pool, and a connection that listens. */
+export async function createEventStreamDeps(
+  config: EventStreamConfig,
+  overrides: EventStreamOverrides = {},
+): Promise<EventStreamDeps> {
+  const { runtime, engine, databaseUrl } = config;
+  const logger =
+    overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
+  const open = async () => overrides.client ?? readOnlyClient(await openClient(engine));
+  const clients = [await open(), await open()] as const;
+  const pool = createPool({ databaseUrl, applicationName: "sovr-eventstream" });
+
+  const answered = { tigerbeetle: 0, postgres: 0 };
+  const [ledger, pastLedger] = clients.map((client) =>
+    createLedgerReads({
+      client,
+      batchMax: engine.batchMax,
+      timeoutMs: ledgerTimeoutMs,
+      requestsMax: ledgerRequestsMax,
+      onAnswer: (epochMs) => {
+        answered.tigerbeetle = epochMs;
+      },
+    }),
+  );
+  if (ledger === undefined || pastLedger === undefined) throw new Error("two clients are opened");
+  const records = createRecordsReads(pool, (epochMs) => {
+    answered.postgres = epochMs;
+  });
+  const stream = new EventStream({
+    ledger,
+    pastLedger,
+    records,
+    readSumsAt: createReadSumsAt(clients[1], engine.batchMax),
+    limits: { ...defaultLimits, subscribersMax: config.subscribersMax, ...overrides.limits },
+    observer: createHubObserver(logger),
+  });
+  observeStream(stream);
+  const listener =
+    overrides.listen === false
+      ? undefined
+      : listenCleared({
+          databaseUrl,
+          onCleared: () => stream.wake(),
+          onLost: (error) => logger.warn({ err: error }, "wake-ups are lost; rounds go by time"),
+        });
+
+  return {
+    stream,
+    clusterId: engine.clusterId,
+    streamAgeMsMax: runtime.streamAgeMsMax,
+    logger,
+    dependencies: [
+      {
+        name: "tigerbeetle",
+        lastSuccessMs: () => answered.tigerbeetle,
+        probe: async () => void (await ledger.clusterTime()),
+      },
+      {
+        name: "postgres",
+        lastSuccessMs: () => answered.postgres,
+        probe: async () => void (await pool.query("select 1")),
+      },
+    ],
+    async close() {
+      await listener?.close();
+      await pool.end();
+      if (overrides.client === undefined) for (const client of clients) client.destroy();
+    },
+  };
+}

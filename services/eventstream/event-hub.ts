@@ -1,0 +1,189 @@
+import { beginning, endOf, type Position } from "#common/cursor.ts";
+import type { LedgerReads, StreamEvent } from "./event.ts";
+import type { Interest } from "./event-interests.ts";
+import { Interests } from "./event-interests.ts";
+import type { EventBatch, EventReader } from "./event-reader.ts";
+import { EventRing } from "./event-ring.ts";
+
+export interface EventHubOptions {
+  readonly ledger: Pick<LedgerReads, "clusterTime" | "rowsMax">;
+  newReader(start: Position): EventReader;
+  /** The most events, and transfers of events, in the ring. */
+  readonly ringEventsMax: number;
+  readonly ringTransfersMax: number;
+  /** How far before now the ring starts: whoever comes from another replica finds his place in it. Nanoseconds. */
+  readonly lookBackNs: bigint;
+  /** The longest pause between two rounds, in milliseconds. It covers wake-ups that got lost. */
+  readonly pollMs: number;
+  /** The pause after a round that failed. */
+  readonly retryMs: number;
+  /** How long rounds may fail before those who listen are told. */
+  readonly unavailableAfterMs: number;
+  readonly observer: HubObserver;
+}
+
+/** Who watches the hub, for metrics and alarms. */
+export interface HubObserver {
+  /** An event that no evidence stands for: someone wrote past Clearing. */
+  unattested(event: StreamEvent): void;
+  roundDone(durationMs: number, events: number): void;
+  roundFailed(error: unknown): void;
+}
+
+/**
+ * Follows the end of the ledger for everyone in the process: while someone listens it reads in rounds, one at a
+ * time, started by a wake-up or by time, and puts what is new into one ring.
+ */
+export class EventHub {
+  readonly interests = new Interests();
+  readonly #options: EventHubOptions;
+  #ring: EventRing;
+  #tail: EventReader;
+  #head: Position;
+  #holders = 0;
+  #isRunning = false;
+  #isWanted = false;
+  #failure: { readonly error: unknown; readonly sinceMs: number } | undefined;
+  #endPause: (() => void) | undefined;
+
+  /** `time`: an instant that the ledger told. The ring starts a little before it. */
+  constructor(options: EventHubOptions) {
+    this.#options = options;
+    [this.#ring, this.#tail, this.#head] = this.#begin(0n);
+  }
+
+  get ring(): EventRing {
+    return this.#ring;
+  }
+
+  /** The end of the newest instant up to which every event is, or was, in the ring. */
+  get head(): Position {
+    return this.#head;
+  }
+
+  /** Why rounds have been failing for too long, or undefined. */
+  get failure(): unknown {
+    const { unavailableAfterMs } = this.#options;
+    if (this.#failure === undefined) return undefined;
+    return performance.now() - this.#failure.sinceMs < unavailableAfterMs
+      ? undefined
+      : this.#failure.error;
+  }
+
+  /** Open reservations that the tail keeps in mind. */
+  get openLegs(): number {
+    return this.#tail.openLegs;
+  }
+
+  /**
+   * Someone listens from now on; call the result when he leaves. Polling runs while anyone does. `time`: an instant
+   * that the ledger told just now.
+   */
+  hold(time: bigint): () => void {
+    this.#holders += 1;
+    if (!this.#isRunning) {
+      // After a long rest it is cheaper to start anew than to read what nobody waits for.
+      if (time - this.#head.timestamp > this.#options.lookBackNs) {
+        [this.#ring, this.#tail, this.#head] = this.#begin(time);
+      }
+      void this.#run();
+    }
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders -= 1;
+      if (this.#holders === 0) this.#endPause?.();
+    };
+  }
+
+  /** Registers one who has taken everything up to a place that the ring covers. */
+  join(interest: Interest, position: Position): void {
+    const next = this.#ring.sequenceAfter(position);
+    interest.firstMatch = next < this.#ring.nextSequence ? next : undefined;
+    this.interests.add(interest);
+  }
+
+  leave(interest: Interest): void {
+    this.interests.remove(interest);
+    interest.firstMatch = undefined;
+  }
+
+  /** Something was committed: starts a round now, or another one when the running one is done. */
+  wake(): void {
+    this.#isWanted = true;
+    // A round that failed is not repeated faster because others still commit.
+    if (this.#failure === undefined) this.#endPause?.();
+  }
+
+  #begin(time: bigint): [EventRing, EventReader, Position] {
+    const { lookBackNs, ringEventsMax, ringTransfersMax } = this.#options;
+    const floor = time > lookBackNs ? endOf(time - lookBackNs) : beginning;
+    const ring = new EventRing({
+      eventsMax: ringEventsMax,
+      transfersMax: ringTransfersMax,
+      floor,
+    });
+    return [ring, this.#options.newReader(floor), floor];
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    this.#failure = undefined;
+    while (this.#holders > 0) {
+      this.#isWanted = false;
+      const startMs = performance.now();
+      try {
+        const events = await this.#round();
+        this.#failure = undefined;
+        this.#options.observer.roundDone(performance.now() - startMs, events);
+      } catch (error) {
+        this.#fail(error, startMs);
+      }
+      if (this.#holders > 0) await this.#pause();
+    }
+    this.#isRunning = false;
+  }
+
+  #fail(error: unknown, startMs: number): void {
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? startMs };
+    this.#options.observer.roundFailed(error);
+    if (this.failure !== undefined) this.interests.wakeAll();
+  }
+
+  async #round(): Promise<number> {
+    const { ledger } = this.#options;
+    const time = await ledger.clusterTime();
+    let events = 0;
+    for (;;) {
+      const batch = await this.#tail.read(time, ledger.rowsMax);
+      this.#publish(batch);
+      events += batch.events.length;
+      if (batch.through >= time) return events;
+    }
+  }
+
+  #publish(batch: EventBatch): void {
+    for (const event of batch.events) {
+      if (event.evidence === undefined && event.account === undefined) {
+        this.#options.observer.unattested(event);
+      }
+      this.interests.tell(event, this.#ring.push(event));
+    }
+    this.#head = endOf(batch.through);
+  }
+
+  #pause(): Promise<void> {
+    const hasFailed = this.#failure !== undefined;
+    if (this.#isWanted && !hasFailed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#endPause = undefined;
+        resolve();
+      };
+      const timer = setTimeout(end, hasFailed ? this.#options.retryMs : this.#options.pollMs);
+      this.#endPause = end;
+    });
+  }
+}

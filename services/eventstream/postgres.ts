@@ -1,0 +1,146 @@
+import pg from "pg";
+import type { AttestedIntent } from "#common/intent.ts";
+import { clockSkewSeconds, lifetimeMaxSeconds } from "#common/intent-rules.ts";
+import {
+  clearedChannel,
+  type EvidenceRow,
+  evidenceColumns,
+  parseEvidence,
+  phaseNumbers,
+  readEvidenceByPrefix,
+} from "#common/postgres/evidence.ts";
+import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import type { RecordsReads } from "./event.ts";
+
+/** The most prefixes or ids of one query. */
+const keysMax = 8_189;
+
+/** Reads evidence. `onAnswer` is called with the epoch milliseconds of every answer. */
+export function createRecordsReads(pool: Pool, onAnswer?: (epochMs: number) => void): RecordsReads {
+  const answered = <T>(result: T): T => {
+    onAnswer?.(Date.now());
+    return result;
+  };
+  return {
+    async evidenceByPrefix(prefixes) {
+      if (prefixes.length <= keysMax) return answered(await readEvidenceByPrefix(pool, prefixes));
+      const found = new Map<string, AttestedIntent>();
+      for (const part of chunks(prefixes)) {
+        for (const entry of await readEvidenceByPrefix(pool, part)) found.set(...entry);
+      }
+      return answered(found);
+    },
+    async pendingsOpenAt(seconds, after, limit) {
+      return answered(await readPendings(pool, seconds, after, limit));
+    },
+    async resolutionsOf(pendingIntentIds) {
+      const found: AttestedIntent[] = [];
+      for (const part of chunks(pendingIntentIds)) {
+        const result = await withRecords(() =>
+          pool.query<EvidenceRow>(
+            `select ${evidenceColumns} from evidence where pending_intent_id = any($1::uuid[])`,
+            [part],
+          ),
+        );
+        found.push(...result.rows.map(parseEvidence));
+      }
+      return answered(found);
+    },
+  };
+}
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += keysMax) yield items.slice(from, from + keysMax);
+}
+
+/** The expression of the index `evidence_pending`: no reservation lasts longer than this. */
+const lastExpiry = "(issue_time + 86400 + timeout_seconds)";
+
+async function readPendings(
+  pool: Pool,
+  seconds: bigint,
+  after: AttestedIntent | undefined,
+  limit: number,
+): Promise<AttestedIntent[]> {
+  // Clearing judges lifetimes by its own clock, the ledger stamps by its own.
+  const expiresFrom = seconds - clockSkewSeconds;
+  const afterExpiry =
+    after === undefined
+      ? expiresFrom - 1n
+      : after.intent.issueTime + lifetimeMaxSeconds + BigInt(after.intent.timeoutSeconds);
+  const result = await withRecords(() =>
+    pool.query<EvidenceRow>(
+      `select ${evidenceColumns} from evidence
+       where phase = ${phaseNumbers.PENDING} and timeout_seconds > 0
+         and (${lastExpiry}, intent_id) > ($1::bigint, $2::uuid) and issue_time <= $3::bigint
+       order by ${lastExpiry}, intent_id limit $4`,
+      [
+        afterExpiry.toString(),
+        after?.intent.intentId ?? "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        (seconds + 2n * clockSkewSeconds).toString(),
+        limit,
+      ],
+    ),
+  );
+  return result.rows.map(parseEvidence);
+}
+
+export interface ClearedListenerOptions {
+  readonly databaseUrl: string;
+  /** Called for every notification, and after every (re)connect because some may have been missed. */
+  readonly onCleared: () => void;
+  /** Called when the connection is lost or cannot be made. */
+  readonly onLost: (error: unknown) => void;
+}
+
+const reconnectMsMin = 100;
+const reconnectMsMax = 5_000;
+
+/** Listens for commits of Clearing on a connection of its own, and reconnects until closed. */
+export function listenCleared(options: ClearedListenerOptions): { close(): Promise<void> } {
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  let waitMs = reconnectMsMin;
+
+  const connect = async () => {
+    const attempt = new pg.Client({
+      connectionString: options.databaseUrl,
+      application_name: "sovr-eventstream-listen",
+      connectionTimeoutMillis: 3_000,
+      query_timeout: 3_000,
+      keepAlive: true,
+    });
+    client = attempt;
+    let isLost = false;
+    const lose = (error: unknown) => {
+      if (isLost) return;
+      isLost = true;
+      attempt.end().catch(() => {});
+      if (isClosed) return;
+      options.onLost(error);
+      timer = setTimeout(() => void connect(), waitMs * (0.5 + Math.random() / 2));
+      waitMs = Math.min(waitMs * 2, reconnectMsMax);
+    };
+    attempt.on("error", lose);
+    attempt.on("end", () => lose(new Error("the connection ended")));
+    attempt.on("notification", options.onCleared);
+    try {
+      await attempt.connect();
+      await attempt.query(`listen ${clearedChannel}`);
+      waitMs = reconnectMsMin;
+      options.onCleared();
+    } catch (error) {
+      lose(error);
+    }
+  };
+  void connect();
+
+  return {
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await client?.end().catch(() => {});
+    },
+  };
+}

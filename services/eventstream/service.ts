@@ -1,0 +1,303 @@
+import { clone, create, toBinary } from "@bufbuild/protobuf";
+import { durationMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { classOfCode, classRules } from "#common/chart.ts";
+import { type Position, parseCursor } from "#common/cursor.ts";
+import { DomainError, invalidField } from "#common/domain-error.ts";
+import { formatNanoseconds } from "#common/intent-codec.ts";
+import { drainSignalKey } from "#common/rpc/drain.ts";
+import { requirePrincipal } from "#common/rpc/principal.ts";
+import { formatU128, parseU128 } from "#common/u128.ts";
+import { parseWallet, walletAccountId } from "#common/wallet.ts";
+import type { EventFilter as EventFilterProto } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import {
+  BookmarkSchema,
+  ClosingSchema,
+  type EventStreamService,
+  type ListEventsRequest,
+  ListEventsRequestSchema,
+  type ListEventsResponse,
+  ListEventsResponseSchema,
+  OpenedSchema,
+  type SubscribeRequest,
+  type SubscribeResponse,
+  SubscribeResponseSchema,
+  type WatchBalancesRequest,
+  type WatchBalancesResponse,
+  WatchBalancesResponseSchema,
+} from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { type Balance, BalanceSchema } from "#gen/sovr/ledger/v1/balance_pb.ts";
+import { EventEncoder, parseEventType } from "./encode-event.ts";
+import type { StreamEvent } from "./event.ts";
+import type { WatchedBalance } from "./event-balances.ts";
+import { compileFilter, type EventFilter } from "./event-filter.ts";
+import type { EventStream, StreamStart } from "./event-stream.ts";
+import type { StreamEnds, StreamMessage } from "./event-subscription.ts";
+import { formatPageToken, parsePageToken } from "./page-token.ts";
+
+export interface EventStreamServiceDeps {
+  readonly stream: EventStream;
+  readonly clusterId: bigint;
+  /** When a stream must have ended itself, counted from its start. */
+  readonly streamAgeMsMax: number;
+}
+
+const heartbeatMsDefault = 15_000;
+const pageSizeDefault = 100;
+
+/** EventStreamService on an event stream. */
+export function createEventStreamService(
+  deps: EventStreamServiceDeps,
+): ServiceImpl<typeof EventStreamService> {
+  const encoder = new EventEncoder(deps.clusterId);
+  const responses = new SubscribeResponses(encoder, deps.clusterId);
+  return {
+    subscribe: (request, ctx) => subscribe(deps, responses, request, ctx),
+    listEvents: (request, ctx) => listEvents(deps, encoder, request, ctx),
+    watchBalances: (request, ctx) => watchBalances(deps, encoder, request, ctx),
+  };
+}
+
+async function* subscribe(
+  deps: EventStreamServiceDeps,
+  responses: SubscribeResponses,
+  request: SubscribeRequest,
+  ctx: HandlerContext,
+): AsyncGenerator<SubscribeResponse> {
+  const { heartbeatInterval } = request;
+  const subscription = await deps.stream.subscribe({
+    start: parseStart(request.start, deps.clusterId) ?? { kind: "now" },
+    filter: parseFilter(request.filter, requirePrincipal(ctx).wallet),
+    heartbeatMs:
+      heartbeatInterval === undefined ? heartbeatMsDefault : durationMs(heartbeatInterval),
+    ends: streamEnds(deps, ctx),
+  });
+  let cursor = responses.cursor(subscription.start);
+  try {
+    for (;;) {
+      const response = responses.of(await subscription.next(), cursor);
+      cursor = response.cursor;
+      yield response;
+    }
+  } catch (error) {
+    throw withCursor(error, cursor);
+  } finally {
+    subscription.close();
+  }
+}
+
+/** The mount throws SLOW_CONSUMER into the `yield` of one who takes nothing; only here his cursor is known. */
+function withCursor(error: unknown, cursor: string): unknown {
+  if (!(error instanceof DomainError) || error.kind !== "SLOW_CONSUMER") return error;
+  return new DomainError("SLOW_CONSUMER", error.message, { metadata: { cursor }, cause: error });
+}
+
+async function listEvents(
+  deps: EventStreamServiceDeps,
+  encoder: EventEncoder,
+  request: ListEventsRequest,
+  ctx: HandlerContext,
+): Promise<ListEventsResponse> {
+  const { wallet } = requirePrincipal(ctx);
+  const filter = parseFilter(request.filter, wallet);
+  const start = parseStart(request.start, deps.clusterId) ?? { kind: "earliest" };
+  const to = request.toTime === undefined ? undefined : parseNanoseconds(request.toTime);
+  const bound = boundRequest(request, wallet);
+  const place =
+    request.pageToken === ""
+      ? await deps.stream.placeList(start, to)
+      : parsePageToken(deps.clusterId, bound, request.pageToken);
+  const eventsMax = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+  const page = await deps.stream.list(place, filter, eventsMax, ctx.signal);
+  return create(ListEventsResponseSchema, {
+    events: page.events.map((event) => encoder.event(event)),
+    nextPageToken: page.next === undefined ? "" : formatPageToken(deps.clusterId, bound, page.next),
+    cursor: encoder.cursor(page.position),
+  });
+}
+
+/** What must be the same on every page of a list: the request without its page, and whose it is. */
+function boundRequest(request: ListEventsRequest, wallet: string | undefined): Uint8Array {
+  const bound = clone(ListEventsRequestSchema, request);
+  bound.pageSize = 0;
+  bound.pageToken = wallet ?? "";
+  return toBinary(ListEventsRequestSchema, bound);
+}
+
+async function* watchBalances(
+  deps: EventStreamServiceDeps,
+  encoder: EventEncoder,
+  request: WatchBalancesRequest,
+  ctx: HandlerContext,
+): AsyncGenerator<WatchBalancesResponse> {
+  const { wallet } = requirePrincipal(ctx);
+  const watch = await deps.stream.watchBalances({
+    accountIds: watchedAccounts(request),
+    onlyWallet: wallet,
+    keepAliveMs: heartbeatMsDefault,
+    ends: streamEnds(deps, ctx),
+  });
+  try {
+    for (;;) {
+      const { balances, position } = await watch.next();
+      yield create(WatchBalancesResponseSchema, {
+        balances: balances.map((balance) => encodeBalance(balance, position.timestamp)),
+        cursor: encoder.cursor(position),
+      });
+    }
+  } finally {
+    watch.close();
+  }
+}
+
+function watchedAccounts(request: WatchBalancesRequest): bigint[] {
+  const byId = request.accountIds.map((id, index) => parseU128(id, `account_ids[${index}]`));
+  const byWallet = request.wallets.map((text, index) =>
+    walletAccountId(parseWallet(text, `wallets[${index}]`), request.ledger),
+  );
+  return [...new Set([...byId, ...byWallet])];
+}
+
+/** Makes the messages of Subscribe. Subscribers that hear the same in the same order share them. */
+class SubscribeResponses {
+  readonly #encoder: EventEncoder;
+  readonly #clusterId: string;
+  /** The last message made of an event. */
+  readonly #shared = new WeakMap<StreamEvent, SubscribeResponse>();
+
+  constructor(encoder: EventEncoder, clusterId: bigint) {
+    this.#encoder = encoder;
+    this.#clusterId = formatU128(clusterId);
+  }
+
+  cursor(position: Position): string {
+    return this.#encoder.cursor(position);
+  }
+
+  of(message: StreamMessage, prevCursor: string): SubscribeResponse {
+    const cursor = this.cursor(message.position);
+    if (message.kind === "event") return this.#ofEvent(message.event, cursor, prevCursor);
+    const response = create(SubscribeResponseSchema);
+    response.cursor = cursor;
+    response.prevCursor = prevCursor;
+    response.message = this.#content(message);
+    return response;
+  }
+
+  #ofEvent(event: StreamEvent, cursor: string, prevCursor: string): SubscribeResponse {
+    const known = this.#shared.get(event);
+    if (known?.prevCursor === prevCursor) return known;
+    const response = create(SubscribeResponseSchema);
+    response.cursor = cursor;
+    response.prevCursor = prevCursor;
+    response.message = { case: "event", value: this.#encoder.event(event) };
+    this.#shared.set(event, response);
+    return response;
+  }
+
+  #content(message: Exclude<StreamMessage, { kind: "event" }>): SubscribeResponse["message"] {
+    const cursor = this.cursor(message.position);
+    switch (message.kind) {
+      case "opened":
+        return {
+          case: "opened",
+          value: create(OpenedSchema, {
+            clusterId: this.#clusterId,
+            startCursor: cursor,
+            ...this.#head(message.head),
+          }),
+        };
+      case "bookmark":
+        return { case: "bookmark", value: create(BookmarkSchema, this.#head(message.head)) };
+      case "closing":
+        return {
+          case: "closing",
+          value: create(ClosingSchema, { cursor, reason: message.reason }),
+        };
+    }
+  }
+
+  #head(head: Position) {
+    return { head: this.cursor(head), headTime: formatNanoseconds(head.timestamp) };
+  }
+}
+
+/** Streams end a little before their greatest age, each at its own time, so that clients do not all come back at once. */
+function streamEnds(deps: EventStreamServiceDeps, ctx: HandlerContext): StreamEnds {
+  const ageEndsAtMs = Date.now() + deps.streamAgeMsMax * (0.9 + Math.random() * 0.1);
+  const { expiresAtMs } = requirePrincipal(ctx);
+  return {
+    signal: ctx.signal,
+    drain: ctx.values.get(drainSignalKey),
+    endsAtMs: Math.min(ageEndsAtMs, expiresAtMs),
+    endsBecause: expiresAtMs < ageEndsAtMs ? "credentials_expired" : "max_age",
+  };
+}
+
+function parseStart(
+  start: SubscribeRequest["start"] | ListEventsRequest["start"],
+  clusterId: bigint,
+): StreamStart | undefined {
+  switch (start.case) {
+    case "cursor":
+      return { kind: "cursor", position: parseCursor(start.value, clusterId, "cursor") };
+    case "earliest":
+      return { kind: "earliest" };
+    case "sinceTime":
+      return { kind: "since", timestamp: parseNanoseconds(start.value) };
+    case undefined:
+      return undefined;
+  }
+}
+
+function parseNanoseconds(time: Timestamp): bigint {
+  return time.seconds * 1_000_000_000n + BigInt(time.nanos);
+}
+
+function parseFilter(
+  filter: EventFilterProto | undefined,
+  onlyWallet: string | undefined,
+): EventFilter {
+  const types = (filter?.types ?? []).map((type, index) => {
+    const parsed = parseEventType(type);
+    if (parsed === undefined) {
+      throw invalidField(`filter.types[${index}]`, "enum.defined_only", "is unknown");
+    }
+    return parsed;
+  });
+  return compileFilter(
+    {
+      types,
+      accountIds: (filter?.accountIds ?? []).map((id, index) =>
+        parseU128(id, `filter.account_ids[${index}]`),
+      ),
+      wallets: (filter?.wallets ?? []).map((wallet, index) =>
+        parseWallet(wallet, `filter.wallets[${index}]`),
+      ),
+      merchantIds: filter?.merchantIds ?? [],
+      codes: filter?.codes ?? [],
+    },
+    onlyWallet,
+  );
+}
+
+function encodeBalance(balance: WatchedBalance, timestamp: bigint): Balance {
+  const { account, debitsPosted, creditsPosted, debitsPending, creditsPending } = balance;
+  const accountClass = classOfCode(account.code);
+  const isLiability = accountClass !== undefined && classRules[accountClass].type === "LIABILITY";
+  const posted = isLiability ? creditsPosted - debitsPosted : debitsPosted - creditsPosted;
+  const pendingOut = isLiability ? debitsPending : creditsPending;
+  return create(BalanceSchema, {
+    accountId: formatU128(account.id),
+    ledger: account.ledger,
+    posted: posted.toString(),
+    pendingIn: formatU128(isLiability ? creditsPending : debitsPending),
+    pendingOut: formatU128(pendingOut),
+    available: (posted - pendingOut).toString(),
+    debitsPosted: formatU128(debitsPosted),
+    creditsPosted: formatU128(creditsPosted),
+    debitsPending: formatU128(debitsPending),
+    creditsPending: formatU128(creditsPending),
+    asOfTime: formatNanoseconds(timestamp),
+  });
+}

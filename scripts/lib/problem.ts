@@ -6,8 +6,9 @@ export class Problem extends Error {
   override readonly name = "Problem";
 }
 
-/** The text of any thrown value, on one line. */
+/** The text of any thrown value, on one line; of a failed fetch the cause, which alone says why. */
 export function describeError(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
+  const cause = error instanceof TypeError ? (error.cause ?? error) : error;
+  const text = cause instanceof Error ? cause.message || cause.name : String(cause);
   return text.split("\n", 1)[0] ?? text;
 }

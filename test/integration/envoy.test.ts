@@ -78,11 +78,8 @@ function authorizedBy(authorization: string | undefined): More {
   return { interceptors: [authorize] };
 }
 
-function throughEnvoy(
-  protocol: Protocol,
-  authorization: string | undefined = `Bearer ${token}`,
-): Transport {
-  return protocols[protocol].open(`http://${mesh.address}`, authorizedBy(authorization));
+function throughEnvoy(protocol: Protocol, more = authorizedBy(`Bearer ${token}`)): Transport {
+  return protocols[protocol].open(`http://${mesh.address}`, more);
 }
 
 async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
@@ -155,8 +152,8 @@ describe.each(names)("%s through Envoy", (protocol) => {
     ["a forged signature", () => `Bearer ${token.slice(0, -6)}AAAAAA`, "CREDENTIALS_INVALID"],
   ])("answers %s as the service does", async (_, authorization, reason) => {
     const { port, open } = protocols[protocol];
-    const edge = throughEnvoy(protocol, authorization());
     const more = authorizedBy(authorization());
+    const edge = throughEnvoy(protocol, more);
     const ledger = open(`http://${mesh.services.ledger[port]}`, more);
     const eventstream = open(`http://${mesh.services.eventstream[port]}`, more);
 
@@ -175,7 +172,10 @@ describe.each(names)("%s through Envoy", (protocol) => {
 
   it("is refused a scope that its token lacks", async () => {
     const narrow = await mesh.token({ scopes: ["ledger.read"] });
-    const client = createClient(ClearingService, throughEnvoy(protocol, `Bearer ${narrow}`));
+    const client = createClient(
+      ClearingService,
+      throughEnvoy(protocol, authorizedBy(`Bearer ${narrow}`)),
+    );
     const error = await errorOf(client.openWallet({ wallet: `0x${"ab".repeat(20)}`, ledger: usd }));
     expect(answer(error)).toMatchObject({
       code: "PermissionDenied",
@@ -320,6 +320,13 @@ describe.skipIf(grpcurl === undefined)("grpcurl through Envoy (needs grpcurl)", 
       "sovr.ledger.v1.LedgerService/GetBalance",
     );
     expect(JSON.parse(read)).toMatchObject({ balance: { accountId: "1000002", ledger: 1 } });
+  });
+
+  it("shows the details of an error", async () => {
+    const failed = call("-d", "{}", mesh.address, "sovr.ledger.v1.LedgerService/GetBalance");
+    await expect(failed).rejects.toMatchObject({
+      stderr: expect.stringMatching(/google\.rpc\.ErrorInfo[\s\S]*"reason": "INVALID_FIELD"/),
+    });
   });
 
   it("checks health without a token", async () => {

@@ -4,6 +4,7 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { service as healthService } from "grpc-health-check";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
@@ -26,10 +27,12 @@ export function addReflection(server: Server): void {
 
 /** What reflection reads of a definition is the descriptors; the rest is there for clients that call by it. */
 function definitionOf(file: DescFile): Definition {
+  // No message refers to the error details, and yet grpcurl needs their types to show them.
+  const files = [...filesOf(file), ErrorInfoSchema.file];
   return {
     format: "Protocol Buffer 3 EnumDescriptorProto",
     type: {},
-    fileDescriptorProtos: filesOf(file).map((each) =>
+    fileDescriptorProtos: files.map((each) =>
       Buffer.from(toBinary(FileDescriptorProtoSchema, each.proto)),
     ),
   };

@@ -1,5 +1,5 @@
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
-import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import { type Address, ConfigError, formatAddress } from "./environment.ts";
 import type { ErrorMap } from "./errors.ts";
 import { createGuard } from "./guard.ts";
@@ -49,6 +49,7 @@ interface Servers {
  */
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, logger } = options;
+  quietGrpc(logger);
   const draining = new AbortController();
   const health = createHealth({
     dependencies: options.dependencies,
@@ -69,6 +70,12 @@ export async function serve(options: ServeOptions): Promise<Running> {
     await options.close();
     throw error;
   }
+}
+
+/** grpc-js writes to the console on its own. Whatever it says that matters also reaches us as an error. */
+function quietGrpc(logger: Logger): void {
+  const write = (...parts: unknown[]) => logger.debug({ library: "grpc-js" }, parts.join(" "));
+  setLogger({ error: write, info: write, debug: write });
 }
 
 function createServers(options: ServeOptions, health: Health, drainSignal: AbortSignal): Servers {

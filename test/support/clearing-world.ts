@@ -2,12 +2,14 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent, Intent, Phase, Posting } from "#common/intent.ts";
 import { intentDigester, intentDomain } from "#common/intent-digest.ts";
 import { createLogger } from "#common/rpc/logger.ts";
 import { addressOfPrivateKey, signDigest } from "#common/signature.ts";
-import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
+import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
+import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { walletAccountId, zeroWallet } from "#common/wallet.ts";
 import type { Clearing, ClearRequest, ClearResult } from "../../services/clearing/clearing.ts";
@@ -48,6 +50,14 @@ export interface IntentDraft extends Partial<Intent> {
   readonly postings: readonly Posting[];
 }
 
+/** Sums over all accounts of an asset, minor units. */
+export interface Totals {
+  readonly debitsPosted: bigint;
+  readonly creditsPosted: bigint;
+  readonly debitsPending: bigint;
+  readonly creditsPending: bigint;
+}
+
 /** An attested world around Clearing: a ledger, records, a signer's key, and as many replicas as a test opens. */
 export class ClearingWorld {
   readonly engine: RunningEngine;
@@ -58,6 +68,7 @@ export class ClearingWorld {
   readonly #folder = mkdtempSync(join(tmpdir(), "sovr-clearing-"));
   readonly #digestIntent: (intent: Intent) => string;
   readonly #open: ClearingDeps[] = [];
+  #reader: Promise<ReadOnlyClient> | undefined;
 
   constructor(engine: RunningEngine, databaseUrl: string) {
     this.engine = engine;
@@ -176,7 +187,66 @@ export class ClearingWorld {
     return key;
   }
 
+  /** An intent of the house that posts or voids a pending one. */
+  resolve(
+    pending: Intent,
+    phase: "POST_PENDING" | "VOID_PENDING",
+    postings: readonly Posting[],
+  ): ClearRequest {
+    const { wallet, intentId: pendingIntentId } = pending;
+    return this.attest(this.intent({ phase, wallet, pendingIntentId, postings }));
+  }
+
+  /** What a wallet's account may spend, read from the ledger past Clearing. */
+  async available(accountId: bigint): Promise<bigint> {
+    const reader = await this.#ledgerReader();
+    const [row] = await reader.lookupAccounts([accountId]);
+    if (row === undefined) throw new Error(`there is no account ${accountId}`);
+    return row.credits_posted - row.debits_posted - row.debits_pending;
+  }
+
+  /** The sums of all accounts of ledger 1. */
+  async totals(): Promise<Totals> {
+    const reader = await this.#ledgerReader();
+    const sums = { debitsPosted: 0n, creditsPosted: 0n, debitsPending: 0n, creditsPending: 0n };
+    const limit = this.engine.config.batchMax;
+    for (let timestampMin = 0n; ; ) {
+      const rows = await reader.queryAccounts({
+        user_data_128: 0n,
+        user_data_64: 0n,
+        user_data_32: 0,
+        ledger: 1,
+        code: 0,
+        timestamp_min: timestampMin,
+        timestamp_max: 0n,
+        limit,
+        flags: 0,
+      });
+      for (const row of rows) {
+        sums.debitsPosted += row.debits_posted;
+        sums.creditsPosted += row.credits_posted;
+        sums.debitsPending += row.debits_pending;
+        sums.creditsPending += row.credits_pending;
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) return sums;
+      timestampMin = last.timestamp + 1n;
+    }
+  }
+
+  /** Waits until the ledger's clock has passed a time, nanoseconds. */
+  async untilLedgerTime(time: bigint): Promise<void> {
+    const reader = await this.#ledgerReader();
+    while ((await reader.clusterTime()) <= time) await sleep(20);
+  }
+
+  #ledgerReader(): Promise<ReadOnlyClient> {
+    this.#reader ??= openClient(this.engine.config).then(readOnlyClient);
+    return this.#reader;
+  }
+
   async close(): Promise<void> {
+    (await this.#reader)?.destroy();
     await Promise.all(this.#open.splice(0).map((replica) => replica.close()));
     await this.engine.stop();
     rmSync(this.#folder, { recursive: true, force: true });

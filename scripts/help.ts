@@ -18,6 +18,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           the event stream, as it happens
   ./mesh token [--scope SCOPE]… [--wallet WALLET] [--ttl SECONDS]
                           prints a token for grpcurl, curl and others
+  ./mesh keys DATABASE_HOST:PORT
+                          makes the keys for a mesh in containers (k8s/README.md)
 
   ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, faults
 

@@ -6,7 +6,10 @@ import { type Settings, serviceNames } from "./settings.ts";
 const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
 
 /** Fills the template: `${NAME}` becomes the value of NAME. Throws Error for a name without a value. */
-export function renderTemplate(template: string, values: Readonly<Record<string, string>>): string {
+export function renderTemplate(
+  template: string,
+  values: Readonly<Record<string, string | undefined>>,
+): string {
   return template.replace(placeholder, (_, name: string) => {
     const value = values[name];
     if (value === undefined)

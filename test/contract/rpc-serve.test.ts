@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { ServiceImpl } from "@connectrpc/connect";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
@@ -273,7 +273,7 @@ describe("stop", () => {
     const call = client.listAssets({}).catch((error) => error);
     await pending.arrived;
     await service.stop();
-    expect(await call).toBeInstanceOf(Error);
+    expect(await call).toMatchObject({ code: Code.Unavailable });
     expect(closed).toBe(1);
   });
 

@@ -33,7 +33,10 @@ export interface GrpcGate {
   /** The gated call whose metadata these are. */
   take(metadata: Metadata): GatedCall;
   answerUnknownPaths(server: Server): void;
+  /** Ends the calls that no guard watches, health watches and reflection streams, with DRAINING. */
   endUnguarded(): void;
+  /** Ends all calls with DRAINING: an answer that may be repeated is better than a cut connection. */
+  endAll(): void;
 }
 
 type ServerCall = Parameters<ServerInterceptor>[1];
@@ -45,12 +48,14 @@ const reflectionScopes = [scopeName(Scope.REFLECTION)];
 
 export function createGrpcGate(guard: Guard): GrpcGate {
   const gatedCalls = new WeakMap<Metadata, GatedCall>();
+  const guarded = new Set<ServerCall>();
   const unguarded = new Set<ServerCall>();
 
   function intercept(plan: MethodPlan, call: ServerCall): ServerCall {
     const values = createContextValues();
     completeStatuses(plan, call, values);
     const check = (metadata: Metadata) => {
+      guarded.add(call);
       const begun = guard.begin(plan, headerReader(metadata), values);
       const rpcCall = values.get(rpcCallKey);
       if (rpcCall !== undefined)
@@ -58,7 +63,10 @@ export function createGrpcGate(guard: Guard): GrpcGate {
       return begun;
     };
     // Also for a caller that leaves before its body is there, which no handler ever hears of.
-    return onHeaders(call, check, () => values.get(rpcCallKey)?.abandonSoon());
+    return onHeaders(call, check, () => {
+      guarded.delete(call);
+      values.get(rpcCallKey)?.abandonSoon();
+    });
   }
 
   function interceptUnguarded(path: string, call: ServerCall): ServerCall {
@@ -90,12 +98,17 @@ export function createGrpcGate(guard: Guard): GrpcGate {
       return gated;
     },
     answerUnknownPaths,
-    endUnguarded() {
-      const status = toGrpcStatus(unplannedError(drainingError()));
-      for (const call of unguarded) call.sendStatus(status);
-      unguarded.clear();
+    endUnguarded: () => endWithDraining(unguarded),
+    endAll() {
+      endWithDraining(unguarded);
+      endWithDraining(guarded);
     },
   };
+}
+
+function endWithDraining(calls: Iterable<ServerCall>): void {
+  const status = toGrpcStatus(unplannedError(drainingError()));
+  for (const call of calls) call.sendStatus(status);
 }
 
 /**

@@ -36,6 +36,8 @@ export interface GrpcMount {
   readonly server: Server;
   /** Ends the calls that no guard watches, health watches and reflection streams, with DRAINING. */
   endUnguarded(): void;
+  /** Ends all calls with DRAINING. */
+  endAll(): void;
 }
 
 export function createGrpcMount(guard: Guard, options: GrpcMountOptions): GrpcMount {
@@ -48,7 +50,7 @@ export function createGrpcMount(guard: Guard, options: GrpcMountOptions): GrpcMo
   for (const service of guard.services) {
     server.addService(serviceDefinition(service), serviceHandlers(service, gate));
   }
-  return { server, endUnguarded: gate.endUnguarded };
+  return { server, endUnguarded: gate.endUnguarded, endAll: gate.endAll };
 }
 
 // Bytes pass through grpc-js as they are. Decoding is ours: it comes after access, and its errors get our details.

@@ -215,17 +215,24 @@ async function drain(
   servers.grpc.endUnguarded();
   // The timer of a grace that nobody needed would keep the process alive to its end.
   const closed = new AbortController();
-  const finished = await Promise.race([
-    closeGently(servers).then(() => true),
-    sleep(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(() => false),
-  ]);
+  const finished = closeGently(servers).then(() => true);
+  const late = sleep(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(
+    () => false,
+  );
+  if (!(await Promise.race([finished, late]))) {
+    logger.warn("calls were cut off");
+    servers.grpc.endAll();
+    await Promise.race([finished, sleep(cutOffMs, closed.signal)]);
+  }
   closed.abort();
-  if (!finished) logger.warn("calls were cut off");
   force(servers);
   health.stop();
   await options.close();
   logger.info("stopped");
 }
+
+/** What the last statuses get to leave the process before connections are cut. */
+const cutOffMs = 100;
 
 /** Waits for `ms`, or until the signal fires. */
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

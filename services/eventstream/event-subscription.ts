@@ -259,10 +259,7 @@ export class Subscription {
     if (failure !== undefined) throw failure;
     if (this.#readFailure === undefined) return;
     const { error, sinceMs } = this.#readFailure;
-    const failedMs = performance.now() - sinceMs;
-    if (!(error instanceof DomainError) || failedMs >= this.#options.unavailableAfterMs) {
-      throw error;
-    }
+    if (performance.now() - sinceMs >= this.#options.unavailableAfterMs) throw error;
   }
 
   readonly #revoked = (): void => {

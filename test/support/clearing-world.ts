@@ -126,6 +126,12 @@ export class ClearingWorld {
     return deps;
   }
 
+  /** Closes one replica; a TigerBeetle that runs with --development takes eight clients, a replica has two. */
+  async closeReplica(replica: ClearingDeps): Promise<void> {
+    this.#open.splice(this.#open.indexOf(replica), 1);
+    await replica.close();
+  }
+
   nowMs(): number {
     return Date.now() + this.clockOffsetMs;
   }

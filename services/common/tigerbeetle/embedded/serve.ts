@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { checkIntegrity, openDatabase } from "./database.ts";
-import { type Clock, Engine } from "./engine.ts";
+import { type Clock, Engine, INDEX_EVENTS } from "./engine.ts";
 import { EmbeddedLedgerError, type PlainError, typedError } from "./errors.ts";
 import { Queries, RowSink } from "./queries.ts";
+import { TRANSFER_COLUMNS } from "./transfer-columns.ts";
 import { ROW_WORDS } from "./words.ts";
 
 /** What a worker thread is started with. */
@@ -14,6 +15,7 @@ export type WorkerInit = {
   /** For tests: a shared 64-bit word that holds the time in nanoseconds, instead of the clock. */
   readonly clock?: SharedArrayBuffer | undefined;
   readonly epochEvents?: number | undefined;
+  readonly indexEvents?: number | undefined;
 };
 
 export type Operation =
@@ -60,6 +62,10 @@ export function startWorker(init: WorkerInit): Worker {
   let open: { db: DatabaseSync; engine: Engine; queries: Queries } | undefined;
   let events = 0;
   let transactions = 0;
+  let indexed = 0;
+  // Each index takes the tail in when it has grown by `indexEvents`: one step for one index at a
+  // time, spread evenly, keeps both the tail and the pauses short.
+  const eventsPerStep = Math.ceil((init.indexEvents ?? INDEX_EVENTS) / TRANSFER_COLUMNS.length);
 
   const opened = () => {
     if (open) return open;
@@ -73,6 +79,7 @@ export function startWorker(init: WorkerInit): Worker {
     const engine = new Engine(db, {
       clock: clockOf(init),
       ...(init.epochEvents === undefined ? {} : { epochEvents: init.epochEvents }),
+      ...(init.indexEvents === undefined ? {} : { indexEvents: init.indexEvents }),
     });
     open = { db, engine, queries: new Queries(engine) };
     return open;
@@ -97,13 +104,17 @@ export function startWorker(init: WorkerInit): Worker {
       }
     },
     afterReply() {
-      if (events < CHECKPOINT_EVENTS && transactions < CHECKPOINT_TRANSACTIONS) return;
-      events = 0;
-      transactions = 0;
       try {
+        for (; events - indexed >= eventsPerStep; indexed += eventsPerStep) {
+          if (!open?.engine.indexTail()) indexed = events;
+        }
+        if (events < CHECKPOINT_EVENTS && transactions < CHECKPOINT_TRANSACTIONS) return;
+        events = 0;
+        transactions = 0;
+        indexed = 0;
         open?.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
       } catch {
-        // The log keeps everything; the next checkpoint tries again.
+        // Nothing is lost: the tail and the log keep everything, and the next time tries again.
       }
     },
     close() {

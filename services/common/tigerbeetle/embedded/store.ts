@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { columnSql, TRANSFER_COLUMNS } from "./transfer-columns.ts";
 import { ROW_BYTES } from "./words.ts";
 
 /** The single row of the table `meta`. */
@@ -38,10 +39,19 @@ export function createStore(db: DatabaseSync) {
     sealedEpochs: big(
       "SELECT epoch, last_timestamp, filter FROM epochs WHERE epoch >= ? ORDER BY epoch",
     ),
-    epochEnds: big("SELECT epoch, last_timestamp FROM epochs WHERE epoch >= ? ORDER BY epoch"),
     sealEpoch: db.prepare("INSERT INTO epochs (epoch, last_timestamp, filter) VALUES (?, ?, ?)"),
-    idsAfter: big(
-      "SELECT timestamp, id, epoch FROM transfers WHERE timestamp > ? ORDER BY timestamp",
+    transfersAfter: big(
+      "SELECT timestamp, epoch, row FROM transfers WHERE timestamp > ? ORDER BY timestamp",
+    ),
+    readProgress: big("SELECT name, indexed_to FROM index_progress"),
+    writeProgress: db.prepare("UPDATE index_progress SET indexed_to = ? WHERE name = ?"),
+    /** One per column, in their order: brings the transfers of a range into the index. */
+    indexRange: TRANSFER_COLUMNS.map((column) =>
+      db.prepare(`INSERT INTO transfers_by_${column.name} (epoch, key, timestamp)
+        SELECT epoch, ${columnSql(column)}, timestamp FROM transfers
+        WHERE timestamp > ? AND timestamp <= ?
+        ${column.zeroIsNone ? `AND ${columnSql(column)} <> zeroblob(${column.bytes})` : ""}
+        ORDER BY 1, 2, 3`),
     ),
     failedAfter: big(
       "SELECT timestamp, id, epoch FROM failed_transfers WHERE timestamp > ? ORDER BY timestamp",
@@ -50,9 +60,13 @@ export function createStore(db: DatabaseSync) {
       "SELECT row, state FROM accounts JOIN account_states USING (timestamp) WHERE id = ?",
     ),
     transferById: db.prepare(
-      "SELECT row FROM transfers INDEXED BY transfers_id WHERE epoch = ? AND id = ?",
+      `SELECT row FROM transfers_by_id CROSS JOIN transfers USING (timestamp)
+       WHERE transfers_by_id.epoch = ? AND key = ?`,
     ),
     transferByTimestamp: db.prepare("SELECT row FROM transfers WHERE timestamp = ?"),
+    balancesByTimestamp: db.prepare(
+      "SELECT debit_balances, credit_balances FROM transfers WHERE timestamp = ?",
+    ),
     failedById: db.prepare("SELECT 1 FROM failed_transfers WHERE epoch = ? AND id = ?"),
     pendingByTimestamp: big("SELECT status, expires_at FROM pendings WHERE timestamp = ?"),
     nextExpiry: big(

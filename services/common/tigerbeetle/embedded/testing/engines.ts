@@ -65,11 +65,16 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
   const child = spawn(binary, ["start", `--addresses=127.0.0.1:${port}`, ...extra, file], {
     stdio: ["ignore", "ignore", "pipe"],
   });
+  // Also when the test is cut short: no replica outlives the process that started it.
+  const kill = (): void => {
+    child.kill("SIGKILL");
+    folder.remove();
+  };
+  process.once("exit", kill);
   try {
     await listening(child);
   } catch (error) {
-    child.kill("SIGKILL");
-    folder.remove();
+    kill();
     throw error;
   }
   const connect = (): Client =>
@@ -81,6 +86,7 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
     stop: async () => {
       client.destroy();
       const gone = new Promise((resolve) => child.once("exit", resolve));
+      process.off("exit", kill);
       child.kill("SIGKILL");
       await gone;
       folder.remove();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { invalidField } from "#common/domain-error.ts";
-import type { LedgerView } from "./ledger.ts";
+import type { LedgerReader } from "./ledger-reader.ts";
+import type { Viewer } from "./viewer.ts";
 
 /** Which part of a list a call wants. */
 export interface PageRequest {
@@ -33,6 +34,13 @@ export interface Span {
   readonly to?: bigint | undefined;
 }
 
+/** Whose list it is, and of which ledger: the part of a LedgerView that pages need. */
+export interface PageView {
+  readonly clusterId: bigint;
+  readonly viewer: Viewer;
+  readonly reader: Pick<LedgerReader, "clusterTime">;
+}
+
 /** A list: what its page tokens are bound to. */
 export interface List {
   readonly name: string;
@@ -45,7 +53,7 @@ const placeBytes = 1 + 8 + 8;
 const tagBytes = 12;
 
 /** Writes the token that continues a list at a place. */
-export function formatPageToken(view: LedgerView, list: List, place: Place): string {
+export function formatPageToken(view: PageView, list: List, place: Place): string {
   const bytes = Buffer.alloc(placeBytes + tagBytes);
   bytes.writeUInt8(version, 0);
   bytes.writeBigUInt64BE(place.after, 1);
@@ -55,7 +63,7 @@ export function formatPageToken(view: LedgerView, list: List, place: Place): str
 }
 
 /** Reads a token. Throws INVALID_FIELD if it is garbled or was given for another request, caller or cluster. */
-function parsePageToken(view: LedgerView, list: List, text: string): Place {
+function parsePageToken(view: PageView, list: List, text: string): Place {
   const bytes = Buffer.from(text, "base64url");
   if (
     bytes.length !== placeBytes + tagBytes ||
@@ -73,7 +81,7 @@ function parsePageToken(view: LedgerView, list: List, text: string): Place {
 }
 
 /** Guards against slips, not against forgers: a token grants nothing, every page checks what the caller may see. */
-function tagOf(view: LedgerView, list: List, bytes: Buffer): Buffer {
+function tagOf(view: PageView, list: List, bytes: Buffer): Buffer {
   const bound = [list.name, view.clusterId, view.viewer.wallet, ...list.fields];
   return createHash("sha256")
     .update("sovr/page/v1", "ascii")
@@ -88,7 +96,7 @@ function tagOf(view: LedgerView, list: List, bytes: Buffer): Buffer {
  * come cannot be listed. Throws INVALID_FIELD.
  */
 export async function placeOf(
-  view: LedgerView,
+  view: PageView,
   list: List,
   page: PageRequest,
   span: Span = {},

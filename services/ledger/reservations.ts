@@ -28,7 +28,7 @@ const nothing: Pending = { debits: 0n, credits: 0n };
  * it may still hold what expired within the engine's delay before the row.
  */
 export async function pendingAt(
-  reader: LedgerReader,
+  reader: Pick<LedgerReader, "rowsMax" | "newestBalances" | "newestTransfers">,
   accountId: bigint,
   latest: BalanceRecord,
   instant: bigint,

@@ -113,8 +113,9 @@ export function startWorker(init: WorkerInit): Worker {
         transactions = 0;
         indexed = 0;
         open?.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
-      } catch {
-        // Nothing is lost: the tail and the log keep everything, and the next time tries again.
+      } catch (error) {
+        // Busy or out of space: the tail and the log keep everything, the next time tries again.
+        if (!(typedError(error, init.path) instanceof EmbeddedLedgerError)) throw error;
       }
     },
     close() {

@@ -1,4 +1,4 @@
-import { ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { formatAmount } from "#common/assets.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
@@ -35,6 +35,6 @@ runCommand(async () => {
     return 0;
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    throw new Problem(`${errorReason(error) ?? "the call failed"}: ${error.rawMessage}`);
+    throw new Problem(`${errorReason(error) ?? Code[error.code]}: ${error.rawMessage}`);
   }
 });

@@ -26,7 +26,13 @@ import { Phase } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { ClearingService, ClearRequestSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { type Fixture, mountTwice, type Protocol, protocolsOf } from "../support/rpc-fixture.ts";
+import {
+  compressedProtocolsOf,
+  type Fixture,
+  mountTwice,
+  type Protocol,
+  protocolsOf,
+} from "../support/rpc-fixture.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
 
 const protocolNames = [
@@ -512,6 +518,34 @@ describe.each(protocolNames)("%s", (name) => {
       outcome: { code: "DeadlineExceeded", reason: "NOT_SENT", metadata: {} },
       count: 2,
     });
+  });
+});
+
+describe("compressed messages", () => {
+  it("are read, and count by the size that they unpack to", async () => {
+    const protocols = new Map(compressedProtocolsOf(fixture).map((each) => [each.name, each]));
+    for (const [name, protocol] of protocols) {
+      expect(
+        (await unary(name, getBalance, { accountId: "7" }, { protocols })).outcome,
+        name,
+      ).toEqual(ok);
+      const pageToken = "x".repeat(2 << 20);
+      expect(
+        (await unary(name, listTransfers, { pageToken }, { protocols })).outcome,
+        name,
+      ).toMatchObject({
+        reason: "LIMIT_EXCEEDED",
+        metadata: { limit: "1048576" },
+      });
+      const bomb = "x".repeat(20 << 20);
+      expect(
+        (await unary(name, listTransfers, { pageToken: bomb }, { protocols })).outcome,
+        name,
+      ).toMatchObject({
+        reason: "LIMIT_EXCEEDED",
+      });
+      protocol[Symbol.dispose]();
+    }
   });
 });
 

@@ -2,11 +2,17 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { Code, type Transport } from "@connectrpc/connect";
 import {
+  compressionGzip,
   createGrpcTransport as createConnectNodeGrpcTransport,
   createConnectTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { credentials, Client as GrpcClient, ServerCredentials } from "@grpc/grpc-js";
+import {
+  compressionAlgorithms,
+  credentials,
+  Client as GrpcClient,
+  ServerCredentials,
+} from "@grpc/grpc-js";
 import { commonErrors } from "#common/rpc/errors.ts";
 import { createGrpcTransport } from "#common/rpc/grpc-transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
@@ -78,6 +84,41 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
 export interface Protocol extends Disposable {
   readonly name: string;
   readonly transport: Transport;
+}
+
+/** The ways to call the fixture with compressed messages. */
+export function compressedProtocolsOf(fixture: Fixture): Protocol[] {
+  const baseUrl = `http://127.0.0.1:${fixture.connectPort}`;
+  const options = {
+    baseUrl,
+    httpVersion: "1.1",
+    sendCompression: compressionGzip,
+    compressMinBytes: 0,
+  } as const;
+  const channel = new GrpcClient(`127.0.0.1:${fixture.grpcPort}`, credentials.createInsecure(), {
+    "grpc.default_compression_algorithm": compressionAlgorithms.gzip,
+  });
+  return [
+    {
+      name: "grpc-js",
+      transport: createGrpcTransport({
+        unary: channel,
+        streams: channel,
+        defaultTimeoutMs: 10_000,
+      }),
+      [Symbol.dispose]: () => channel.close(),
+    },
+    {
+      name: "gRPC-Web",
+      transport: createGrpcWebTransport(options),
+      [Symbol.dispose]: () => undefined,
+    },
+    {
+      name: "Connect",
+      transport: createConnectTransport(options),
+      [Symbol.dispose]: () => undefined,
+    },
+  ];
 }
 
 /** Every way to call the fixture that a typed client knows. */

@@ -1,15 +1,12 @@
-import { create, createFileRegistry, setExtension } from "@bufbuild/protobuf";
-import {
-  FileDescriptorProtoSchema,
-  FileDescriptorSetSchema,
-  MethodOptionsSchema,
-} from "@bufbuild/protobuf/wkt";
+import { create, setExtension } from "@bufbuild/protobuf";
+import { MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { AccessSchema, access, Scope } from "#gen/sovr/common/v1/access_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { createSampleService } from "../../../test/support/sample-service.ts";
 import { requireScope, scopeName, scopesOf } from "./access.ts";
 import { planMethods } from "./method-plan.ts";
 import type { Principal } from "./principal.ts";
@@ -18,20 +15,7 @@ import type { Principal } from "./principal.ts";
 function serviceWith(anyOf: Scope[] | undefined) {
   const options = create(MethodOptionsSchema);
   if (anyOf !== undefined) setExtension(options, access, create(AccessSchema, { anyOf }));
-  const file = create(FileDescriptorProtoSchema, {
-    name: "t.proto",
-    syntax: "proto3",
-    package: "t",
-    messageType: [{ name: "M" }],
-    service: [
-      { name: "S", method: [{ name: "Do", inputType: ".t.M", outputType: ".t.M", options }] },
-    ],
-  });
-  const service = createFileRegistry(create(FileDescriptorSetSchema, { file: [file] })).getService(
-    "t.S",
-  );
-  if (service === undefined) throw new Error("no service");
-  return service;
+  return createSampleService(options);
 }
 
 function principal(...scopes: string[]): Principal {

@@ -38,13 +38,41 @@ export function createRpcClient<Service extends DescService>(
   });
   // With retries on, grpc-js keeps what a call sent and received for a replay; on a stream that only grows.
   const streams = openChannel(options.address, { "grpc.enable_retries": 0 });
-  const transport = createGrpcTransport({ unary, streams, ...options });
-  return Object.assign(createClient(service, transport), {
+  const client = createClient(service, createGrpcTransport({ unary, streams, ...options }));
+  return Object.assign(client, streamsOf(service, client), {
     [Symbol.dispose]() {
       unary.close();
       streams.close();
     },
   });
+}
+
+type StreamCall = (input: unknown, options?: CallOptions) => AsyncIterable<unknown>;
+
+/** Connect's clients leave a call open when its loop is left; ours end it. And a call starts with its loop, not before. */
+function streamsOf(service: DescService, client: object): Record<string, StreamCall> {
+  const streams: Record<string, StreamCall> = {};
+  for (const { methodKind, localName } of service.methods) {
+    if (methodKind !== "server_streaming") continue;
+    const call: StreamCall = Reflect.get(client, localName);
+    streams[localName] = (input, options) => readAndLeave(call, input, options);
+  }
+  return streams;
+}
+
+async function* readAndLeave(
+  call: StreamCall,
+  input: unknown,
+  options: CallOptions = {},
+): AsyncGenerator<unknown> {
+  const left = new AbortController();
+  const signal =
+    options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+  try {
+    yield* call(input, { ...options, signal });
+  } finally {
+    left.abort();
+  }
 }
 
 function openChannel(address: string, more: Record<string, string | number>): GrpcClient {

@@ -182,7 +182,8 @@ describeOnEngines("the sums of the Ledger", (engine) => {
       "are exact where the engine's own rows still hold what has expired",
       longTest,
       async () => {
-        // TigerBeetle releases expired reservations some milliseconds late; while three write, many rows fall there.
+        // TigerBeetle releases expired reservations some milliseconds late, and neither engine between the events of
+      // one batch. How often a row falls there is a matter of luck; reservations.test.ts does it on purpose.
         const late: bigint[] = [];
         for (const accountId of accountIds) {
           for (const row of await allRows(view.reader, accountId)) {
@@ -193,9 +194,7 @@ describeOnEngines("the sums of the Ledger", (engine) => {
             if (isLate) late.push(row.timestamp);
           }
         }
-        if (engine.name === "embedded") expect(late).toEqual([]);
-        console.log(engine.name, late.length);
-        for (const instant of sample(random, late, 60)) await expectModelAt(instant);
+          for (const instant of sample(random, late, 60)) await expectModelAt(instant);
       },
     );
   });

@@ -1,0 +1,212 @@
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectError } from "@connectrpc/connect";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { reasonOf } from "#common/rpc/errors.ts";
+import { walletAccountId } from "#common/wallet.ts";
+import type { ClearRequest } from "../../services/clearing/clearing.ts";
+import type { ClearingDeps } from "../../services/clearing/deps.ts";
+import { startClearingProcess, toProto } from "../support/clearing-process.ts";
+import {
+  type ClearingWorld,
+  clearOne,
+  kindOf,
+  operator,
+  refusalOf,
+  soon,
+  startClearingWorld,
+} from "../support/clearing-world.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { describeOnEngines } from "../support/tigerbeetle.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+
+// Goal: when a part is away, nothing is lost or doubled and the answer says what is known. Method: PostgreSQL and
+// TigerBeetle are killed or stopped, SQLite and tables are locked, Clearing is killed with -9.
+describeOnEngines("Clearing when parts fail", (engine) => {
+  let postgres: TestPostgres;
+  let world: ClearingWorld;
+  let replica: ClearingDeps;
+  let pool: Pool;
+  let issuer: TokenIssuer;
+
+  beforeAll(async () => {
+    issuer = await createTokenIssuer();
+    postgres = await startPostgres();
+    world = await startClearingWorld(engine, postgres.databaseUrl);
+    replica = await world.openReplica();
+    pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
+  });
+  afterAll(async () => {
+    await pool?.end();
+    await world?.close();
+    await postgres?.stop();
+    issuer?.[Symbol.dispose]();
+  });
+
+  const stateOf = async (request: ClearRequest) =>
+    (await replica.clearing.read(request.intent.intentId, operator, soon())).clearing.state;
+
+  let release: () => void = () => {};
+  afterEach(() => release());
+
+  /** Keeps the ledger from writing until `release` is called, at the latest at the end of the test. */
+  function holdLedger(): void {
+    const { server, config } = world.engine;
+    if (server !== undefined) {
+      server.pause();
+      release = () => server.resume();
+      return;
+    }
+    if (config.engine.kind !== "embedded") throw new Error("no way to hold this engine");
+    const file = new DatabaseSync(config.engine.path);
+    file.exec("begin immediate");
+    release = () => {
+      release = () => {};
+      file.close();
+    };
+  }
+
+  /** Keeps evidence from being stored or read until the returned function is called. */
+  async function holdEvidence(): Promise<() => Promise<void>> {
+    const client = await pool.connect();
+    await client.query("begin; lock table evidence in access exclusive mode");
+    return async () => {
+      await client.query("rollback");
+      client.release();
+    };
+  }
+
+  it("says NOT_SENT before the write, and means it", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const request = world.purchase(key, 350n);
+    const releaseEvidence = await holdEvidence();
+    const startMs = Date.now();
+    expect((await refusalOf(replica, request, soon(200))).kind).toBe("NOT_SENT");
+    expect(Date.now() - startMs).toBeLessThan(1_000);
+    await releaseEvidence();
+    // Whatever was under way has ended once a later call of the same kind has.
+    await clearOne(replica, world.purchase(key, 1n));
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(999n);
+    expect(await stateOf(request)).toBe("UNKNOWN");
+    expect(await clearOne(replica, request)).toMatchObject({ state: "CLEARED", replayed: false });
+  });
+
+  it("says OUTCOME_UNKNOWN after the write, and a retry finds out", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const requests = [world.purchase(key, 350n), world.purchase(key, 250n)];
+    holdLedger();
+    const results = await replica.clearing.clear(requests, operator, soon(300));
+    expect(results.map(kindOf)).toEqual(["OUTCOME_UNKNOWN", "OUTCOME_UNKNOWN"]);
+    release();
+    for (const request of requests)
+      expect((await clearOne(replica, request)).state).toBe("CLEARED");
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(400n);
+  });
+
+  it("records the reason of a failure that it learns too late", async () => {
+    const key = await world.openFunded(replica, 100n);
+    const request = world.purchase(key, 350n);
+    holdLedger();
+    expect((await refusalOf(replica, request, soon(300))).kind).toBe("OUTCOME_UNKNOWN");
+    release();
+    await expect.poll(() => stateOf(request)).toBe("FAILED");
+    expect(await refusalOf(replica, request)).toMatchObject({
+      kind: "INTENT_FAILED",
+      metadata: { firstReason: "INSUFFICIENT_FUNDS" },
+    });
+  });
+
+  it("drops what waits behind a silent ledger and is given up, and goes on when it is back", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    holdLedger();
+    // The first two requests go out and hang; what comes after them can only wait.
+    const held = [];
+    for (let i = 0; i < 2; i += 1) {
+      held.push(replica.clearing.clear([world.purchase(key, 1n)], operator, soon(600)));
+      await sleep(100);
+    }
+    const waiting = Array.from({ length: 50 }, () => world.purchase(key, 1n));
+    const results = await replica.clearing.clear(waiting, operator, soon(200));
+    expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
+    await Promise.all(held);
+    release();
+    await clearOne(replica, world.purchase(key, 1n));
+    const states = await Promise.all(waiting.map(stateOf));
+    expect(new Set(states)).toEqual(new Set(["UNKNOWN"]));
+  });
+
+  it("clears nothing while PostgreSQL is down, and goes on by itself when it is back", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const before = world.purchase(key, 1n);
+    const first = await clearOne(replica, before);
+    await postgres.kill();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      expect(["RECORDS_UNAVAILABLE", "NOT_SENT"]).toContain(
+        (await refusalOf(replica, world.purchase(key, 100n), soon(2_000))).kind,
+      );
+    }
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(999n);
+    await postgres.restart();
+    const request = world.purchase(key, 100n);
+    await expect
+      .poll(async () => kindOf((await replica.clearing.clear([request], operator, soon()))[0]))
+      .toBe("CLEARED");
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(899n);
+    expect(await clearOne(replica, before)).toEqual({ ...first, replayed: true });
+  });
+
+  it("killed with -9 between evidence and ledger, a retry clears once", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const requests = Array.from({ length: 5 }, (_, i) => world.purchase(key, BigInt(i + 1)));
+    const first = await startClearingProcess(world, issuer);
+    // From now on it knows the accounts and does not ask the ledger before it stores evidence.
+    await first.client.clear(toProto(world.purchase(key, 1n)));
+    holdLedger();
+    const calls = requests.map((request) =>
+      first.client.clear(toProto(request), { timeoutMs: 60_000 }).catch((error) => error),
+    );
+    await expect.poll(() => countEvidence(requests)).toBe(requests.length);
+    await first.kill();
+    release();
+    for (const answer of await Promise.all(calls)) expect(answer).toBeInstanceOf(ConnectError);
+
+    const second = await startClearingProcess(world, issuer);
+    const answers = await Promise.all(
+      requests.map((request) => second.client.clear(toProto(request))),
+    );
+    expect(answers.map(({ clearing }) => clearing?.intentId)).toEqual(
+      requests.map(({ intent }) => intent.intentId),
+    );
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(984n);
+    const again = await second.client.clear(toProto(requests[0] ?? world.purchase(key, 1n)));
+    expect(again.clearing).toMatchObject({ replayed: true, cursor: answers[0]?.clearing?.cursor });
+    expect(await second.stop()).toBe(0);
+  });
+
+  it("the caller's deadline is honoured over the wire", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const running = await startClearingProcess(world, issuer);
+    // A first call, so that the next one's time is not spent on connecting.
+    await running.client.clear(toProto(world.purchase(key, 1n)));
+    const request = world.purchase(key, 350n);
+    holdLedger();
+    const error: unknown = await running.client
+      .clear(toProto(request), { timeoutMs: 500 })
+      .catch((caught) => caught);
+    release();
+    expect(error instanceof ConnectError && reasonOf(error)).toBe("OUTCOME_UNKNOWN");
+    const { clearing } = await running.client.clear(toProto(request));
+    expect(clearing?.intentId).toBe(request.intent.intentId);
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(649n);
+    await running.stop();
+  });
+
+  async function countEvidence(requests: readonly ClearRequest[]): Promise<number> {
+    const found = await pool.query<{ count: string }>(
+      "select count(*) from evidence where intent_id = any($1::uuid[])",
+      [requests.map(({ intent }) => intent.intentId)],
+    );
+    return Number(found.rows[0]?.count);
+  }
+});

@@ -1,0 +1,235 @@
+import { create } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseCursor } from "#common/cursor.ts";
+import { reasonOf } from "#common/rpc/errors.ts";
+import { walletAccountId } from "#common/wallet.ts";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
+import {
+  ClearBatchRequestSchema,
+  type ClearResult,
+} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import {
+  type ClearingProcess,
+  startClearingProcess,
+  toProto,
+} from "../support/clearing-process.ts";
+import {
+  type ClearingWorld,
+  chart,
+  newKey,
+  posting,
+  startClearingWorld,
+  type TestKey,
+} from "../support/clearing-world.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { describeOnEngines } from "../support/tigerbeetle.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+
+// Goal: what the core decides arrives at a caller as the contract says. Method: Clearing's own process, over gRPC.
+describeOnEngines("ClearingService", (engine) => {
+  let postgres: TestPostgres;
+  let world: ClearingWorld;
+  let issuer: TokenIssuer;
+  let service: ClearingProcess;
+  let key: TestKey;
+
+  beforeAll(async () => {
+    issuer = await createTokenIssuer();
+    postgres = await startPostgres();
+    world = await startClearingWorld(engine, postgres.databaseUrl);
+    service = await startClearingProcess(world, issuer);
+    key = newKey();
+    await service.client.openWallet({ wallet: key.address, ledger: 1 });
+    await service.client.clear(toProto(world.funding(key.address, 100_000n)));
+  });
+  afterAll(async () => {
+    await service?.kill();
+    await world?.close();
+    await postgres?.stop();
+    issuer?.[Symbol.dispose]();
+  });
+
+  const errorOf = async (call: Promise<unknown>): Promise<ConnectError> => {
+    const error: unknown = await call.then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
+    if (error instanceof ConnectError) return error;
+    throw new Error("expected a ConnectError", { cause: error });
+  };
+
+  it("answers a clearing with its cursor and the ledger's time, and reads it back", async () => {
+    const request = world.purchase(key, 350n);
+    const { clearing } = await service.client.clear(toProto(request));
+    expect(clearing).toMatchObject({
+      intentId: request.intent.intentId,
+      digest: request.attestation.digest,
+      state: ClearingState.CLEARED,
+      replayed: false,
+      failureReason: ErrorReason.UNSPECIFIED,
+    });
+    const position = parseCursor(clearing?.cursor ?? "", 0n, "cursor");
+    const { seconds = 0n, nanos = 0 } = clearing?.commitTime ?? {};
+    expect(position).toEqual({
+      timestamp: seconds * 1_000_000_000n + BigInt(nanos),
+      kind: "COMMIT",
+      pendingTimestamp: 0n,
+    });
+    const read = await service.client.getClearing({ intentId: request.intent.intentId });
+    expect(read.clearing).toEqual({ ...clearing, replayed: true });
+    expect(read.intent).toEqual(toProto(request).intent);
+    expect(read.attestation).toEqual(toProto(request).attestation);
+  });
+
+  it("opens a wallet once", async () => {
+    const { address } = newKey();
+    const wallet = address.toLowerCase();
+    const accountId = walletAccountId(address, 2).toString();
+    expect(await service.client.openWallet({ wallet, ledger: 2 })).toMatchObject({
+      accountId,
+      opened: true,
+    });
+    expect(await service.client.openWallet({ wallet: address, ledger: 2 })).toMatchObject({
+      accountId,
+      opened: false,
+    });
+    const unknown = await errorOf(service.client.openWallet({ wallet, ledger: 9 }));
+    expect([unknown.code, reasonOf(unknown)]).toEqual([Code.InvalidArgument, "INVALID_FIELD"]);
+  });
+
+  it("tells a failure by code, reason and metadata, and GetClearing why", async () => {
+    const request = world.purchase(key, 10_000_000n);
+    const error = await errorOf(service.client.clear(toProto(request)));
+    expect(error.code).toBe(Code.FailedPrecondition);
+    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([
+      {
+        reason: "INSUFFICIENT_FUNDS",
+        domain: "sovr",
+        metadata: { intentId: request.intent.intentId, leg: "0" },
+      },
+    ]);
+    expect(error.rawMessage).toContain("100000.00 USD");
+    const { clearing } = await service.client.getClearing({ intentId: request.intent.intentId });
+    expect(clearing).toMatchObject({
+      state: ClearingState.FAILED,
+      failureReason: ErrorReason.INSUFFICIENT_FUNDS,
+      cursor: "",
+    });
+    expect(clearing?.failureTime).toBeDefined();
+    const unknown = await errorOf(
+      service.client.getClearing({ intentId: world.intent({ postings: [] }).intentId }),
+    );
+    expect([unknown.code, reasonOf(unknown)]).toEqual([Code.NotFound, "INTENT_NOT_FOUND"]);
+  });
+
+  it("answers a batch in order, each intent as Clear would", async () => {
+    const good = world.purchase(key, 100n);
+    const requests = [
+      good,
+      world.purchase(key, 10_000_000n),
+      world.attest(world.purchase(key, 1n).intent, newKey()),
+      good,
+    ].map(toProto);
+    // Well-formed for the wire and yet no u128: this one fails alone.
+    const tooLarge = toProto(world.purchase(key, 5n));
+    const [leg] = tooLarge.intent?.postings ?? [];
+    if (leg !== undefined) leg.amount = "9".repeat(39);
+    const { results } = await service.client.clearBatch(
+      create(ClearBatchRequestSchema, { requests: [...requests, tooLarge] }),
+    );
+    expect(results.map(reasonOfResult)).toEqual([
+      "CLEARED",
+      "INSUFFICIENT_FUNDS",
+      "WALLET_SIGNATURE_INVALID",
+      "CLEARED",
+      "INVALID_FIELD",
+    ]);
+    const alone = await errorOf(service.client.clear(tooLarge));
+    const status = results[4]?.outcome;
+    expect(status?.case === "error" && status.value).toMatchObject({
+      code: alone.code,
+      message: alone.rawMessage,
+    });
+  });
+
+  it("refuses a batch of more than 8189 postings whole", async () => {
+    const postings = Array.from({ length: 64 }, () => posting(chart.cash, chart.instacart, 1n, 9));
+    const request = toProto(world.attest(world.intent({ postings, reference: "r" })));
+    const requests = Array.from({ length: 128 }, () => request);
+    const error = await errorOf(service.client.clearBatch({ requests }));
+    expect([error.code, reasonOf(error)]).toEqual([Code.InvalidArgument, "INVALID_FIELD"]);
+    expect(error.findDetails(ErrorInfoSchema)[0]?.metadata).toEqual({
+      field: "requests",
+      rule: "batch.postings",
+    });
+  });
+
+  it("clears a large batch while single calls go on", async () => {
+    const batchSize = 2_000;
+    const account = walletAccountId(key.address, 1);
+    const requests = Array.from({ length: batchSize }, () =>
+      toProto(
+        world.attest(
+          world.intent({ wallet: key.address, postings: [posting(chart.cash, account, 1n, 1)] }),
+        ),
+      ),
+    );
+    const before = await world.available(account);
+    const batch = service.client.clearBatch({ requests }, { timeoutMs: 60_000 });
+    let singles = 0;
+    let done = false;
+    const ended = batch.finally(() => {
+      done = true;
+    });
+    while (!done) {
+      await service.client.clear(toProto(world.funding(key.address, 1n)));
+      singles += 1;
+    }
+    const { results } = await ended;
+    expect(new Set(results.map(reasonOfResult))).toEqual(new Set(["CLEARED"]));
+    expect(singles).toBeGreaterThan(5);
+    expect(await world.available(account)).toBe(before + BigInt(batchSize) + BigInt(singles));
+  });
+
+  it("holds a wallet's token to its own wallet", async () => {
+    const stranger = service.connect("clearing.write wallet.open", newKey().address);
+    try {
+      const error = await errorOf(stranger.clear(toProto(world.purchase(key, 1n))));
+      expect([error.code, reasonOf(error)]).toEqual([Code.PermissionDenied, "SCOPE_MISSING"]);
+      const { results } = await stranger.clearBatch({
+        requests: [toProto(world.purchase(key, 1n))],
+      });
+      expect(results.map(reasonOfResult)).toEqual(["SCOPE_MISSING"]);
+    } finally {
+      stranger[Symbol.dispose]();
+    }
+    const reader = service.connect("ledger.read");
+    try {
+      const error = await errorOf(reader.clear(toProto(world.purchase(key, 1n))));
+      expect(reasonOf(error)).toBe("SCOPE_MISSING");
+    } finally {
+      reader[Symbol.dispose]();
+    }
+  });
+
+  it("stops on SIGTERM with the exit code 0", async () => {
+    expect(await service.stop()).toBe(0);
+  });
+});
+
+/** CLEARED, or the reason of the error. */
+function reasonOfResult({ outcome }: ClearResult): string {
+  if (outcome.case === "clearing") {
+    return outcome.value.state === ClearingState.CLEARED ? "CLEARED" : "another state";
+  }
+  const details = outcome.case === "error" ? outcome.value.details : [];
+  for (const detail of details) {
+    const info = anyUnpack(detail, ErrorInfoSchema);
+    if (info !== undefined) return info.reason;
+  }
+  return "no reason";
+}

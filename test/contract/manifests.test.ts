@@ -1,0 +1,458 @@
+/**
+ * Goal: what k8s/ says can run, as far as that can be known without a cluster. Method: render each overlay, hold it to
+ * the schemas of two Kubernetes versions, and look for what no schema knows: selectors that choose nothing, probes at
+ * ports that are not there, variables that no service reads, who reaches whom, how many sessions TigerBeetle sees.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
+import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
+import { requireKubernetesTools } from "../../scripts/lib/kubernetes-tools.ts";
+import { describeError } from "../../scripts/lib/problem.ts";
+import { runProgram } from "../../scripts/lib/run-program.ts";
+import { given, referenceProblems, selectorProblems } from "../support/manifest-checks.ts";
+import {
+  type Container,
+  environmentOf,
+  type Manifest,
+  ofKind,
+  type PodSpec,
+  parseManifests,
+  podLabels,
+  type Workload,
+  workloadsOf,
+} from "../support/manifests.ts";
+import { blocksReached, isInBlock, reaches } from "../support/network-reach.ts";
+import { podProblems } from "../support/pod-checks.ts";
+import { readByService, serviceNames } from "../support/service-configs.ts";
+import { clientsOfReplica, sessionsMax } from "../support/session-budget.ts";
+
+const root = join(import.meta.dirname, "../..");
+const overlays = ["evaluation", "evaluation/format", "production"] as const;
+const whole = ["evaluation", "production"] as const;
+const kubernetesVersions = ["1.33", "1.37"];
+const ledgerClients = ["clearing", "eventstream", "ledger"];
+
+const tools = await requireKubernetesTools(root).catch(describeError);
+const skipped = typeof tools === "string" ? ` (skipped: ${tools})` : "";
+const folder = mkdtempSync(join(tmpdir(), "sovr-manifests-"));
+const rendered = new Map<string, readonly Manifest[]>();
+const fileOf = (overlay: string) => join(folder, `${overlay.replace("/", "-")}.yaml`);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function manifestsOf(overlay: string): readonly Manifest[] {
+  const manifests = rendered.get(overlay);
+  if (manifests === undefined) throw new Error(`${overlay} was not rendered`);
+  return manifests;
+}
+
+function workload(overlay: string, name: string): Workload {
+  const found = workloadsOf(manifestsOf(overlay)).find(({ metadata }) => metadata.name === name);
+  if (found === undefined) throw new Error(`${overlay} has no workload ${name}`);
+  return found;
+}
+
+function podOf(overlay: string, name: string): PodSpec {
+  return workload(overlay, name).spec.template.spec;
+}
+
+function containerOf(overlay: string, name: string): Container {
+  const [container] = podOf(overlay, name).containers;
+  if (container === undefined) throw new Error(`${name} has no container`);
+  return container;
+}
+
+function settingsOf(overlay: string, name: string): Record<string, string> {
+  return environmentOf(containerOf(overlay, name), manifestsOf(overlay)).values;
+}
+
+describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
+  beforeAll(async () => {
+    if (typeof tools === "string") return;
+    for (const overlay of overlays) {
+      const text = await tools.kustomize(join(root, "k8s/overlays", overlay));
+      writeFileSync(fileOf(overlay), text);
+      rendered.set(overlay, parseManifests(text));
+    }
+  });
+
+  it.each(kubernetesVersions)("hold to the schemas of Kubernetes %s, strictly", async (version) => {
+    if (typeof tools === "string") return;
+    const problems = await tools.validate(version, overlays.map(fileOf));
+    expect(problems).toBeUndefined();
+  });
+
+  it("are refused by the schemas when a field is misspelt", async () => {
+    if (typeof tools === "string") return;
+    const file = join(folder, "misspelt.yaml");
+    const text = readFileSync(fileOf("production"), "utf8");
+    writeFileSync(file, text.replace("minReplicas:", "minimumReplicas:"));
+    expect(await tools.validate("1.37", [file])).toMatch(/minimumReplicas/);
+  });
+
+  describe.each(overlays)("%s", (overlay) => {
+    it("has pods of the level restricted, with limits, versions and probes that lead somewhere", () => {
+      const workloads = workloadsOf(manifestsOf(overlay));
+      expect(workloads.length).toBeGreaterThan(2);
+      expect(workloads.flatMap(podProblems)).toEqual([]);
+    });
+
+    it("lives in one namespace, which enforces that level", () => {
+      const [namespace, ...more] = ofKind(manifestsOf(overlay), "Namespace");
+      expect(more).toEqual([]);
+      expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe("restricted");
+      const others = manifestsOf(overlay).filter(({ kind }) => kind !== "Namespace");
+      expect(new Set(others.map(({ metadata }) => metadata.namespace))).toEqual(
+        new Set([namespace?.metadata.name]),
+      );
+    });
+
+    it("has selectors that choose something, and Services whose ports are there", () => {
+      expect(selectorProblems(manifestsOf(overlay))).toEqual([]);
+    });
+
+    it("refers only to what is there or what an operator is told to make", () => {
+      expect(referenceProblems(manifestsOf(overlay))).toEqual([]);
+    });
+
+    it("gives io_uring to whoever speaks to TigerBeetle, and to nobody else", () => {
+      for (const { metadata, spec } of workloadsOf(manifestsOf(overlay))) {
+        const speaks = /^tigerbeetle/.test(metadata.name) || ledgerClients.includes(metadata.name);
+        const type = spec.template.spec.securityContext?.seccompProfile?.type;
+        expect([metadata.name, type]).toEqual([
+          metadata.name,
+          speaks ? "Localhost" : "RuntimeDefault",
+        ]);
+      }
+    });
+  });
+
+  describe.each(whole)("%s", (overlay) => {
+    it.each(serviceNames)(
+      "%s takes its environment and is told nothing that nobody reads",
+      (name) => {
+        const { values, own } = environmentOf(containerOf(overlay, name), manifestsOf(overlay));
+        const read = readByService(name, values);
+        expect(own.filter((variable) => !read.has(variable))).toEqual([]);
+        expect(containerOf(overlay, name).args).toEqual([`services/${name}/main.ts`]);
+      },
+    );
+
+    it("has no setting that nobody reads", () => {
+      const read = new Set(
+        serviceNames.flatMap((name) => [...readByService(name, settingsOf(overlay, name))]),
+      );
+      const template = readFileSync(join(root, "envoy/envoy.yaml"), "utf8");
+      const { data } = settingsMap(overlay);
+      const unread = Object.keys(data ?? {}).filter(
+        (variable) => !read.has(variable) && !template.includes(`\${${variable}}`),
+      );
+      expect(unread).toEqual([]);
+    });
+
+    it.each(serviceNames)("%s listens where its ports say", (name) => {
+      const settings = settingsOf(overlay, name);
+      const ports = containerOf(overlay, name).ports?.map((port) => [
+        port.name,
+        port.containerPort,
+      ]);
+      const listening = ["GRPC", "CONNECT", "METRICS"].map((what) => [
+        what.toLowerCase(),
+        Number(settings[`${what}_ADDRESS`]?.replace("0.0.0.0:", "")),
+      ]);
+      expect(ports).toEqual(listening);
+    });
+
+    it.each(serviceNames)("%s is given the time that it takes to drain", (name) => {
+      const settings = settingsOf(overlay, name);
+      const drainMs = Number(settings["DRAIN_DELAY_MS"]) + Number(settings["DRAIN_GRACE_MS"]);
+      const graceMs = (podOf(overlay, name).terminationGracePeriodSeconds ?? 30) * 1_000;
+      expect(drainMs).toBeGreaterThan(10_000);
+      expect(graceMs).toBeGreaterThanOrEqual(drainMs + 10_000);
+    });
+
+    it("opens fewer TigerBeetle sessions than a cluster has, also while it rolls out", () => {
+      const sessions = Object.entries(clientsOfReplica).map(([name, clients]) => {
+        const scaler = ofKind(manifestsOf(overlay), "HorizontalPodAutoscaler").find(
+          ({ metadata }) => metadata.name === name,
+        );
+        if (scaler === undefined) throw new Error(`nothing scales ${name}`);
+        const { maxReplicas } = scaler.spec as { readonly maxReplicas: number };
+        const surge = workload(overlay, name).spec.strategy?.rollingUpdate?.maxSurge ?? Number.NaN;
+        return (maxReplicas + surge) * clients;
+      });
+      expect(sessions.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(sessionsMax);
+    });
+
+    it("lets exactly those reach each other that must", () => {
+      expect(reachable(overlay)).toEqual(expectedReach(overlay));
+    });
+
+    it("lets Prometheus, and no other namespace, read the metrics", () => {
+      const rules = ofKind(manifestsOf(overlay), "NetworkPolicy")
+        .map(({ spec }) => spec as { readonly ingress?: readonly { readonly from?: unknown }[] })
+        .flatMap(({ ingress = [] }) => ingress)
+        .filter(({ from }) => JSON.stringify(from ?? []).includes("namespaceSelector"));
+      expect(rules).toEqual([
+        {
+          from: [
+            { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } },
+          ],
+          ports: [{ protocol: "TCP", port: 5300 }],
+        },
+      ]);
+    });
+
+    it("runs the mesh at the version of the package", () => {
+      const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+        readonly version: string;
+      };
+      for (const name of serviceNames) {
+        expect(containerOf(overlay, name).image).toMatch(new RegExp(`(^|/)sovr-mesh:${version}$`));
+      }
+      expect(podOf(overlay, "envoy").initContainers?.[0]?.image).toBe(
+        containerOf(overlay, "clearing").image,
+      );
+    });
+
+    it("renders an Envoy that knows every service by its name and ports, and is valid", async () => {
+      const [render] = podOf(overlay, "envoy").initContainers ?? [];
+      if (render === undefined) throw new Error("envoy has no init container");
+      const { values, own } = environmentOf(render, manifestsOf(overlay));
+      const template = readFileSync(join(root, "envoy/envoy.yaml"), "utf8");
+      expect(own.filter((variable) => !template.includes(`\${${variable}}`))).toEqual([]);
+      const services = ofKind(manifestsOf(overlay), "Service").map(({ metadata }) => metadata.name);
+      expect(edgeAddresses(renderTemplate(template, values))).toEqual(
+        serviceNames
+          .filter((name) => services.includes(name))
+          .flatMap((name) => [`${name}:5100`, `${name}:5200`])
+          .sort(),
+      );
+      expect(
+        await envoyProblems(renderTemplate(template, { ...values, JWKS_FILE: jwksFile() })),
+      ).toBe("");
+    });
+  });
+
+  it("speaks to the replicas that evaluation starts, under the id that they were formatted with", () => {
+    const settings = settingsOf("evaluation", "clearing");
+    const replicas = workload("evaluation", "tigerbeetle").spec.replicas ?? 0;
+    const names = Array.from({ length: replicas }, (_, index) => `tigerbeetle-${index}`);
+    expect(settings["TIGERBEETLE_ADDRESSES"]).toBe(names.map((name) => `${name}:3000`).join(","));
+    const started = settingsOf("evaluation", "tigerbeetle");
+    expect(started["TIGERBEETLE_CLUSTER_ID"]).toBe(settings["TIGERBEETLE_CLUSTER_ID"]);
+    expect(started["REPLICA_COUNT"]).toBe(String(replicas));
+    const jobs = ofKind(manifestsOf("evaluation/format"), "Job").map(({ metadata: { name } }) => {
+      const { values } = environmentOf(
+        containerOf("evaluation/format", name),
+        manifestsOf("evaluation/format"),
+      );
+      const [volume] = podOf("evaluation/format", name).volumes ?? [];
+      return [volume?.persistentVolumeClaim?.claimName, values];
+    });
+    const [claim] = workload("evaluation", "tigerbeetle").spec.volumeClaimTemplates ?? [];
+    expect(jobs).toEqual(
+      names.map((name, index) => [
+        `${claim?.metadata.name}-${name}`,
+        {
+          REPLICA: String(index),
+          REPLICA_COUNT: String(replicas),
+          TIGERBEETLE_CLUSTER_ID: settings["TIGERBEETLE_CLUSTER_ID"],
+        },
+      ]),
+    );
+  });
+
+  it("gives every replica an address that stays, ready or not", () => {
+    const services = ofKind(manifestsOf("evaluation"), "Service");
+    for (const index of [0, 1, 2]) {
+      const service = services.find(({ metadata }) => metadata.name === `tigerbeetle-${index}`);
+      expect(service?.spec).toMatchObject({
+        publishNotReadyAddresses: true,
+        selector: { "statefulset.kubernetes.io/pod-name": `tigerbeetle-${index}` },
+      });
+      expect(service?.spec).not.toHaveProperty("clusterIP");
+    }
+    expect(podOf("evaluation", "tigerbeetle")).toMatchObject({ enableServiceLinks: true });
+  });
+
+  it("says in k8s/README.md what an operator must make", () => {
+    const readme = readFileSync(join(root, "k8s/README.md"), "utf8");
+    const unsaid = Object.entries(given).filter(
+      ([name, key]) => !readme.includes(`| \`${name}\` | \`${key}\` |`),
+    );
+    expect(unsaid).toEqual([]);
+  });
+
+  it("never formats where it starts", () => {
+    const pod = podOf("evaluation", "tigerbeetle");
+    expect(pod.initContainers).toBeUndefined();
+    expect(pod.containers.map(({ command }) => command)).toEqual([
+      ["tini", "--", "sh", "/scripts/start.sh"],
+    ]);
+    const start = readFileSync(join(root, "k8s/components/tigerbeetle/cluster/start.sh"), "utf8");
+    expect(start).not.toMatch(/^[^#]*"\$tigerbeetle" format/m);
+  });
+
+  it("lets production reach the six replicas that it names", () => {
+    const addresses =
+      settingsOf("production", "clearing")["TIGERBEETLE_ADDRESSES"]?.split(",") ?? [];
+    expect(addresses).toHaveLength(6);
+    for (const name of ledgerClients) {
+      const blocks = blocksReached(
+        manifestsOf("production"),
+        podLabels(workload("production", name)),
+        3000,
+      );
+      const unreachable = addresses
+        .map((address) => address.replace(/:3000$/, ""))
+        .filter((address) => !blocks.some((block) => isInBlock(address, block)));
+      expect(unreachable).toEqual([]);
+    }
+    const attestor = podLabels(workload("production", "attestor"));
+    expect(blocksReached(manifestsOf("production"), attestor, 3000)).toEqual([]);
+  });
+
+  function settingsMap(overlay: string): Manifest {
+    const found = ofKind(manifestsOf(overlay), "ConfigMap").find(({ metadata }) =>
+      metadata.name.startsWith("settings-"),
+    );
+    if (found === undefined) throw new Error(`${overlay} has no settings`);
+    return found;
+  }
+
+  /** Every pair of workloads and port that the policies open, as "from to:port". */
+  function reachable(overlay: string): string[] {
+    const workloads = workloadsOf(manifestsOf(overlay));
+    const ports = [3000, 5100, 5200, 5300, 5432, 8080, 9901];
+    return workloads
+      .flatMap((from) =>
+        workloads.flatMap((to) =>
+          ports
+            .filter((port) => reaches(manifestsOf(overlay), podLabels(from), podLabels(to), port))
+            .map((port) => `${from.metadata.name} ${to.metadata.name}:${port}`),
+        ),
+      )
+      .sort();
+  }
+
+  function expectedReach(overlay: string): string[] {
+    const edge = serviceNames.flatMap((name) =>
+      [5100, 5200, 5300].map((port) => `envoy ${name}:${port}`),
+    );
+    const inside = [
+      ...[...ledgerClients, "tigerbeetle"].map((name) => `${name} tigerbeetle:3000`),
+      ...serviceNames.map((name) => `${name} postgres:5432`),
+    ];
+    return [...edge, ...(overlay === "evaluation" ? inside : [])].sort();
+  }
+
+  function jwksFile(): string {
+    const file = join(folder, "jwks.json");
+    const key = { kty: "OKP", crv: "Ed25519", kid: "a", alg: "EdDSA", use: "sig" };
+    const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    writeFileSync(file, JSON.stringify({ keys: [{ ...key, x }] }));
+    return file;
+  }
+
+  async function envoyProblems(config: string): Promise<string> {
+    const program = await requireEnvoy(root, () => undefined);
+    const file = join(folder, "envoy.yaml");
+    writeFileSync(file, config);
+    const flags = ["--mode", "validate", "--log-level", "warning", "-c", file];
+    const { code, output } = await runProgram(program, flags, { timeoutMs: 20_000 });
+    return code === 0 ? output.replace(/^configuration .* OK\n/m, "") : output;
+  }
+});
+
+describe("the checks themselves", () => {
+  const pod = (change: object): Workload => ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: "x" },
+    spec: { template: { metadata: {}, spec: { containers: [], ...change } } },
+  });
+
+  it("see a pod that is not restricted", () => {
+    expect(
+      podProblems(pod({ securityContext: { seccompProfile: { type: "Unconfined" } } })),
+    ).toEqual([
+      "Job/x: runAsNonRoot is not true",
+      "Job/x: runAsUser is root or unknown",
+      "Job/x: it mounts a token",
+      'Job/x: seccomp is {"type":"Unconfined"}',
+    ]);
+    const container = {
+      name: "c",
+      image: "sovr-mesh",
+      ports: [{ name: "http", containerPort: 8080 }],
+      readinessProbe: { tcpSocket: { port: "metrics" } },
+    };
+    expect(
+      podProblems(pod({ containers: [container], volumes: [{ name: "v", hostPath: {} }] })),
+    ).toEqual(
+      expect.arrayContaining([
+        "Job/x: the volume v is of a kind that is not allowed",
+        "Job/x: c may gain privileges",
+        "Job/x: c has no limit of memory",
+        "Job/x: c the image sovr-mesh has no version",
+        "Job/x: c is probed at the port metrics, which it does not have",
+      ]),
+    );
+  });
+
+  it("see that nothing stops traffic where no policy selects", () => {
+    expect(reaches([], { a: "b" }, { c: "d" }, 3000)).toBe(true);
+    const deny: Manifest = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "deny" },
+      spec: { podSelector: {}, policyTypes: ["Ingress"] },
+    };
+    expect(reaches([deny], { a: "b" }, { c: "d" }, 3000)).toBe(false);
+    expect(isInBlock("192.0.2.65", "192.0.2.64/28")).toBe(true);
+    expect(isInBlock("192.0.2.80", "192.0.2.64/28")).toBe(false);
+  });
+
+  it("see a variable that the service does not read", () => {
+    const values = {
+      DATABASE_URL: "postgres://a",
+      JWT_JWKS_FILE: "x",
+      TIGERBEETLE_ADDRESSES: "a:1",
+    };
+    const read = readByService("ledger", { ...values, DATABSE_URL: "postgres://b" });
+    expect(read.has("DATABASE_URL")).toBe(true);
+    expect(read.has("DATABSE_URL")).toBe(false);
+    expect(() => readByService("ledger", { JWT_JWKS_FILE: "x" })).toThrow(/TIGERBEETLE_ADDRESSES/);
+  });
+});
+
+/** host:port of every endpoint in an Envoy configuration. */
+function edgeAddresses(config: string): string[] {
+  interface Cluster {
+    readonly load_assignment: {
+      readonly endpoints: readonly {
+        readonly lb_endpoints: readonly {
+          readonly endpoint: {
+            readonly address: {
+              readonly socket_address: { readonly address: string; readonly port_value: number };
+            };
+          };
+        }[];
+      }[];
+    };
+  }
+  const { static_resources } = parse(config, { merge: true, maxAliasCount: -1 }) as {
+    readonly static_resources: { readonly clusters: readonly Cluster[] };
+  };
+  return static_resources.clusters
+    .flatMap(({ load_assignment }) => load_assignment.endpoints)
+    .flatMap(({ lb_endpoints }) => lb_endpoints)
+    .map(({ endpoint }) => endpoint.address.socket_address)
+    .map(({ address, port_value }) => `${address}:${port_value}`)
+    .sort();
+}

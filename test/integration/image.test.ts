@@ -1,0 +1,212 @@
+/**
+ * Goal: the image has what every service needs and starts it. Method: follow the Dockerfile in a clean folder, without
+ * Docker, and start each service from there as compose.yaml does, beside a real PostgreSQL and, where there is one, a
+ * real TigerBeetle. Also counted here: the TigerBeetle sessions that k8s/ budgets with.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { runProgram } from "../../scripts/lib/run-program.ts";
+import { freePort } from "../support/free-port.ts";
+import { buildImageTree, filesOf, type ImageTree } from "../support/image-tree.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { type ServiceName, serviceNames } from "../support/service-configs.ts";
+import { clientsOfReplica } from "../support/session-budget.ts";
+import {
+  developmentBatchMax,
+  hasTigerBeetle,
+  startTigerBeetle,
+  type TestTigerBeetle,
+} from "../support/tigerbeetle.ts";
+
+const root = join(import.meta.dirname, "../..");
+const readyMs = 40_000;
+const folder = mkdtempSync(join(tmpdir(), "sovr-image-"));
+const state = join(folder, "state");
+const running: ChildProcess[] = [];
+let tree: ImageTree;
+let postgres: TestPostgres;
+let tigerbeetle: TestTigerBeetle | undefined;
+
+beforeAll(async () => {
+  mkdirSync(state);
+  [tree, postgres, tigerbeetle] = await Promise.all([
+    buildImageTree(root, join(folder, "image")),
+    startPostgres(),
+    hasTigerBeetle ? startTigerBeetle(1n) : undefined,
+  ]);
+}, 90_000);
+
+afterAll(async () => {
+  for (const child of running) child.kill("SIGKILL");
+  await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs a script of the image to its end. */
+function runInImage(script: readonly string[], env: NodeJS.ProcessEnv) {
+  const [program = "", ...flags] = tree.entrypoint;
+  return runProgram(programOf(program), [...flags, ...script], {
+    cwd: tree.folder,
+    env: { ...tree.environment, ...env },
+    timeoutMs: 20_000,
+  });
+}
+
+/** The image's `node` is the one that runs this test. */
+function programOf(name: string): string {
+  expect(name).toBe("node");
+  return process.execPath;
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly metrics: string;
+  readonly log: () => string;
+}
+
+/** Starts a service with the environment of compose.yaml, its addresses and files moved to this machine. */
+async function start(name: ServiceName): Promise<Started> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const [grpc, connect, metrics] = ports.map((port) => `127.0.0.1:${port}`);
+  const [program = "", ...flags] = tree.entrypoint;
+  const child = spawn(programOf(program), [...flags, `services/${name}/main.ts`], {
+    cwd: tree.folder,
+    env: {
+      ...tree.environment,
+      ...composeEnvironment(name),
+      ...engineEnvironment(),
+      GRPC_ADDRESS: grpc,
+      CONNECT_ADDRESS: connect,
+      METRICS_ADDRESS: metrics,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.push(child);
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => {
+      log = (log + chunk.toString("utf8")).slice(-10_000);
+    });
+  }
+  return { child, metrics: `http://${metrics}`, log: () => log };
+}
+
+function composeEnvironment(name: ServiceName): Record<string, string> {
+  const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), { merge: true }) as {
+    readonly services: Record<string, { readonly environment: Record<string, string> }>;
+  };
+  const entries = Object.entries(services[name]?.environment ?? {});
+  return Object.fromEntries(
+    entries.map(([variable, value]) => [variable, value.replace(/^\/state\//, `${state}/`)]),
+  );
+}
+
+function engineEnvironment(): Record<string, string> {
+  if (tigerbeetle === undefined) {
+    return { TIGERBEETLE_ADDRESSES: "", EMBEDDED_LEDGER_PATH: join(state, "ledger.db") };
+  }
+  return {
+    TIGERBEETLE_ADDRESSES: tigerbeetle.address,
+    TIGERBEETLE_BATCH_MAX: String(developmentBatchMax),
+  };
+}
+
+async function untilReady({ child, metrics, log }: Started): Promise<void> {
+  const deadlineMs = Date.now() + readyMs;
+  while (child.exitCode === null && Date.now() < deadlineMs) {
+    const answer = await fetch(`${metrics}/readyz`).catch(() => undefined);
+    if (answer?.ok) return;
+    await sleep(100);
+  }
+  throw new Error(`it did not get ready (exit code ${child.exitCode}):\n${log()}`);
+}
+
+/** How many connections a process has to a TCP port of this machine: a TigerBeetle client has one to each replica. */
+function connectionsTo(port: number, pid: number): number {
+  const inodes = new Set<string>();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      inodes.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? "");
+    } catch {
+      // closed since the folder was read
+    }
+  }
+  const established = "01";
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((words) => words[2]?.endsWith(remote) && words[3] === established)
+    .filter((words) => inodes.has(words[9] ?? "")).length;
+}
+
+describe("the image", () => {
+  it("has the services and no tests, no keys, no development dependencies", async () => {
+    const files = await filesOf(tree.folder);
+    expect(files).toEqual(
+      expect.arrayContaining(serviceNames.map((name) => `services/${name}/main.ts`)),
+    );
+    const own = files.filter((file) => !file.startsWith("node_modules/"));
+    expect(own.filter((file) => /\.test\.ts$|\.(key|jwk|db|env)$|^\.|\/\./.test(file))).toEqual([]);
+    const packages = new Set(readdirSync(join(tree.folder, "node_modules")));
+    const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      readonly devDependencies: Readonly<Record<string, string>>;
+    };
+    expect(["vitest", "typescript", "@biomejs"].filter((name) => packages.has(name))).toEqual([]);
+    expect(Object.keys(devDependencies)).toContain("vitest");
+  });
+
+  it("makes the keys and Envoy's configuration as compose.yaml asks for them", async () => {
+    const keys = await runInImage(["scripts/keys.ts", "postgres:5432"], { MESH_STATE: state });
+    expect(keys).toMatchObject({ code: 0 });
+    const url = join(state, "keys/database-url");
+    expect(readFileSync(url, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
+    writeFileSync(url, postgres.databaseUrl);
+    const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), {
+      merge: true,
+    }) as {
+      readonly services: Record<string, { readonly environment: Record<string, string> }>;
+    };
+    const file = join(state, "envoy.yaml");
+    const { code, output } = await runInImage(
+      ["scripts/render-envoy.ts", file],
+      services["prepare"]?.environment ?? {},
+    );
+    expect([code, output]).toEqual([0, ""]);
+    expect(readFileSync(file, "utf8")).toContain("address: eventstream, port_value: 5100");
+  });
+
+  it("starts every service, which gets ready, takes the sessions it may, and stops at SIGTERM", async () => {
+    const started = new Map<ServiceName, Started>();
+    for (const name of serviceNames) started.set(name, await start(name));
+    for (const [, service] of started) await untilReady(service);
+    if (tigerbeetle !== undefined && process.platform === "linux") {
+      const port = Number(tigerbeetle.address.split(":")[1]);
+      const counted = [...started].map(([name, { child }]) => [
+        name,
+        connectionsTo(port, child.pid ?? 0),
+      ]);
+      expect(Object.fromEntries(counted)).toEqual({ attestor: 0, ...clientsOfReplica });
+    }
+    for (const [name, { child, log }] of started) {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      const [code] = await Promise.race([ended, sleep(15_000, ["still runs"])]);
+      expect([name, code, code === 0 ? "" : log()]).toEqual([name, 0, ""]);
+    }
+  });
+});

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Environment } from "#common/rpc/environment.ts";
+import { attestorConfig } from "../../services/attestor/config.ts";
+import { clearingConfig } from "../../services/clearing/config.ts";
+import { eventStreamConfig } from "../../services/eventstream/config.ts";
+import { ledgerConfig } from "../../services/ledger/config.ts";
+
+/** Every service and how it reads its environment. */
+export const serviceConfigs = {
+  attestor: attestorConfig,
+  clearing: clearingConfig,
+  ledger: ledgerConfig,
+  eventstream: eventStreamConfig,
+} as const satisfies Record<string, (env: Environment) => object>;
+
+export type ServiceName = keyof typeof serviceConfigs;
+export const serviceNames = Object.keys(serviceConfigs) as ServiceName[];
+
+/** Files that the configuration itself reads, with contents that it takes. */
+const secrets = {
+  DATABASE_URL_FILE: "postgres://sovr:secret@postgres:5432/sovr",
+  ATTESTOR_PRIVATE_KEY_FILE: `0x${"11".repeat(32)}`,
+};
+
+/**
+ * Has a service read an environment that a manifest gives it. Returns the names that it looked at. Throws the service's
+ * own ConfigError for what is missing or bad.
+ */
+export function readByService(name: ServiceName, values: Environment): ReadonlySet<string> {
+  const folder = mkdtempSync(join(tmpdir(), "sovr-config-"));
+  try {
+    const given: Record<string, string | undefined> = { ...values };
+    for (const [variable, text] of Object.entries(secrets)) {
+      if (given[variable] === undefined) continue;
+      given[variable] = join(folder, variable);
+      writeFileSync(join(folder, variable), text);
+    }
+    const read = new Set<string>();
+    const watched = new Proxy(given, {
+      get: (target, variable) => {
+        if (typeof variable !== "string") return undefined;
+        read.add(variable);
+        return target[variable];
+      },
+    });
+    serviceConfigs[name](watched);
+    return read;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -78,6 +78,14 @@ export class Expiries {
     if (this.#closed > closedMin && this.#closed > this.#heap.length / 2) this.#dropClosed();
   }
 
+  /** Whether some legs of a chain have run out at an instant and others have not. Looks at all: for rare questions. */
+  isInside(timestamp: bigint): boolean {
+    return this.#heap.some(({ position, chain, open }) => {
+      if (position.timestamp <= timestamp) return false;
+      return chain.some((leg) => open.has(leg.id) && expiryOf(leg) <= timestamp);
+    });
+  }
+
   /** Takes out what has run out at or before an instant, in order. */
   takeUpTo(timestamp: bigint): Expiry[] {
     const taken: Expiry[] = [];

@@ -75,6 +75,11 @@ export class EventHub {
     return this.#tail.openLegs;
   }
 
+  /** Whether an instant lies between the ends of two legs that expire as one event. */
+  isInsideExpiry(timestamp: bigint): boolean {
+    return this.#tail.isInsideExpiry(timestamp);
+  }
+
   /**
    * Someone listens from now on; call the result when he leaves. Polling runs while anyone does. `time`: an instant
    * that the ledger told just now.

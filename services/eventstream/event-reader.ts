@@ -79,6 +79,11 @@ export class EventReader {
     return this.#expiries?.size ?? 0;
   }
 
+  /** Whether an instant, as far as the reader knows, lies between the ends of two legs that expire as one event. */
+  isInsideExpiry(timestamp: bigint): boolean {
+    return this.#expiries?.isInside(timestamp) ?? false;
+  }
+
   /**
    * Reads the next page, up to `until` at most, which must be a time that the ledger told before: only then is
    * everything at or before it visible. `limit` bounds the rows of a page. Throws LEDGER_UNAVAILABLE,

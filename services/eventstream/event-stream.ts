@@ -154,7 +154,6 @@ export class EventStream {
         ledger: this.#options.ledger,
         readSumsAt: this.#options.readSumsAt,
         accounts,
-        instant,
         keepAliveMs: options.keepAliveMs,
         ends: options.ends,
       });

@@ -24,7 +24,7 @@ import {
   refersToCorrected,
   refersToPending,
 } from "./posting-rules.ts";
-import { walletAccountId } from "./wallet.ts";
+import { walletAccountId, zeroWallet } from "./wallet.ts";
 
 const wallet = walletAccountId(alice.address, 1);
 const other = walletAccountId(bob.address, 1);
@@ -230,6 +230,10 @@ describe("FUNDING and PURCHASE in one intent", () => {
     );
     expect(judge(intentOf({ postings: [fund(1n), buy(350n), fund(350n)] }))).toEqual(refused(2));
     expect(judge(intentOf({ postings: [buy(350n), fund(350n, bob.address)] }))).toEqual(byBoth);
+    const nobodys = intentOf({ wallet: zeroWallet, postings: [buy(350n), fund(350n)] });
+    expect(judge(nobodys), "the order is told before the owner").toEqual(
+      refused(1, /comes before/),
+    );
   });
 
   test("house authority alone never spends more of a wallet than the intent put in before", () => {

@@ -265,16 +265,13 @@ function stands(side: Side, accountId: bigint, ledger: number): boolean {
  * may be spent by PURCHASE (or REFUND) without the wallet's signature; all other spending is the wallet's.
  */
 function walkPostings(intent: Intent): Authority {
+  checkOrder(intent);
   const authority = { wallet: false, house: false };
   const funded = new Map<bigint, bigint>();
   const refunded = new Map<bigint, bigint>();
-  const spent = new Set<bigint>();
   for (const [index, posting] of intent.postings.entries()) {
     const { debitAccountId, creditAccountId, amount, code } = posting;
     if (code === postingCodes.FUNDING) {
-      if (spent.has(creditAccountId)) {
-        throw notAllowed(index, "FUNDING comes before the PURCHASE that it pays");
-      }
       add(funded, creditAccountId, amount);
     } else if (code === postingCodes.REFUND && isWalletAccountId(creditAccountId)) {
       add(refunded, creditAccountId, amount);
@@ -289,12 +286,13 @@ function walkPostings(intent: Intent): Authority {
           "REFUND to STRIPE_SETTLEMENT is covered by REFUND to the same WALLET before it",
         );
       }
-    } else if (code === postingCodes.PURCHASE) {
-      spent.add(debitAccountId);
-      if (intent.phase === "IMMEDIATE" && take(funded, debitAccountId, amount)) {
-        authority.house = true;
-        continue;
-      }
+    } else if (
+      code === postingCodes.PURCHASE &&
+      intent.phase === "IMMEDIATE" &&
+      take(funded, debitAccountId, amount)
+    ) {
+      authority.house = true;
+      continue;
     }
     if (findRule(code)?.who === "wallet") {
       checkOwner(intent, posting, index);
@@ -304,6 +302,17 @@ function walkPostings(intent: Intent): Authority {
     }
   }
   return authority;
+}
+
+/** Money must be there before it is spent: an overdraft in the middle of the chain would kill the intent for ever. */
+function checkOrder(intent: Intent): void {
+  const spent = new Set<bigint>();
+  for (const [index, { code, debitAccountId, creditAccountId }] of intent.postings.entries()) {
+    if (code === postingCodes.PURCHASE) spent.add(debitAccountId);
+    if (code === postingCodes.FUNDING && spent.has(creditAccountId)) {
+      throw notAllowed(index, "FUNDING comes before the PURCHASE that it pays");
+    }
+  }
 }
 
 function add<Key>(sums: Map<Key, bigint>, key: Key, amount: bigint): void {

@@ -192,8 +192,9 @@ class Expansion {
     otherAccount: ([ledger]) => walletAccountId(otherWallet.address, Number(ledger)).toString(),
     repeat: ([text = "", count]) => text.repeat(Number(count)),
     postings: ([count]) => this.#postings(Number(count)),
-    intent: () => this.#intent,
-    attestation: () => this.#attestation,
+    // Copies: what is changed in the request must not change what it was made from.
+    intent: () => structuredClone(this.#intent),
+    attestation: () => structuredClone(this.#attestation),
     walletSignature: ([variant]) => this.#walletSignature(variant),
     stranger: () => stranger.address,
     strangerSignature: () => this.#signature(stranger.privateKey),

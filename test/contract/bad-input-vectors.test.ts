@@ -1,0 +1,70 @@
+// Goal: test/vectors/bad-input.json says what can be said: methods that exist, requests that can be sent, codes and
+// reasons that belong together. Method: expand every row without a mesh. What the mesh answers is another test's.
+import { createRegistry, fromJson, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { formatAttestation, parseIntent } from "#common/intent-codec.ts";
+import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
+import { file_sovr_attestor_v1_attestor_service } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
+import { file_sovr_clearing_v1_clearing_service } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { file_sovr_eventstream_v1_event_stream_service } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { file_sovr_ledger_v1_ledger_service } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { attestorErrors } from "../../services/attestor/errors.ts";
+import { clearingErrors } from "../../services/clearing/errors.ts";
+import { eventStreamErrors } from "../../services/eventstream/errors.ts";
+import { ledgerErrors } from "../../services/ledger/errors.ts";
+import { type BadInputWorld, readBadInput } from "../support/bad-input.ts";
+import { attest, testDomain } from "../support/intents.ts";
+
+const registry = createRegistry(
+  file_sovr_attestor_v1_attestor_service,
+  file_sovr_clearing_v1_clearing_service,
+  file_sovr_eventstream_v1_event_stream_service,
+  file_sovr_ledger_v1_ledger_service,
+);
+const errorsOf: Readonly<Record<string, Readonly<Record<string, { code: Code; reason: number }>>>> =
+  {
+    "sovr.attestor.v1.AttestorService": attestorErrors,
+    "sovr.clearing.v1.ClearingService": clearingErrors,
+    "sovr.eventstream.v1.EventStreamService": eventStreamErrors,
+    "sovr.ledger.v1.LedgerService": ledgerErrors,
+  };
+const world: BadInputWorld = {
+  domain: testDomain,
+  clusterId: 0n,
+  async attest(request) {
+    const intent = parseIntent(fromJson(ClearingIntentSchema, request["intent"] ?? {}));
+    return toJson(AttestationSchema, formatAttestation(attest(intent))) as JsonObject;
+  },
+};
+const cases = readBadInput();
+
+test("no two rows have the same name, and there are enough of them", () => {
+  expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
+  expect(cases.length).toBeGreaterThan(200);
+});
+
+test("every method of every service is refused something", () => {
+  const refused = new Set(cases.map(({ service, method }) => `${service}/${method}`));
+  const methods = Object.keys(errorsOf).flatMap((name) =>
+    (registry.getService(name)?.methods ?? []).map((method) => `${name}/${method.name}`),
+  );
+  expect(methods.filter((name) => !refused.has(name) && !name.endsWith("/ListAssets"))).toEqual([]);
+});
+
+test.each(cases)("$name", async ({ service, method, expect: refusal, request }) => {
+  const descriptor = registry.getService(service)?.methods.find(({ name }) => name === method);
+  if (descriptor === undefined) throw new Error(`${service} has no method ${method}`);
+  const json = await request(world);
+  expect(JSON.stringify(json)).not.toMatch(/\{\{/);
+  fromJson(descriptor.input, json);
+  const mapping = errorsOf[service]?.[refusal.reason];
+  if (mapping === undefined) throw new Error(`${service} does not know ${refusal.reason}`);
+  expect(reasonName(mapping.reason)).toBe(refusal.reason);
+  expect(codeName(mapping.code)).toBe(refusal.code);
+});
+
+function codeName(code: Code): string {
+  return Code[code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+}

@@ -4,6 +4,7 @@ import { createRegistry, fromJson, type JsonObject, toJson } from "@bufbuild/pro
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { formatAttestation, parseIntent } from "#common/intent-codec.ts";
+import { type ErrorMap, reasonName } from "#common/rpc/errors.ts";
 import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import { file_sovr_attestor_v1_attestor_service } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
@@ -23,14 +24,7 @@ const registry = createRegistry(
   file_sovr_eventstream_v1_event_stream_service,
   file_sovr_ledger_v1_ledger_service,
 );
-const errorsOf: Readonly<Record<string, Readonly<Record<string, { code: Code; reason: number }>>>> =
-  {
-    "sovr.attestor.v1.AttestorService": attestorErrors,
-    "sovr.clearing.v1.ClearingService": clearingErrors,
-    "sovr.eventstream.v1.EventStreamService": eventStreamErrors,
-    "sovr.ledger.v1.LedgerService": ledgerErrors,
-  };
-const world: BadInputWorld = {
+const errorsOf: Readonly<Record<string, ErrorMap<string>>> = {
   domain: testDomain,
   clusterId: 0n,
   async attest(request) {

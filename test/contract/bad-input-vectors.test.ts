@@ -25,6 +25,12 @@ const registry = createRegistry(
   file_sovr_ledger_v1_ledger_service,
 );
 const errorsOf: Readonly<Record<string, ErrorMap<string>>> = {
+  "sovr.attestor.v1.AttestorService": attestorErrors,
+  "sovr.clearing.v1.ClearingService": clearingErrors,
+  "sovr.eventstream.v1.EventStreamService": eventStreamErrors,
+  "sovr.ledger.v1.LedgerService": ledgerErrors,
+};
+const world: BadInputWorld = {
   domain: testDomain,
   clusterId: 0n,
   async attest(request) {

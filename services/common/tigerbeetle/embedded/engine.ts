@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { AccountCache } from "./account-cache.ts";
+import { applyState, packState } from "./account-state.ts";
 import { createAccount } from "./create-account.ts";
 import { createTransfer, TIMESTAMP_MAX } from "./create-transfer.ts";
 import { type EventKind, executeBatch } from "./execute-batch.ts";
@@ -13,9 +14,7 @@ import { type PendingState, TransferLog } from "./transfer-log.ts";
 import { TransferTail } from "./transfer-tail.ts";
 import {
   ACCOUNT as A,
-  BALANCES_WORDS,
   bytesOf,
-  copy128,
   loadBytes,
   RESULT_WORDS,
   ROW_WORDS,
@@ -25,9 +24,6 @@ import {
 
 /** Nanoseconds since 1970, from the machine's clock or a test's. */
 export type Clock = () => bigint;
-
-/** An account's state is stored apart from its immutable row: balances, then code and flags. */
-const STATE_WORDS = BALANCES_WORDS + 1;
 
 /**
  * The transfers of a ledger are numbered into epochs of about this many. Every index begins with
@@ -209,6 +205,8 @@ export class Engine implements Ledger {
     this.#known = 0n;
     this.#epochEnds.length = 0;
     this.tail.clear();
+    this.store.insertTransfers.clear();
+    this.store.writeStates.clear();
   }
 
   /** Catches up with what other processes wrote. Runs inside a transaction. */
@@ -345,7 +343,7 @@ export class Engine implements Ledger {
     const { epoch } = this.#meta;
     for (let index = 0; index < log.count; index++) {
       const o = index * ROW_WORDS;
-      store.insertTransfer.run(
+      store.insertTransfers.add(
         log.timestamp(index),
         epoch,
         bytesOf(log.rows, o, ROW_WORDS),
@@ -354,6 +352,7 @@ export class Engine implements Ledger {
       );
       this.#filter.add(epoch, log.rows, o);
     }
+    store.insertTransfers.flush();
     this.#flushAccounts();
     this.#flushPendings();
     const failedId = new Uint32Array(4);
@@ -381,24 +380,17 @@ export class Engine implements Ledger {
   #flushAccounts(): void {
     const { store, accounts } = this;
     const { words } = accounts;
-    const state = new Uint32Array(STATE_WORDS);
-    const stateBytes = bytesOf(state, 0, STATE_WORDS);
-    const setState = (o: number): void => {
-      state.set(words.subarray(o + A.debitsPending, o + A.debitsPending + BALANCES_WORDS));
-      state[BALANCES_WORDS] = words[o + A.codeFlags] as number;
-    };
     for (const slot of accounts.created) {
       const o = slot * ROW_WORDS;
       const timestamp = read64(words, o + A.timestamp);
-      setState(o);
       store.insertAccount.run(timestamp, bytesOf(words, o, ROW_WORDS));
-      store.insertState.run(timestamp, stateBytes);
+      store.writeStates.add(timestamp, packState(words, o));
     }
     for (const slot of accounts.dirty) {
       const o = slot * ROW_WORDS;
-      setState(o);
-      store.updateState.run(stateBytes, read64(words, o + A.timestamp));
+      store.writeStates.add(read64(words, o + A.timestamp), packState(words, o));
     }
+    store.writeStates.flush();
   }
 
   #flushPendings(): void {
@@ -418,14 +410,6 @@ export class Engine implements Ledger {
       this.#nextExpiry = state.expiresAt;
     }
   }
-}
-
-/** Puts an account's stored state over its immutable row. */
-export function applyState(target: Uint32Array, o: number, state: Uint8Array): void {
-  const words = new Uint32Array(STATE_WORDS);
-  loadBytes(words, 0, state);
-  for (let i = 0; i < BALANCES_WORDS; i += 4) copy128(target, o + A.debitsPending + i, words, i);
-  target[o + A.codeFlags] = words[BALANCES_WORDS] as number;
 }
 
 function min(a: bigint, b: bigint): bigint {

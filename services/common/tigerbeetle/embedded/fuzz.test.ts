@@ -15,7 +15,7 @@ import { createModelClient } from "./testing/reference-model.ts";
 import { runScript, WAIT_MS } from "./testing/run-script.ts";
 
 /** Events per seed; the long run is `ENGINE_FUZZ_EVENTS=100000`. */
-const EVENTS = Number(process.env["ENGINE_FUZZ_EVENTS"] ?? 2_000);
+const EVENTS = Number(process.env["ENGINE_FUZZ_EVENTS"] ?? 1_000);
 const SEEDS = (process.env["ENGINE_FUZZ_SEEDS"] ?? "1,2,3").split(",").map(Number);
 const LONG = EVENTS > 10_000;
 const TIMEOUT_MS = LONG ? 3_600_000 : 60_000;

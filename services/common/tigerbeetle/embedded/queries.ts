@@ -1,12 +1,13 @@
 import type { SQLInputValue, StatementSync } from "node:sqlite";
-import { applyState, type Engine } from "./engine.ts";
+import { applyState } from "./account-state.ts";
+import type { Engine } from "./engine.ts";
+import { unpackBalances } from "./packed-balances.ts";
 import { ACCOUNT_FLAG, FILTER_FLAG } from "./status.ts";
 import { blob, rowBlob } from "./store.ts";
 import { columnNamed, columnSql, type TransferColumn } from "./transfer-columns.ts";
 import {
   at,
   BALANCE_TIMESTAMP,
-  BALANCES_BYTES,
   bytesOf,
   equal128,
   FILTER,
@@ -98,9 +99,8 @@ export class Queries {
       loadBytes(transfer, 0, row);
       const isDebit = equal128(transfer, T.debitAccountId, filter, f + FILTER.accountId);
       const balances = blob(isDebit ? debitBalances : creditBalances);
-      if (balances.byteLength !== BALANCES_BYTES) throw new Error("stored balances are damaged");
       const o = sink.next();
-      loadBytes(sink.words, o, balances);
+      unpackBalances(balances, 0, sink.words, o);
       sink.words[o + BALANCE_TIMESTAMP] = at(transfer, T.timestamp);
       sink.words[o + BALANCE_TIMESTAMP + 1] = at(transfer, T.timestamp + 1);
     });

@@ -108,7 +108,7 @@ describe("the file", () => {
     for (let i = 0; i < 60; i++) await first.createTransfers(range(1000n + BigInt(i * 10), 10));
     closeAll();
     await settled();
-    const db = new DatabaseSync(path, { readOnly: true });
+    const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
     const behind = db
       .prepare(
         `SELECT name, (SELECT count(*) FROM transfers WHERE timestamp > indexed_to) AS rows
@@ -141,7 +141,7 @@ describe("the file", () => {
     expect(() => open({ clusterId: 6n })).toThrow(refusal("ERR_EMBEDDED_CLUSTER_MISMATCH"));
     expect(() => open({ clusterId: 6n })).toThrow(/belongs to cluster 5, not to 6/);
     expect(readFileSync(path).equals(bytes)).toBe(true);
-    const db = new DatabaseSync(path);
+    const db = new DatabaseSync(path, { timeout: 5000 });
     db.exec("PRAGMA user_version = 99");
     db.close();
     expect(() => open()).toThrow(refusal("ERR_EMBEDDED_SCHEMA_TOO_NEW"));

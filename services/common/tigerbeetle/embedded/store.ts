@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { BulkInsert } from "./bulk-insert.ts";
 import { columnSql, TRANSFER_COLUMNS } from "./transfer-columns.ts";
 import { ROW_BYTES } from "./words.ts";
 
@@ -15,12 +16,18 @@ export function createStore(db: DatabaseSync) {
     statement.setReadBigInts(true);
     return statement;
   };
-  const insertTransfer = db.prepare(
-    "INSERT INTO transfers (timestamp, epoch, row, debit_balances, credit_balances) VALUES (?, ?, ?, ?, ?)",
+  const insertTransfers = new BulkInsert(
+    db,
+    "INSERT INTO transfers (timestamp, epoch, row, debit_balances, credit_balances)",
+    5,
   );
   const insertAccount = db.prepare("INSERT INTO accounts (timestamp, row) VALUES (?, ?)");
-  const insertState = db.prepare("INSERT INTO account_states (timestamp, state) VALUES (?, ?)");
-  const updateState = db.prepare("UPDATE account_states SET state = ? WHERE timestamp = ?");
+  // Replacing a row by its key needs no look at the old one, unlike an update.
+  const writeStates = new BulkInsert(
+    db,
+    "INSERT OR REPLACE INTO account_states (timestamp, state)",
+    2,
+  );
   const insertPending = db.prepare(
     "INSERT INTO pendings (timestamp, status, expires_at) VALUES (?, ?, ?)",
   );
@@ -77,10 +84,9 @@ export function createStore(db: DatabaseSync) {
       `SELECT timestamp FROM pendings INDEXED BY pendings_expiry
        WHERE status = 1 AND expires_at > 0 AND expires_at <= ? ORDER BY expires_at, timestamp`,
     ),
-    insertTransfer,
+    insertTransfers,
     insertAccount,
-    insertState,
-    updateState,
+    writeStates,
     insertPending,
     updatePending,
     insertFailed,

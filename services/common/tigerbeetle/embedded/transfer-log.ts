@@ -1,4 +1,5 @@
 import { IdTable } from "./id-table.ts";
+import { packBalances } from "./packed-balances.ts";
 import { BALANCES_WORDS, bytesOf, ROW_WORDS } from "./words.ts";
 
 const GONE = -1;
@@ -56,10 +57,10 @@ export class TransferLog {
     return this.#timestamps[index] as bigint;
   }
 
-  /** The balances noted for a side, or null if that account keeps no history. */
+  /** The balances noted for a side, packed, or null if that account keeps no history. */
   balances(index: number, side: 0 | 1): Uint8Array | null {
     if (((this.#history[index] as number) & (1 << side)) === 0) return null;
-    return bytesOf(this.#balances, (index * 2 + side) * BALANCES_WORDS, BALANCES_WORDS);
+    return packBalances(this.#balances, (index * 2 + side) * BALANCES_WORDS);
   }
 
   /** Burns an id. Only called outside a chain, or after the chain was taken back. */

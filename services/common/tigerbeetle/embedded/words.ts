@@ -40,7 +40,6 @@ export const ACCOUNT = {
 
 /** The four balances of an account, in the order of its row. */
 export const BALANCES_WORDS = 16;
-export const BALANCES_BYTES = 64;
 
 /** Word offsets of a filter as it crosses between threads; both kinds share one layout. */
 export const FILTER = {

@@ -1,10 +1,11 @@
 import pg from "pg";
-import { groupCalls } from "#common/group-calls.ts";
+
 import type { Attestation, AttestedIntent, Intent } from "#common/intent.ts";
 import { hex, readEvidence, readEvidenceByDigest, unhex } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
 import { formatWallet } from "#common/wallet.ts";
 import type { EvidenceReader, SignedOnce, SignOnceStore } from "./attestation.ts";
+import { groupCalls } from "./group-calls.ts";
 
 /** The migrations of the tables that the Attestor owns. */
 export const migrations = new URL("./migrations/", import.meta.url);

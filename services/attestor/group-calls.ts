@@ -1,4 +1,4 @@
-import { DomainError } from "./domain-error.ts";
+import { DomainError } from "#common/domain-error.ts";
 
 export interface CallGroupOptions<Item, Result> {
   /** Does the work of many calls at once and returns their results in the items' order. */

@@ -70,6 +70,6 @@ async function run({
 
 /** What pip says went wrong, without its notices. */
 function errorLines(output: string): string {
-  const errors = output.split("\n").filter((line) => line.startsWith("ERROR:"));
-  return errors.length === 0 ? output : errors.join("\n");
+  const errors = output.split("\n").filter((line) => line.startsWith("ERROR: "));
+  return errors.length === 0 ? output : errors.join("\n").replaceAll("ERROR: ", "");
 }

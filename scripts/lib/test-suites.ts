@@ -10,8 +10,8 @@ export const suites = {
   static: { budgetSeconds: 600 },
   unit: { budgetSeconds: 300 },
   contract: { budgetSeconds: 300 },
-  integration: { budgetSeconds: 900 },
-  faults: { budgetSeconds: 900 },
+  integration: { budgetSeconds: 1_800 },
+  faults: { budgetSeconds: 1_800 },
 } as const;
 
 export type SuiteName = keyof typeof suites;

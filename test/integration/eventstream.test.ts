@@ -12,6 +12,7 @@ import { clearedChannel } from "#common/postgres/evidence.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { walletAccountId } from "#common/wallet.ts";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import {
   type Event,
   type EventFilterSchema,
@@ -40,7 +41,13 @@ import {
 import { LedgerModel } from "../support/ledger-model.ts";
 import { createRandom, writeRandomHistory } from "../support/random-history.ts";
 import { toTransfer } from "../support/seed.ts";
-import { eventsOf, isAfter, placeOf, validateStreams } from "../support/stream-validators.ts";
+import {
+  eventsOf,
+  isAfter,
+  placeOf,
+  validateComplete,
+  validateStreams,
+} from "../support/stream-validators.ts";
 import { describeOnEngines } from "../support/tigerbeetle.ts";
 
 const clusterId = 0n;
@@ -433,6 +440,44 @@ describeOnEngines("EventStream", (engine) => {
     const third = record(client);
     await third.until((messages) => messages.length === 1);
     await third.stop();
+    await other.stop();
+  });
+
+  test("ends the stream of one who takes nothing, and tells him where to resume", async () => {
+    const other = await world.open({ runtime: { streamStallMs: 1_500 } });
+    const client = other.connect();
+    const { cursor: start } = await firstMessage();
+    const stuck = client.subscribe(cursorStart(start))[Symbol.asyncIterator]();
+    await stuck.next();
+    const quick = record(client, cursorStart(start));
+    // More than the flow control of HTTP/2 and the buffers of both sides hold.
+    const postings = Array.from({ length: 64 }, () => purchase(alice.address, 1n));
+    for (let index = 0; index < 40; index += 1) {
+      await world.seed.clearAll([1, 2, 3].map(() => intentOf({ postings })));
+    }
+    const truth = await finish(quick);
+    const messages = [];
+    let error: unknown;
+    await sleep(2_500);
+    for (;;) {
+      try {
+        const { value, done } = await stuck.next();
+        if (done === true) break;
+        messages.push(value);
+      } catch (caught) {
+        error = caught;
+        break;
+      }
+    }
+    expect(reasonOf(ConnectError.from(error))).toBe("SLOW_CONSUMER");
+    expect(messages.length).toBeLessThan(quick.messages.length);
+    const [info] = ConnectError.from(error).findDetails(ErrorInfoSchema);
+    expect(info?.metadata["cursor"]).toBe(messages.at(-1)?.cursor);
+    const resumed = record(client, cursorStart(messages.at(-1)?.cursor ?? ""));
+    const last = truth.at(-1)?.eventId;
+    await resumed.until((seen) => eventsOf(seen).some(({ eventId }) => eventId === last));
+    await resumed.stop();
+    validateComplete([{ messages }, resumed], after(truth, start));
     await other.stop();
   });
 

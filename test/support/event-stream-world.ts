@@ -6,6 +6,7 @@ import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
+import type { RuntimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
@@ -46,6 +47,8 @@ export interface EventStreamWorld {
 }
 
 export interface OpenOptions extends EventStreamOverrides {
+  /** What the runtime is told otherwise than by default. */
+  readonly runtime?: Partial<RuntimeConfig>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -106,7 +109,7 @@ async function openReplica(
 ): Promise<Replica> {
   const logger: Logger = options.logger ?? createLogger("eventstream", "silent");
   const { config } = engine;
-  const config_ = eventStreamConfig({
+  const streamConfig = eventStreamConfig({
     GRPC_ADDRESS: "127.0.0.1:0",
     CONNECT_ADDRESS: "127.0.0.1:0",
     METRICS_ADDRESS: "127.0.0.1:0",
@@ -119,9 +122,9 @@ async function openReplica(
       : { TIGERBEETLE_ADDRESSES: config.engine.addresses.join() }),
     ...options.env,
   });
-  const deps = await createEventStreamDeps(config_, { ...options, logger });
+  const deps = await createEventStreamDeps(streamConfig, { ...options, logger });
   const running = await serve({
-    config: config_.runtime,
+    config: { ...streamConfig.runtime, ...options.runtime },
     mounts: [mountOf(EventStreamService, createEventStreamService(deps))],
     errors: eventStreamErrors,
     ...deps,

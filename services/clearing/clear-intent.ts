@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent, Intent } from "#common/intent.ts";
 import { type TransferRow, transferRows } from "#common/transfer-rows.ts";
@@ -178,10 +179,19 @@ async function write(step: ClearingStep, rows: readonly TransferRow[]): Promise<
   }
 }
 
+/** Milliseconds between looks for the reason of a failure that somebody may be recording at this moment. */
+const reasonDelaysMs = [10, 40, 150] as const;
+
 async function alreadyFailed(step: ClearingStep): Promise<DomainError> {
   const { intentId } = step.evidence.intent;
   step.attempt.refusal = intentFailed(intentId, undefined);
-  return intentFailed(intentId, await recordFailure(step, undefined));
+  let first = await recordFailure(step, undefined);
+  for (const delayMs of reasonDelaysMs) {
+    if (first !== undefined || step.attempt.abandoned) break;
+    await sleep(delayMs);
+    first = await recordFailure(step, undefined);
+  }
+  return intentFailed(intentId, first);
 }
 
 async function refused(step: ClearingStep, leg: number, fault: LegFault): Promise<DomainError> {

@@ -253,7 +253,7 @@ const { subscribe } = EventStreamService.method;
 
 /** The header in which a protocol carries a deadline; set by hand, so that it is the server that answers. */
 function timeoutHeader(name: string): Record<string, string> {
-  return name.startsWith("Connect ") ? { "connect-timeout-ms": "60" } : { "grpc-timeout": "60m" };
+  return name.startsWith("Connect ") ? { "connect-timeout-ms": "250" } : { "grpc-timeout": "250m" };
 }
 
 function clearRequest(amount: string) {

@@ -73,8 +73,9 @@ export class GrpcContext implements HandlerContext {
     return toMetadata(this.#responseTrailer);
   }
 
-  /** The call was cut: its deadline passed or the caller left. */
+  /** The call was cut: its deadline passed or the caller left. grpc-js says so of every call that is over, too. */
   cancel(): void {
+    if (this.signal.aborted) return;
     const late = Date.now() >= this.#deadlineMs;
     this.#controller.abort(
       late ? deadlineReason() : new ConnectError("the caller left", Code.Canceled),

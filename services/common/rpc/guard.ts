@@ -170,7 +170,6 @@ function callOf(ctx: HandlerContext): RpcCall {
   const call = ctx.values.get(rpcCallKey);
   // Unreachable through a mount, which refuses a call that it could not begin.
   if (call === undefined) throw new ConnectError("the call did not pass the gate", Code.Internal);
-  call.reached = true;
   return call;
 }
 
@@ -190,11 +189,13 @@ function wrapUnary(
     const inner = timed?.ctx ?? ctx;
     try {
       validator.check(input, request);
+      inner.signal.throwIfAborted(); // Too late already: nothing must happen any more.
+      call.reached = true;
       const response = await raceAbort(handler(request, inner), inner.signal);
       call.finish();
       return response;
     } catch (error) {
-      throw call.fail(abortError(plan, inner.signal, error));
+      throw call.fail(abortError(call, inner.signal, error));
     } finally {
       timed?.clear();
     }
@@ -207,27 +208,31 @@ function wrapStream(
   validator: RequestValidator,
   options: GuardOptions,
 ): StreamHandler {
-  return (request, ctx) =>
-    new GuardedStream({
-      call: callOf(ctx),
+  return (request, ctx) => {
+    const call = callOf(ctx);
+    return new GuardedStream({
+      call,
       signal: ctx.signal,
       stallMs: options.streamStallMs,
       open() {
         validator.check(plan.method.input, request);
+        ctx.signal.throwIfAborted();
+        call.reached = true;
         return handler(request, ctx);
       },
-      toError: (error) => abortError(plan, ctx.signal, error),
+      toError: (error) => abortError(call, ctx.signal, error),
     });
+  };
 }
 
 /**
  * What an error means in a call that was aborted. A handler that gave a reason of its own keeps it; one that just
  * stopped failed for the abort's reason, the deadline or the caller's leaving.
  */
-function abortError(plan: MethodPlan, signal: AbortSignal, error: unknown): unknown {
+function abortError(call: RpcCall, signal: AbortSignal, error: unknown): unknown {
   if (!signal.aborted || error instanceof DomainError) return error;
   const reason: unknown = signal.reason;
   if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded)
-    return deadlineError(plan);
+    return deadlineError(call);
   return new DomainError("CANCELLED", "The caller gave up.", { cause: error });
 }

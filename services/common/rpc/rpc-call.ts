@@ -22,7 +22,7 @@ export class RpcCall {
   readonly plan: MethodPlan;
   /** The mount sets it: a stream's client takes nothing, and the stream has ended with this error. */
   onStall: ((error: ConnectError) => void) | undefined;
-  /** True once the request was decoded and handed to us: what fails before is the request, not the service. */
+  /** True once the handler was called: what a library finds before is the request's fault, and nothing has happened yet. */
   reached = false;
   readonly #options: RpcCallOptions;
   readonly #startMs = performance.now();
@@ -56,9 +56,7 @@ export class RpcCall {
   failLibrary(code: Code, message: string, cause?: unknown): ConnectError {
     const isRequestFault = code === Code.Internal && !this.reached;
     return this.fail(
-      isRequestFault
-        ? undecodable(message, "", cause)
-        : libraryError(this.plan, code, message, cause),
+      isRequestFault ? undecodable(message, "", cause) : libraryError(this, code, message, cause),
     );
   }
 
@@ -119,8 +117,8 @@ function traceIdOf(header: HeaderReader): string | undefined {
 }
 
 /** The refusal of a call whose deadline passed, honest about what may have happened. */
-export function deadlineError(plan: MethodPlan): DomainError {
-  return plan.readsOnly
+export function deadlineError(call: RpcCall): DomainError {
+  return call.plan.readsOnly || !call.reached
     ? new DomainError("NOT_SENT", "The deadline passed; nothing happened.")
     : new DomainError(
         "OUTCOME_UNKNOWN",
@@ -160,18 +158,18 @@ function fieldOf(cause: unknown): string {
   return typeof field === "object" && field !== null && "name" in field ? String(field.name) : "";
 }
 
-function libraryError(plan: MethodPlan, code: Code, message: string, cause: unknown): DomainError {
+function libraryError(call: RpcCall, code: Code, message: string, cause: unknown): DomainError {
   switch (code) {
     case Code.InvalidArgument:
       return undecodable(message, fieldOf(cause), cause);
     case Code.ResourceExhausted:
-      return messageTooLarge(plan.requestBytesMax);
+      return messageTooLarge(call.plan.requestBytesMax);
     case Code.DeadlineExceeded:
-      return deadlineError(plan);
+      return deadlineError(call);
     case Code.Canceled:
       return new DomainError("CANCELLED", "The caller gave up.");
     case Code.Unimplemented:
-      return new DomainError("METHOD_NOT_FOUND", message, { metadata: { method: plan.path } });
+      return new DomainError("METHOD_NOT_FOUND", message, { metadata: { method: call.plan.path } });
     default:
       return new DomainError("INTERNAL", "Something went wrong on our side.", {
         cause: cause ?? new Error(message),

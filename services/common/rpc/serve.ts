@@ -227,9 +227,24 @@ async function drain(
   closed.abort();
   force(servers);
   health.stop();
-  await options.close();
+  await closeInTime(options.close);
   logger.info("stopped");
 }
+
+/** Closes what deps.ts opened; rejects if that takes too long, so that whoever waits for the end hears of it. */
+async function closeInTime(close: () => Promise<void>): Promise<void> {
+  const done = new AbortController();
+  const late = sleep(closeMsMax, done.signal).then(() => {
+    if (!done.signal.aborted) throw new Error(`the dependencies did not close in ${closeMsMax} ms`);
+  });
+  try {
+    await Promise.race([close(), late]);
+  } finally {
+    done.abort();
+  }
+}
+
+const closeMsMax = 5_000;
 
 /** What the last statuses get to leave the process before connections are cut. */
 const cutOffMs = 100;

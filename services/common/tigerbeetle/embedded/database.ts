@@ -120,7 +120,7 @@ export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
     throw typedError(error, path);
   }
   try {
-    configure(db);
+    configure(db, path);
     ensureSchema(db, path, clusterId);
     return db;
   } catch (error) {
@@ -129,11 +129,17 @@ export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
   }
 }
 
-function configure(db: DatabaseSync): void {
+function configure(db: DatabaseSync, path: string): void {
   // The order matters: WAL must be on before `synchronous` means what the engine relies on, a
   // sync of the log at every commit. Checkpoints are made by the engine between transactions.
+  const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
+  if (mode !== "wal") {
+    throw new EmbeddedLedgerError(
+      "ERR_EMBEDDED_CANNOT_OPEN",
+      `${path} does not take a write-ahead log (journal mode ${mode}): use a file on a local disk`,
+    );
+  }
   db.exec(`
-    PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA journal_size_limit = 67108864;

@@ -162,7 +162,7 @@ export class Queries {
       () => left,
       (epoch, limit) => {
         for (const row of this.#epochRows(query, withBalances, epoch, max, limit)) {
-          taken(rowBlob(row[0]), row[1], row[2]);
+          taken(rowBlob(row[1]), row[2], row[3]);
         }
       },
     );
@@ -185,8 +185,8 @@ export class Queries {
         ON t.timestamp = i.timestamp
         WHERE i.epoch = ? AND i.key = ? AND i.timestamp BETWEEN ? AND ?${conditions}`,
     );
-    const sql = `SELECT ${columns} FROM (${selects.join(" UNION ALL ")})
-      ORDER BY at ${direction(range)} LIMIT ?`;
+    // Ordered as a compound, not as a subquery: SQLite then merges the two sides as they come.
+    const sql = `${selects.join(" UNION ALL ")} ORDER BY at ${direction(range)} LIMIT ?`;
     const values = rest.map((c) => c.value);
     const bound = sides.flatMap((side) => [epoch, side.value, range.min, max, ...values]);
     return this.#rows(sql, [...bound, limit]);
@@ -238,6 +238,7 @@ export class Queries {
     if (!statement) {
       statement = this.#engine.store.db.prepare(sql);
       statement.setReturnArrays(true);
+      statement.setReadBigInts(true);
       this.#statements.set(sql, statement);
     }
     return statement.all(...values) as unknown as unknown[][];

@@ -1,5 +1,4 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import { DomainError } from "#common/domain-error.ts";
 import { access, type Scope, ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
 import type { Principal } from "./principal.ts";
@@ -20,11 +19,6 @@ export function scopesOf(method: DescMethod): readonly string[] {
     );
   }
   return scopes;
-}
-
-/** Throws if a method of the service has no access option. */
-export function assertAccessDeclared(service: DescService): void {
-  for (const method of service.methods) scopesOf(method);
 }
 
 /** Throws SCOPE_MISSING unless the caller has one of the scopes. */

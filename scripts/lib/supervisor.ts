@@ -42,101 +42,113 @@ const probeMsMax = 3_000;
 const probePauseMs = 50;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const { parts, report } = options;
-  const running = new Map<string, Running>();
-  const keepers: Promise<void>[] = [];
   const stopping = new AbortController();
   const stopped = new Promise<"stopping">((resolve) => {
     stopping.signal.addEventListener("abort", () => resolve("stopping"), { once: true });
   });
-
-  const changed = () =>
-    options.onChange(parts.flatMap((part) => running.get(part.name) ?? []).map(toState));
-
-  const spawnPart = async (part: Part, restarts: number): Promise<Running> => {
-    const started = await spawnProcess(options.settings, part, restarts);
-    running.set(part.name, started);
-    changed();
-    return started;
-  };
-
-  const keepAlive = async (first: Running): Promise<void> => {
-    let current = first;
-    let delayMs = backoffMsMin;
-    for (;;) {
-      const bornMs = Date.now();
-      const how = await Promise.race([current.exited, stopped]);
-      if (how === "stopping") return;
-      if (Date.now() - bornMs >= healthyMs) delayMs = backoffMsMin;
-      report(`${current.part.name} died (${how}); it is started again in ${delayMs} ms`);
-      await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-      if (stopping.signal.aborted) return;
-      delayMs = Math.min(delayMs * 2, backoffMsMax);
-      current = await spawnPart(current.part, current.restarts + 1);
-    }
-  };
-
-  const startPart = async (part: Part, signal: AbortSignal): Promise<void> => {
-    const beganMs = Date.now();
-    rotateLog(options.settings, part.name);
-    const started = await spawnPart(part, 0);
-    await untilReady(options.settings, started, signal);
-    report(`${part.name} is ready after ${seconds(Date.now() - beganMs)}`);
-    const keeper = keepAlive(started).catch((error: unknown) => {
-      report(`${part.name} cannot be started again: ${describeError(error)}`);
-    });
-    keepers.push(keeper);
-  };
-
-  const stopPart = async (part: Part): Promise<void> => {
-    const found = running.get(part.name);
-    if (found === undefined) return;
-    found.child.kill(part.stopSignal);
-    const gone = found.exited.then(() => true);
-    if (!(await within(gone, part.stopMs))) {
-      report(`${part.name} did not stop within ${seconds(part.stopMs)} and is killed`);
-      found.child.kill("SIGKILL");
-      await within(gone, 5_000);
-    }
-    running.delete(part.name);
-    changed();
-  };
-
+  const run: Run = { options, running: new Map(), keepers: [], stopping: stopping.signal, stopped };
   return {
-    async start(signal) {
-      const giveUp = new AbortController();
-      const either = AbortSignal.any([signal, giveUp.signal]);
-      // The first failure ends everything else, and is what everything else then fails with.
-      const prepared = new Map(
-        parts.map((part) => [part.name, part.prepare?.(either) ?? Promise.resolve()]),
-      );
-      for (const preparation of prepared.values()) {
-        preparation.catch((error: unknown) => giveUp.abort(error));
-      }
-      const begin = async (part: Part): Promise<void> => {
-        await prepared.get(part.name);
-        either.throwIfAborted();
-        await startPart(part, either);
-      };
-      try {
-        await inOrder(
-          parts,
-          (part) => part.dependsOn,
-          begin,
-          (error) => giveUp.abort(error),
-        );
-      } finally {
-        await Promise.allSettled(prepared.values());
-      }
-    },
+    start: (signal) => startAll(run, signal),
     async stop() {
       stopping.abort();
-      await Promise.all(keepers); // so that none starts a part behind our back
+      await Promise.all(run.keepers); // so that none starts a part behind our back
+      const { parts } = options;
       const dependents = (part: Part) =>
         parts.filter((other) => other.dependsOn.includes(part.name)).map((other) => other.name);
-      await inOrder(parts.toReversed(), dependents, stopPart);
+      await inOrder(parts.toReversed(), dependents, (part) => stopPart(run, part));
     },
   };
+}
+
+/** What a supervisor knows while it runs. */
+interface Run {
+  readonly options: SupervisorOptions;
+  readonly running: Map<string, Running>;
+  /** What keeps the parts alive; each ends when `stopping` fires. */
+  readonly keepers: Promise<void>[];
+  readonly stopping: AbortSignal;
+  readonly stopped: Promise<"stopping">;
+}
+
+async function startAll(run: Run, signal: AbortSignal): Promise<void> {
+  const { parts } = run.options;
+  const giveUp = new AbortController();
+  const either = AbortSignal.any([signal, giveUp.signal]);
+  // The first failure ends everything else, and is what everything else then fails with.
+  const prepared = new Map(
+    parts.map((part) => [part.name, part.prepare?.(either) ?? Promise.resolve()]),
+  );
+  for (const preparation of prepared.values()) {
+    preparation.catch((error: unknown) => giveUp.abort(error));
+  }
+  const begin = async (part: Part): Promise<void> => {
+    await prepared.get(part.name);
+    either.throwIfAborted();
+    await startPart(run, part, either);
+  };
+  const dependsOn = (part: Part) => part.dependsOn;
+  try {
+    await inOrder(parts, dependsOn, begin, (error) => giveUp.abort(error));
+  } finally {
+    await Promise.allSettled(prepared.values());
+  }
+}
+
+async function startPart(run: Run, part: Part, signal: AbortSignal): Promise<void> {
+  const { settings, report } = run.options;
+  const beganMs = Date.now();
+  rotateLog(settings, part.name);
+  const started = await spawnPart(run, part, 0);
+  await untilReady(settings, started, signal);
+  report(`${part.name} is ready after ${seconds(Date.now() - beganMs)}`);
+  run.keepers.push(keepAlive(run, started));
+}
+
+/** Starts a part again whenever it has ended, until the supervisor stops. Never rejects. */
+async function keepAlive(run: Run, first: Running): Promise<void> {
+  const { part } = first;
+  let current = first;
+  let how: string = await Promise.race([current.exited, run.stopped]);
+  let delayMs = backoffMsMin;
+  while (!run.stopping.aborted) {
+    run.options.report(`${part.name} died (${how}); it is started again in ${delayMs} ms`);
+    await sleep(delayMs, undefined, { signal: run.stopping }).catch(() => undefined);
+    if (run.stopping.aborted) return;
+    delayMs = Math.min(delayMs * 2, backoffMsMax);
+    const bornMs = Date.now();
+    try {
+      current = await spawnPart(run, part, current.restarts + 1);
+      how = await Promise.race([current.exited, run.stopped]);
+    } catch (error) {
+      how = describeError(error);
+    }
+    if (Date.now() - bornMs >= healthyMs) delayMs = backoffMsMin;
+  }
+}
+
+async function spawnPart(run: Run, part: Part, restarts: number): Promise<Running> {
+  const started = await spawnProcess(run.options.settings, part, restarts);
+  run.running.set(part.name, started);
+  tellChange(run);
+  return started;
+}
+
+async function stopPart(run: Run, part: Part): Promise<void> {
+  const found = run.running.get(part.name);
+  if (found === undefined) return;
+  found.child.kill(part.stopSignal);
+  const gone = found.exited.then(() => true);
+  if (!(await within(gone, part.stopMs))) {
+    run.options.report(`${part.name} did not stop within ${seconds(part.stopMs)} and is killed`);
+    found.child.kill("SIGKILL");
+    await within(gone, 5_000);
+  }
+  run.running.delete(part.name);
+  tellChange(run);
+}
+
+function tellChange({ options, running }: Run): void {
+  options.onChange(options.parts.flatMap((part) => running.get(part.name) ?? []).map(toState));
 }
 
 /**

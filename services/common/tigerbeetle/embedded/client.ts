@@ -1,3 +1,4 @@
+import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import {
   type Client,
@@ -70,8 +71,7 @@ type Unpack<R> = (buffer: ArrayBuffer, first: number, count: number) => R[];
  * cannot be written. Several processes may open the same file.
  */
 export function createEmbeddedClient(options: EmbeddedClientOptions): Client {
-  openDatabase(options.path, options.clusterId).close();
-  const queue = new RequestQueue(options);
+  const queue = new RequestQueue(options, openDatabase(options.path, options.clusterId));
   const batchMax = options.batchMax ?? BATCH_MAX;
   const many = <E, R>(
     operation: Operation,
@@ -125,8 +125,14 @@ class RequestQueue {
   #destroyed = false;
   readonly #inFlight: Group[] = [];
   readonly #pending: Group[] = [];
+  /**
+   * The connection that checked the file. It stays open until the thread has its own, because
+   * closing the last one copies the whole log into the file, and this is the caller's thread.
+   */
+  #guard: DatabaseSync | undefined;
 
-  constructor(options: EmbeddedClientOptions) {
+  constructor(options: EmbeddedClientOptions, guard: DatabaseSync) {
+    this.#guard = guard;
     this.#init = {
       path: options.path,
       clusterId: options.clusterId,
@@ -174,6 +180,7 @@ class RequestQueue {
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
+    this.#releaseGuard();
     this.#worker?.postMessage({ operation: "close" });
     this.#worker?.unref();
     this.#worker = undefined;
@@ -218,8 +225,17 @@ class RequestQueue {
     return worker;
   }
 
+  #releaseGuard(): void {
+    this.#guard?.close();
+    this.#guard = undefined;
+  }
+
   #receive(reply: ReplyMessage): void {
     if (this.#destroyed) return;
+    if (reply.ok === "ready") {
+      this.#releaseGuard();
+      return;
+    }
     const group = this.#inFlight.shift();
     if (!group) return;
     this.#send();
@@ -238,6 +254,7 @@ class RequestQueue {
 
   #stopped(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return;
+    this.#releaseGuard();
     // The next call starts a new thread.
     this.#worker = undefined;
     this.#rejectAll(

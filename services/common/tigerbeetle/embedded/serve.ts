@@ -39,6 +39,8 @@ export type RequestMessage =
 
 /** `counts[i]` results belong to call `i`. */
 export type ReplyMessage =
+  /** The thread has opened the file, or has failed to and will say so in its first answer. */
+  | { readonly ok: "ready" }
   | { readonly ok: true; readonly buffer: ArrayBuffer; readonly counts: readonly number[] }
   | { readonly ok: false; readonly error: PlainError | Error };
 
@@ -51,6 +53,8 @@ const CHECKPOINT_TRANSACTIONS = 1 << 10;
 
 /** The engine behind a message port; separate from the port so that it can be tested alone. */
 export type Worker = {
+  /** Opens the file now. A failure is kept for the first request, which tries again. */
+  open(): void;
   answer(request: Exclude<RequestMessage, { operation: "close" }>): ReplyMessage;
   /** Housekeeping that the caller need not wait for. */
   afterReply(): void;
@@ -86,6 +90,13 @@ export function startWorker(init: WorkerInit): Worker {
   };
 
   return {
+    open() {
+      try {
+        opened();
+      } catch {
+        // The first request meets the same failure and answers with it.
+      }
+    },
     answer(request) {
       try {
         const { engine, queries } = opened();

@@ -14,6 +14,8 @@ port.on("message", (request: RequestMessage) => {
     return;
   }
   const reply: ReplyMessage = worker.answer(request);
-  port.postMessage(reply, reply.ok ? [reply.buffer] : []);
+  port.postMessage(reply, reply.ok === true ? [reply.buffer] : []);
   worker.afterReply();
 });
+worker.open();
+port.postMessage({ ok: "ready" } satisfies ReplyMessage);

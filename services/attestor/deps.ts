@@ -24,6 +24,9 @@ export interface AttestorDeps {
   readonly close: () => Promise<void>;
 }
 
+/** Every statement touches a few hundred rows by their key; one that takes this long is stuck. */
+const statementTimeoutMs = 5_000;
+
 /** What tests put in place of the real thing. */
 export interface AttestorOverrides {
   /** Epoch milliseconds. */
@@ -45,7 +48,11 @@ export async function createAttestorDeps(
   const nowMs = overrides.nowMs ?? Date.now;
   const now = () => BigInt(Math.floor(nowMs() / 1000));
   const signersFile = openSigners(config.signersFile, logger);
-  const pool = createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-attestor" });
+  const pool = createPool({
+    databaseUrl: config.databaseUrl,
+    applicationName: "sovr-attestor",
+    statementTimeoutMs,
+  });
   const close = async () => {
     signersFile.close();
     await pool.end();

@@ -8,10 +8,11 @@ interface Run {
 }
 
 /** A group whose runs end when the test says so. */
-function manualGroup(limits: { itemsMax?: number; waitingMax?: number } = {}) {
+function manualGroup(limits: { itemsMax?: number; runningMax?: number; waitingMax?: number } = {}) {
   const runs: Run[] = [];
   const call = groupCalls<number, string>({
     itemsMax: 100,
+    runningMax: 1,
     waitingMax: 100,
     ...limits,
     run: (items) => {
@@ -37,6 +38,19 @@ describe("groupCalls", () => {
     expect(runs.map(({ items }) => items)).toEqual([[1], [2, 3]]);
     runs[1]?.finish();
     await expect(Promise.all(calls)).resolves.toEqual(["r1", "r2", "r3"]);
+  });
+
+  test("a run that hangs does not hold up what comes after it", async () => {
+    const { runs, call } = manualGroup({ runningMax: 2 });
+    void call(1);
+    const second = call(2);
+    const rest = [3, 4].map(call);
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2]]);
+    runs[1]?.finish();
+    await expect(second).resolves.toBe("r2");
+    runs[2]?.finish();
+    await expect(Promise.all(rest)).resolves.toEqual(["r3", "r4"]);
+    expect(runs[2]?.items).toEqual([3, 4]);
   });
 
   test("is idle again when all is done", async () => {
@@ -79,6 +93,7 @@ describe("groupCalls", () => {
   test("a run that throws at once, or answers too few, fails its calls instead of leaving them", async () => {
     const thrown = groupCalls<number, string>({
       itemsMax: 1,
+      runningMax: 1,
       waitingMax: 1,
       run: () => {
         throw new Error("at once");

@@ -5,6 +5,8 @@ export interface CallGroupOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** The most items in one run. */
   readonly itemsMax: number;
+  /** The most runs at once: with 2 a run that hangs does not hold up the calls that come after it. */
+  readonly runningMax: number;
   /** The most calls that may wait; one more is refused. */
   readonly waitingMax: number;
 }
@@ -16,31 +18,31 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent calls share one piece of work, such as a round trip and a commit: a call that finds nothing
- * running starts at once, those that come meanwhile go together when it returns. A run that fails fails its own
+ * Lets concurrent calls share one piece of work, such as a round trip and a commit: a call that finds room for a
+ * run starts one, those that find none go together when a run returns. A run that fails fails its own
  * calls and no others. The returned function throws RATE_LIMITED when too many wait.
  */
 export function groupCalls<Item, Result>(
   options: CallGroupOptions<Item, Result>,
 ): (item: Item) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = [];
-  let running = false;
+  let running = 0;
 
   const runWaiting = async () => {
-    running = true;
+    running += 1;
     while (waiting.length > 0) {
       const group = waiting.slice(0, options.itemsMax);
       waiting = waiting.slice(options.itemsMax);
       await settle(group, options.run);
     }
-    running = false;
+    running -= 1;
   };
 
   return (item) => {
     if (waiting.length >= options.waitingMax) return Promise.reject(tooMany(options.waitingMax));
     return new Promise<Result>((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (!running) void runWaiting();
+      if (running < options.runningMax) void runWaiting();
     });
   };
 }

@@ -10,8 +10,8 @@ import { groupCalls } from "./group-calls.ts";
 /** The migrations of the tables that the Attestor owns. */
 export const migrations = new URL("./migrations/", import.meta.url);
 
-/** The most calls that share a statement, and the most that wait for theirs. */
-const group = { itemsMax: 500, waitingMax: 10_000 };
+/** The most calls that share a statement, the most statements of a kind at once, and the most calls that wait. */
+const group = { itemsMax: 500, runningMax: 2, waitingMax: 10_000 };
 
 /** Sign once, in PostgreSQL. Concurrent calls share statements and commits. */
 export function createSignOnceStore(pool: Pool): SignOnceStore {

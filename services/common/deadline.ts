@@ -11,8 +11,6 @@ export async function raceDeadline<T>(
   onLate: () => Error,
 ): Promise<T> {
   const { signal } = limit;
-  // A result that nobody waits for any more must not become an unhandled rejection.
-  work.catch(() => {});
   let cancel = () => {};
   const late = new Promise<never>((_, reject) => {
     const fail = () => reject(onLate());

@@ -71,6 +71,7 @@ type Unpack<R> = (buffer: ArrayBuffer, first: number, count: number) => R[];
  * cannot be written. Several processes may open the same file.
  */
 export function createEmbeddedClient(options: EmbeddedClientOptions): Client {
+  new Packer(4).u128(0, options.clusterId, "cluster_id");
   const queue = new RequestQueue(options, openDatabase(options.path, options.clusterId));
   const batchMax = options.batchMax ?? BATCH_MAX;
   const many = <E, R>(

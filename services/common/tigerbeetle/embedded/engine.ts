@@ -107,6 +107,7 @@ export class Engine implements Ledger {
       try {
         this.#refresh();
         if (!this.#expiryDue(this.#now())) {
+          this.accounts.begin();
           this.log.begin();
           const result = work();
           this.store.commit.run();

@@ -256,6 +256,29 @@ describe("the file", () => {
     expect(exists?.status).toBe(CreateTransferStatus.exists_with_different_amount);
   }, 30_000);
 
+  it("is created once by processes that start together, and takes the writes of all", async () => {
+    const texts = await Promise.all(
+      [1, 2, 3, 4].map((n) => {
+        const first = `${n * 1000}`;
+        return output(
+          startChild(["--accounts", "--batches", "10", "--size", "7", "--first", first]),
+        );
+      }),
+    );
+    for (const text of texts) expect(text).toContain("done");
+    const client = open();
+    const rows = await client.queryTransfers(all);
+    expect(rows).toHaveLength(4 * 70);
+    const [debited] = await client.lookupAccounts([1n]);
+    expect(debited?.debits_posted).toBe(rows.reduce((sum, t) => sum + t.amount, 0n));
+  }, 30_000);
+
+  it("refuses a cluster id that is no u128", () => {
+    expect(() => open({ clusterId: 1 as never })).toThrow("cluster_id must be a BigInt");
+    expect(() => open({ clusterId: -1n })).toThrow("cluster_id must be positive");
+    expect(() => open({ clusterId: 1n << 128n })).toThrow("cluster_id must fit in 128 bits");
+  });
+
   it("gives a typed error when the disk is full, and loses nothing", async () => {
     await open().createAccounts(accounts);
     closeAll();

@@ -1,14 +1,14 @@
 /**
  * A process that writes to a ledger and says what was acknowledged, for tests that kill it, share
  * its file or fill its disk: `writer-child.ts PATH --batches N --size N --first ID`. The accounts
- * 1 and 2 of ledger 1 exist. Prints `ack FIRST COUNT` per batch, `failed CODE` or `done`.
+ * 1 and 2 of ledger 1 exist, or are created with `--accounts`. Prints `ack FIRST COUNT` per batch, `failed CODE` or `done`.
  */
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { createEmbeddedClient } from "../client.ts";
 import { EmbeddedLedgerError } from "../errors.ts";
-import { emptyTransfer, MAX_AMOUNT } from "./run-script.ts";
+import { emptyAccount, emptyTransfer, MAX_AMOUNT } from "./run-script.ts";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -17,6 +17,7 @@ const { positionals, values } = parseArgs({
     size: { type: "string", default: "1" },
     first: { type: "string", default: "1" },
     mixed: { type: "boolean", default: false },
+    accounts: { type: "boolean", default: false },
   },
 });
 /** Written at once, so that what was said before a kill is not lost in a buffer. */
@@ -63,6 +64,11 @@ try {
     epochEvents: 500,
     indexEvents: 100,
   });
+  if (values.accounts) {
+    await client.createAccounts(
+      [1n, 2n].map((id) => ({ ...emptyAccount(id), ledger: 1, code: 1 })),
+    );
+  }
   for (let batch = 0; batch < Number(values.batches); batch++) {
     const events = Array.from({ length: size }, (_, i) => event(next + BigInt(i), i === size - 1));
     const results = await client.createTransfers(events);

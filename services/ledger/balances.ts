@@ -3,7 +3,6 @@ import { invalidField } from "#common/domain-error.ts";
 import { type AccountSelector, accountType, findAccounts } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
 import type { AccountRecord, BalanceRecord, LedgerReader } from "./ledger-reader.ts";
-import { pendingAt } from "./reservations.ts";
 
 /** The four sums of an account at one instant, minor units. */
 export interface Sums {
@@ -37,7 +36,7 @@ export async function getBalances(
 ): Promise<Balance[]> {
   const instant = await instantOf(view, asOf);
   const accounts = await findAccounts(view, selectors, instant);
-  const sums = await sumsAt(view.reader, accounts, instant);
+  const sums = await sumsAt(view, accounts, instant);
   return accounts.map((account, index) => balanceOf(account, sums[index] ?? zero, instant));
 }
 
@@ -57,34 +56,48 @@ const zero: Sums = {
   creditsPending: 0n,
 };
 
-/** How many accounts' reservations are looked for at once. Bounds memory: each may read a few thousand rows. */
+/** How many accounts are asked about at once: enough to fill the engine's requests, few enough to answer in time. */
+const accountsMax = 1_024;
+/** How many accounts' reservations are looked for at once. Each may take a few thousand rows of memory. */
 const searchesMax = 64;
 
 /**
  * The sums of accounts that existed at an instant, in their order. Posted sums are those of the account's last
- * history row; one row for each account costs the engine little, because its client asks for thousands at once.
+ * history row; one row for each account costs the engine little, because its client asks for many at once.
  */
 export async function sumsAt(
-  reader: LedgerReader,
+  view: Pick<LedgerView, "reader" | "reservations">,
   accounts: readonly AccountRecord[],
   instant: bigint,
 ): Promise<Sums[]> {
-  const latest = await Promise.all(accounts.map((account) => lastRow(reader, account.id, instant)));
-  const sums: Sums[] = latest.map((row) => row ?? zero);
-  const reserved = latest.flatMap((row, index) =>
-    row !== undefined && (row.debitsPending > 0n || row.creditsPending > 0n) ? [index] : [],
+  const { reader, reservations } = view;
+  const rows = await mapInGroups(accounts, accountsMax, ({ id }) => lastRow(reader, id, instant));
+  const reserved = rows.flatMap((row, index) => {
+    const account = accounts[index];
+    const holds = row !== undefined && (row.debitsPending > 0n || row.creditsPending > 0n);
+    return holds && account !== undefined ? [{ accountId: account.id, row }] : [];
+  });
+  const pending = await mapInGroups(reserved, searchesMax, ({ accountId, row }) =>
+    reservations.pendingAt(reader, accountId, row, instant),
   );
-  for (let first = 0; first < reserved.length; first += searchesMax) {
-    const searches = reserved.slice(first, first + searchesMax).map(async (index) => {
-      const account = accounts[index];
-      const row = latest[index];
-      if (account === undefined || row === undefined) return;
-      const pending = await pendingAt(reader, account.id, row, instant);
-      sums[index] = { ...row, debitsPending: pending.debits, creditsPending: pending.credits };
-    });
-    await Promise.all(searches);
+  const byRow = new Map(reserved.map(({ row }, index) => [row, pending[index]]));
+  return rows.map((row) => {
+    if (row === undefined) return zero;
+    const { debits = 0n, credits = 0n } = byRow.get(row) ?? {};
+    return { ...row, debitsPending: debits, creditsPending: credits };
+  });
+}
+
+async function mapInGroups<Item, Result>(
+  items: readonly Item[],
+  groupMax: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let first = 0; first < items.length; first += groupMax) {
+    results.push(...(await Promise.all(items.slice(first, first + groupMax).map(work))));
   }
-  return sums;
+  return results;
 }
 
 /** The posted balance of an account on its normal side at an instant, nanoseconds; 0 before its first transfer. */

@@ -6,6 +6,7 @@ import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-on
 import type { LedgerConfig } from "./config.ts";
 import type { LedgerPorts } from "./ledger.ts";
 import { createLedgerRecords } from "./postgres.ts";
+import { createReservations } from "./reservations.ts";
 import { createLedgerEngine } from "./tigerbeetle.ts";
 
 export interface LedgerDeps extends LedgerPorts {
@@ -37,6 +38,7 @@ export async function createLedgerDeps(
     clusterId: config.engine.clusterId,
     reader: engine.reader,
     evidence: records.evidence,
+    reservations: createReservations(),
     dependencies: [engine.dependency, records.dependency],
     logger:
       overrides.logger ??

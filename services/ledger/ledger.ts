@@ -1,5 +1,6 @@
 import type { AttestedIntent } from "#common/intent.ts";
 import type { LedgerReader } from "./ledger-reader.ts";
+import type { Reservations } from "./reservations.ts";
 import { type Viewer, viewerOf } from "./viewer.ts";
 
 /** What this service asks of the records. Both throw RECORDS_UNAVAILABLE. */
@@ -17,6 +18,7 @@ export interface LedgerPorts {
   /** The engine, for one call: reads end when the signal fires. */
   readonly reader: (signal: AbortSignal) => LedgerReader;
   readonly evidence: EvidenceReader;
+  readonly reservations: Reservations;
 }
 
 /** Who asks, and until when. */
@@ -32,6 +34,7 @@ export interface LedgerView {
   readonly clusterId: bigint;
   readonly reader: LedgerReader;
   readonly evidence: EvidenceReader;
+  readonly reservations: Reservations;
   readonly viewer: Viewer;
 }
 
@@ -41,6 +44,7 @@ export function viewLedger(ports: LedgerPorts, caller: Caller): LedgerView {
     clusterId: ports.clusterId,
     reader: ports.reader(caller.signal),
     evidence: ports.evidence,
+    reservations: ports.reservations,
     viewer: viewerOf(caller.wallet),
   };
 }

@@ -1,8 +1,8 @@
 // Goal: what is reserved is told from the reservations' own times, whatever the engine's sums still hold.
 // Method: accounts written down by hand, with an engine that releases as late as the case says.
 import { describe, expect, test } from "vitest";
-import type { BalanceRecord, LedgerReader, Range, TransferRecord } from "./ledger-reader.ts";
-import { pendingAt, reservationReadsMax } from "./reservations.ts";
+import type { BalanceRecord, Range, TransferRecord } from "./ledger-reader.ts";
+import { createReservations, type ReservationReader, reservationReadsMax } from "./reservations.ts";
 
 const accountId = 7n;
 const second = 1_000_000_000n;
@@ -120,6 +120,32 @@ describe("what is reserved", () => {
     expect(account.reads).toBe(1);
   });
 
+  test("is remembered where it took long to find, and followed on from there", async () => {
+    const filler = (first: bigint) =>
+      Array.from({ length: 500 }, (_, index) => spend(first + BigInt(index)));
+    const events = [
+      { at: 1n, amount: 5n },
+      { at: 2n, amount: 7n, timeout: 1 },
+      { at: 3n, amount: 9n, credit: true },
+      ...filler(10n),
+      { at: 1_000n, amount: 11n },
+      { at: 1_001n, amount: 2n, resolves: 3n },
+      ...filler(2_000n),
+      spend(2n * second),
+    ];
+    const account = readerOf(events, 100n, 100);
+    expect(await account.pendingAt(900n)).toEqual({ debits: 12n, credits: 9n });
+    const searched = account.reads;
+    expect(searched).toBeGreaterThan(4);
+    expect(await account.pendingAt(1_000n)).toEqual({ debits: 23n, credits: 9n });
+    expect(account.reads - searched).toBe(1);
+    expect(await account.pendingAt(1_500n)).toEqual({ debits: 23n, credits: 0n });
+    expect(await account.pendingAt(2n * second)).toEqual({ debits: 16n, credits: 0n });
+    // Earlier than what is remembered.
+    expect(await account.pendingAt(950n)).toEqual({ debits: 12n, credits: 9n });
+    expect(await account.pendingAt(2n * second)).toEqual({ debits: 16n, credits: 0n });
+  });
+
   test("is the engine's sum less what expired since, where the search must end", async () => {
     const rowsMax = 64;
     const between = Array.from({ length: rowsMax * (reservationReadsMax + 1) }, (_, index) =>
@@ -142,14 +168,19 @@ function readerOf(events: readonly Event[], lag: bigint, rowsMax: number) {
       .filter((row) => row.timestamp >= range.from && row.timestamp <= range.to)
       .slice(0, range.limit);
   const newestBalances = async (_: bigint, range: Range) => within(balances, range);
-  const reader: Pick<LedgerReader, "rowsMax" | "newestBalances" | "newestTransfers"> = {
+  const reader: ReservationReader = {
     rowsMax,
     newestBalances,
     newestTransfers: async (_, range) => {
       reads += 1;
       return within(transfers, range);
     },
+    listTransfers: async (_, range) => {
+      reads += 1;
+      return within(transfers.toReversed(), range);
+    },
   };
+  const reservations = createReservations();
   return {
     get reads() {
       return reads;
@@ -157,7 +188,7 @@ function readerOf(events: readonly Event[], lag: bigint, rowsMax: number) {
     pendingAt: (instant: bigint) => {
       const latest = balances.find((row) => row.timestamp <= instant);
       if (latest === undefined) throw new Error("the account has no row yet");
-      return pendingAt(reader, accountId, latest, instant);
+      return reservations.pendingAt(reader, accountId, latest, instant);
     },
   };
 }

@@ -51,7 +51,7 @@ export async function getTrialBalance(
   for (let from = 1n; ; ) {
     const range = { from, to: instant, limit: reader.rowsMax };
     const accounts = await reader.listAccounts({ ledger }, range);
-    const sums = await sumsAt(reader, accounts, instant);
+    const sums = await sumsAt(view, accounts, instant);
     for (const [index, account] of accounts.entries()) {
       const line = lineOf(account, wallets, lines);
       lines.set(line.accountId, { ...line, ...addSums(line, sums[index] ?? zero) });

@@ -10,6 +10,7 @@ import { isWalletAccountId, walletAccountId } from "#common/wallet.ts";
 import { type Balance, getBalances } from "../../services/ledger/balances.ts";
 import { type LedgerView, viewLedger } from "../../services/ledger/ledger.ts";
 import type { BalanceRecord, LedgerReader } from "../../services/ledger/ledger-reader.ts";
+import { createReservations } from "../../services/ledger/reservations.ts";
 import { getStatement } from "../../services/ledger/statement.ts";
 import { createLedgerEngine } from "../../services/ledger/tigerbeetle.ts";
 import { listTransfers } from "../../services/ledger/transfers.ts";
@@ -183,7 +184,7 @@ describeOnEngines("the sums of the Ledger", (engine) => {
       longTest,
       async () => {
         // TigerBeetle releases expired reservations some milliseconds late, and neither engine between the events of
-      // one batch. How often a row falls there is a matter of luck; reservations.test.ts does it on purpose.
+        // one batch. How often a row falls there is a matter of luck; reservations.test.ts does it on purpose.
         const late: bigint[] = [];
         for (const accountId of accountIds) {
           for (const row of await allRows(view.reader, accountId)) {
@@ -194,7 +195,7 @@ describeOnEngines("the sums of the Ledger", (engine) => {
             if (isLate) late.push(row.timestamp);
           }
         }
-          for (const instant of sample(random, late, 60)) await expectModelAt(instant);
+        for (const instant of sample(random, late, 60)) await expectModelAt(instant);
       },
     );
   });
@@ -216,8 +217,9 @@ function viewOf(client: Client, batchMax: number): LedgerView {
     byIntentId: () => Promise.resolve(undefined),
     byPrefixes: () => Promise.resolve(new Map()),
   };
+  const reservations = createReservations();
   const caller = { wallet: undefined, signal: new AbortController().signal };
-  return viewLedger({ clusterId: 0n, reader, evidence }, caller);
+  return viewLedger({ clusterId: 0n, reader, evidence, reservations }, caller);
 }
 
 function sample<T>(random: () => number, items: readonly T[], count: number): T[] {

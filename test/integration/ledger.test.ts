@@ -44,7 +44,7 @@ import {
   usd,
 } from "../support/intents.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { createSeed, insertEvidence, type Seed, type Seeded } from "../support/seed.ts";
+import { createSeed, insertEvidence, type Seed, type Seeded, toTransfer } from "../support/seed.ts";
 import { describeOnEngines, type RunningEngine } from "../support/tigerbeetle.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
 
@@ -428,6 +428,11 @@ describeOnEngines("LedgerService", (engine) => {
       const lie = { ...altered, postings: [purchase(alice.address, 4n)] };
       await createSeed(client, undefined).clear(altered);
       await insertEvidence(pool, { intent: lie, attestation: attest(altered) });
+      // A row that copies the digest of another intent.
+      const [copied] = bundle.rows;
+      if (copied === undefined) throw new Error("the bundle has no rows");
+      await client.createTransfers([toTransfer({ ...copied, id: 4_242n, linked: false })]);
+      expect((await client.lookupTransfers([4_242n])).length).toBe(1);
       const before = idsOf(funded, bundle, sent, reserved, posted);
       expect(await listed(ledger)).toEqual(before);
       for (const intentId of [...idsOf(unattested), intent.intentId, lie.intentId, newUuidV7()]) {

@@ -1,7 +1,8 @@
 /**
  * Goal: the image has what every service needs and starts it. Method: follow the Dockerfile in a clean folder, without
  * Docker, and start each service from there as compose.yaml does, beside a real PostgreSQL and, where there is one, a
- * real TigerBeetle. Also counted here: the TigerBeetle sessions that k8s/ budgets with.
+ * real TigerBeetle. Where runc works, each runs in a container as restricted as its pod, under k8s/seccomp/io-uring.json.
+ * Also counted here: the TigerBeetle sessions that k8s/ budgets with.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,6 +23,13 @@ import { parse } from "yaml";
 import { runProgram } from "../../scripts/lib/run-program.ts";
 import { freePort } from "../support/free-port.ts";
 import { buildImageTree, filesOf, type ImageTree } from "../support/image-tree.ts";
+import {
+  containerCommand,
+  containerPid,
+  containersMissing,
+  giveToContainer,
+  killContainer,
+} from "../support/oci-container.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { type ServiceName, serviceNames } from "../support/service-configs.ts";
 import { clientsOfReplica } from "../support/session-budget.ts";
@@ -36,6 +44,12 @@ const root = join(import.meta.dirname, "../..");
 const readyMs = 40_000;
 const folder = mkdtempSync(join(tmpdir(), "sovr-image-"));
 const state = join(folder, "state");
+const seccomp = join(root, "k8s/seccomp/io-uring.json");
+const noContainers = await containersMissing(seccomp);
+const how =
+  noContainers === undefined
+    ? "in a restricted container under io-uring.json"
+    : `in no container (${noContainers})`;
 const running: ChildProcess[] = [];
 let tree: ImageTree;
 let postgres: TestPostgres;
@@ -52,6 +66,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const child of running) child.kill("SIGKILL");
+  if (noContainers === undefined) {
+    await Promise.all(serviceNames.map((name) => killContainer(folder, containerOf(name))));
+  }
   await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
@@ -78,23 +95,21 @@ interface Started {
   readonly log: () => string;
 }
 
-/** Starts a service with the environment of compose.yaml, its addresses and files moved to this machine. */
+const containerOf = (name: ServiceName) => `sovr-${name}-${process.pid}`;
+
+/** Starts a service with the environment of compose.yaml, its addresses moved to this machine. */
 async function start(name: ServiceName): Promise<Started> {
   const ports = await Promise.all([freePort(), freePort(), freePort()]);
-  const [grpc, connect, metrics] = ports.map((port) => `127.0.0.1:${port}`);
-  const [program = "", ...flags] = tree.entrypoint;
-  const child = spawn(programOf(program), [...flags, `services/${name}/main.ts`], {
-    cwd: tree.folder,
-    env: {
-      ...tree.environment,
-      ...composeEnvironment(name),
-      ...engineEnvironment(),
-      GRPC_ADDRESS: grpc,
-      CONNECT_ADDRESS: connect,
-      METRICS_ADDRESS: metrics,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const [grpc = "", connect = "", metrics = ""] = ports.map((port) => `127.0.0.1:${port}`);
+  const env = {
+    ...tree.environment,
+    ...composeEnvironment(name),
+    ...engineEnvironment(),
+    GRPC_ADDRESS: grpc,
+    CONNECT_ADDRESS: connect,
+    METRICS_ADDRESS: metrics,
+  };
+  const child = spawnService(name, env);
   running.push(child);
   let log = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -105,19 +120,43 @@ async function start(name: ServiceName): Promise<Started> {
   return { child, metrics: `http://${metrics}`, log: () => log };
 }
 
+function spawnService(name: ServiceName, env: Readonly<Record<string, string>>): ChildProcess {
+  const main = `services/${name}/main.ts`;
+  if (noContainers === undefined) {
+    const [program = "", ...flags] = containerCommand(folder, {
+      id: containerOf(name),
+      args: [...tree.entrypoint, main],
+      cwd: "/app",
+      env,
+      mounts: { "/app": tree.folder, "/state": state },
+      // The embedded ledger lies there; with a TigerBeetle nothing is written.
+      writable: tigerbeetle === undefined ? ["/state"] : [],
+      seccomp,
+    });
+    return spawn(program, flags, { stdio: ["ignore", "pipe", "pipe"] });
+  }
+  const [program = "", ...flags] = tree.entrypoint;
+  const moved = Object.entries(env).map(([variable, value]) => [
+    variable,
+    value.replace(/^\/state\//, `${state}/`),
+  ]);
+  return spawn(programOf(program), [...flags, main], {
+    cwd: tree.folder,
+    env: Object.fromEntries(moved) as Record<string, string>,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
 function composeEnvironment(name: ServiceName): Record<string, string> {
   const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), { merge: true }) as {
     readonly services: Record<string, { readonly environment: Record<string, string> }>;
   };
-  const entries = Object.entries(services[name]?.environment ?? {});
-  return Object.fromEntries(
-    entries.map(([variable, value]) => [variable, value.replace(/^\/state\//, `${state}/`)]),
-  );
+  return services[name]?.environment ?? {};
 }
 
 function engineEnvironment(): Record<string, string> {
   if (tigerbeetle === undefined) {
-    return { TIGERBEETLE_ADDRESSES: "", EMBEDDED_LEDGER_PATH: join(state, "ledger.db") };
+    return { TIGERBEETLE_ADDRESSES: "", EMBEDDED_LEDGER_PATH: "/state/ledger.db" };
   }
   return {
     TIGERBEETLE_ADDRESSES: tigerbeetle.address,
@@ -152,6 +191,11 @@ function connectionsTo(port: number, pid: number): number {
     .map((line) => line.trim().split(/\s+/))
     .filter((words) => words[2]?.endsWith(remote) && words[3] === established)
     .filter((words) => inodes.has(words[9] ?? "")).length;
+}
+
+function filesUnder(path: string): string[] {
+  const inside = readdirSync(path, { recursive: true, encoding: "utf8" });
+  return [path, ...inside.map((name) => join(path, name))];
 }
 
 describe("the image", () => {
@@ -190,16 +234,21 @@ describe("the image", () => {
     expect(readFileSync(file, "utf8")).toContain("address: eventstream, port_value: 5100");
   });
 
-  it("starts every service, which gets ready, takes the sessions it may, and stops at SIGTERM", async () => {
+  it(`starts every service ${how}, which takes its sessions, is ready, and stops at SIGTERM`, async () => {
+    if (noContainers === undefined) giveToContainer(filesUnder(state));
     const started = new Map<ServiceName, Started>();
     for (const name of serviceNames) started.set(name, await start(name));
     for (const [, service] of started) await untilReady(service);
     if (tigerbeetle !== undefined && process.platform === "linux") {
       const port = Number(tigerbeetle.address.split(":")[1]);
-      const counted = [...started].map(([name, { child }]) => [
-        name,
-        connectionsTo(port, child.pid ?? 0),
-      ]);
+      const counted: [ServiceName, number][] = [];
+      for (const [name, { child }] of started) {
+        const pid =
+          noContainers === undefined
+            ? await containerPid(folder, containerOf(name))
+            : (child.pid ?? 0);
+        counted.push([name, connectionsTo(port, pid)]);
+      }
       expect(Object.fromEntries(counted)).toEqual({ attestor: 0, ...clientsOfReplica });
     }
     for (const [name, { child, log }] of started) {

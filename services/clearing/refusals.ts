@@ -85,9 +85,19 @@ export function refusalOf(fault: LegFault, refused: RefusedLeg): DomainError {
   }
 }
 
+/** What the postings up to a leg take from an account in all: the chain is judged as a whole, and so is its need. */
+function takenThrough(intent: Intent, leg: number, accountId: bigint): bigint {
+  let taken = 0n;
+  for (const posting of intent.postings.slice(0, leg + 1)) {
+    if (posting.debitAccountId === accountId) taken += posting.amount;
+    if (posting.creditAccountId === accountId) taken -= posting.amount;
+  }
+  return taken;
+}
+
 function insufficientFunds({ intent, leg, posting, debited }: RefusedLeg): DomainError {
   const accountId = posting.debitAccountId;
-  const needed = formatAmount(posting.amount, posting.ledger);
+  const needed = formatAmount(takenThrough(intent, leg, accountId), posting.ledger);
   const name = accountName(intent, accountId, posting.ledger, debited);
   const has =
     debited === undefined

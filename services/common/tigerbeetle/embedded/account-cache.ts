@@ -101,6 +101,7 @@ export class AccountCache {
     for (const slot of this.dirty) this.#isDirty[slot] = 0;
     this.dirty.length = 0;
     this.created.length = 0;
+    this.#inChain = false;
     if (this.#count > ACCOUNTS_MAX) this.clear();
   }
 

@@ -1,7 +1,7 @@
 import { chartAccounts } from "#common/chart.ts";
 import type { Intent, Posting } from "#common/intent.ts";
 import { intentDigester, intentDomain } from "#common/intent-digest.ts";
-import { postingCodes } from "#common/posting-rules.ts";
+import { postingCodes } from "#common/posting-codes.ts";
 import { signDigest } from "#common/signature.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { walletAccountId, zeroWallet } from "#common/wallet.ts";

@@ -2,7 +2,7 @@
 // test in test/integration/attestor.test.ts.
 import { describe, expect, test, vi } from "vitest";
 import type { Attestation, Intent } from "#common/intent.ts";
-import { postingCodes } from "#common/posting-rules.ts";
+import { postingCodes } from "#common/posting-codes.ts";
 import type { Signer } from "#common/signers.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { zeroWallet } from "#common/wallet.ts";

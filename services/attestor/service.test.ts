@@ -4,7 +4,7 @@ import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
 import { formatAttestation, formatIntent } from "#common/intent-codec.ts";
-import { intentTypes } from "#common/intent-digest.ts";
+import { intentTypes } from "#common/intent-types.ts";
 import { type Principal, principalKey } from "#common/rpc/principal.ts";
 import type { Signer } from "#common/signers.ts";
 import {

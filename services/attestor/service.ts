@@ -8,7 +8,7 @@ import {
   parseIntent,
   parseWalletSignature,
 } from "#common/intent-codec.ts";
-import { intentTypes } from "#common/intent-digest.ts";
+import { intentTypes } from "#common/intent-types.ts";
 import { requirePrincipal } from "#common/rpc/principal.ts";
 import { type Signer, type SignerState, signerState } from "#common/signers.ts";
 import {

@@ -1,5 +1,4 @@
 import { assets } from "./assets.ts";
-import { isWalletAccountId } from "./wallet.ts";
 
 /** The classes of accounts; the number is the account's `code` in TigerBeetle. */
 export const accountClasses = {
@@ -48,6 +47,9 @@ export interface ChartAccount {
 
 /** Distance between the ids of the same account in two assets. */
 const ledgerStride = 1_000_000_000n;
+
+/** Wallet accounts have the upper half of the u128 range: every id from here on. */
+export const walletIdsFrom = 1n << 127n;
 
 /** The id that names the wallet class as a whole; no account has it. */
 export const walletClassId = 2_000_000n;
@@ -102,7 +104,7 @@ export function findChartAccount(accountId: bigint): ChartAccount | undefined {
 
 /** The class of an account id, or undefined for an id that no account may have. */
 export function accountClassOf(accountId: bigint): AccountClass | undefined {
-  return isWalletAccountId(accountId) ? "WALLET" : byId.get(accountId)?.class;
+  return accountId >= walletIdsFrom ? "WALLET" : byId.get(accountId)?.class;
 }
 
 const classByCode = new Map(

@@ -16,10 +16,10 @@ import {
 import { accountClassOf, chartAccounts } from "./chart.ts";
 import { DomainError } from "./domain-error.ts";
 import type { Intent, Posting } from "./intent.ts";
+import { postingCodes } from "./posting-codes.ts";
 import {
   authorityOf,
   checkPostings,
-  postingCodes,
   postingName,
   refersToCorrected,
   refersToPending,

@@ -2,6 +2,7 @@ import { formatAmount } from "./assets.ts";
 import { type AccountClass, accountClassOf, chartAccountId, findChartAccount } from "./chart.ts";
 import { DomainError, invalidField } from "./domain-error.ts";
 import type { Intent, Posting } from "./intent.ts";
+import { postingCodes } from "./posting-codes.ts";
 import { isWalletAccountId, walletAccountId } from "./wallet.ts";
 
 /** Who must have authorised an intent. Both may be needed. */
@@ -49,23 +50,6 @@ const anyOf = (...classes: readonly AccountClass[]): Side => ({
 const only = (...accounts: readonly bigint[]): Side => ({ classes: [], accounts, except: [] });
 const honoringAgent: Side = { classes: ["AGENT"], accounts: [], except: [stripeSettlement] };
 const house = anyOf("RESERVE", "CASH", "ACH", "AGENT", "OBLIGATION", "MIRROR", "TOKEN", "EXPENSE");
-
-/** The numbers of the posting rules: a transfer's `code` in TigerBeetle. */
-export const postingCodes = {
-  FUNDING: 1,
-  PURCHASE: 2,
-  FULFILMENT: 3,
-  AGENT_PAYOUT: 4,
-  REFUND: 5,
-  WALLET_TRANSFER: 6,
-  TOKEN_MINT: 7,
-  TOKEN_BURN: 8,
-  ADJUSTMENT: 9,
-  STRIPE_PAYOUT: 10,
-  STRIPE_FEE: 11,
-  DISPUTE_OPENED: 12,
-  DISPUTE_WON: 13,
-} as const;
 
 type PostingCode = (typeof postingCodes)[keyof typeof postingCodes];
 

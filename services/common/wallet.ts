@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { keccak_256 } from "@noble/hashes/sha3.js";
+import { walletIdsFrom } from "./chart.ts";
 import { invalidField } from "./domain-error.ts";
 
 /** The wallet of house entries: nobody's. */
@@ -49,11 +50,9 @@ function checksumAddress(lowerHex: string): string {
   return text;
 }
 
-const walletIdBit = 1n << 127n;
-
 /** True for the ids of wallet accounts: the upper half of the u128 range. */
 export function isWalletAccountId(accountId: bigint): boolean {
-  return accountId >= walletIdBit;
+  return accountId >= walletIdsFrom;
 }
 
 /** The id of a wallet's account in one asset: 2^127 | first 127 bits of SHA-256("sovr/wallet/v1" ‖ address ‖ ledger). */
@@ -66,7 +65,7 @@ export function walletAccountId(wallet: string, ledger: number): bigint {
     .update(ledgerBytes)
     .digest();
   const first128 = (hash.readBigUInt64BE(0) << 64n) | hash.readBigUInt64BE(8);
-  return walletIdBit | (first128 >> 1n);
+  return walletIdsFrom | (first128 >> 1n);
 }
 
 /** How a wallet account's row carries the address: its low 128 bits and its high 32 bits. */

@@ -11,7 +11,7 @@ import type { Attestation, Intent } from "#common/intent.ts";
 import { packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import { postingCodes } from "#common/posting-rules.ts";
+import { postingCodes } from "#common/posting-codes.ts";
 import { recoverAddress } from "#common/signature.ts";
 import type { AttestRequest, Caller } from "../../services/attestor/attestation.ts";
 import type { AttestorConfig } from "../../services/attestor/config.ts";

@@ -6,7 +6,7 @@ import {
   intentDigester,
   intentDomain,
 } from "#common/intent-digest.ts";
-import { postingCodes } from "#common/posting-rules.ts";
+import { postingCodes } from "#common/posting-codes.ts";
 import { addressOfPrivateKey, signDigest } from "#common/signature.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { walletAccountId, zeroWallet } from "#common/wallet.ts";

@@ -25,7 +25,7 @@ import {
   type Workload,
   workloadsOf,
 } from "../support/manifests.ts";
-import { blocksReached, isInBlock, reaches } from "../support/network-reach.ts";
+import { admits, blocksReached, isInBlock, mayCall } from "../support/network-reach.ts";
 import { podProblems } from "../support/pod-checks.ts";
 import { readByService, serviceNames } from "../support/service-configs.ts";
 import { clientsOfReplica, sessionsMax } from "../support/session-budget.ts";
@@ -188,8 +188,15 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       expect(sessions.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(sessionsMax);
     });
 
-    it("lets exactly those reach each other that must", () => {
-      expect(reachable(overlay)).toEqual(expectedReach(overlay));
+    it("lets exactly those call each other that must, by the policies of the caller", () => {
+      expect(pairsOf(overlay, mayCall)).toEqual(expectedPairs(overlay));
+    });
+
+    it("and by those of the called, save that anybody may call the edge", () => {
+      const edge = workloadsOf(manifestsOf(overlay)).map(
+        ({ metadata }) => `${metadata.name} envoy:8080`,
+      );
+      expect(pairsOf(overlay, admits)).toEqual([...expectedPairs(overlay), ...edge].sort());
     });
 
     it("lets Prometheus, and no other namespace, read the metrics", () => {
@@ -326,21 +333,21 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
   }
 
   /** Every pair of workloads and port that the policies open, as "from to:port". */
-  function reachable(overlay: string): string[] {
+  function pairsOf(overlay: string, allows: typeof admits): string[] {
     const workloads = workloadsOf(manifestsOf(overlay));
     const ports = [3000, 5100, 5200, 5300, 5432, 8080, 9901];
     return workloads
       .flatMap((from) =>
         workloads.flatMap((to) =>
           ports
-            .filter((port) => reaches(manifestsOf(overlay), podLabels(from), podLabels(to), port))
+            .filter((port) => allows(manifestsOf(overlay), podLabels(from), podLabels(to), port))
             .map((port) => `${from.metadata.name} ${to.metadata.name}:${port}`),
         ),
       )
       .sort();
   }
 
-  function expectedReach(overlay: string): string[] {
+  function expectedPairs(overlay: string): string[] {
     const edge = serviceNames.flatMap((name) =>
       [5100, 5200, 5300].map((port) => `envoy ${name}:${port}`),
     );
@@ -406,14 +413,15 @@ describe("the checks themselves", () => {
   });
 
   it("see that nothing stops traffic where no policy selects", () => {
-    expect(reaches([], { a: "b" }, { c: "d" }, 3000)).toBe(true);
+    expect(admits([], { a: "b" }, { c: "d" }, 3000)).toBe(true);
     const deny: Manifest = {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
       metadata: { name: "deny" },
       spec: { podSelector: {}, policyTypes: ["Ingress"] },
     };
-    expect(reaches([deny], { a: "b" }, { c: "d" }, 3000)).toBe(false);
+    expect(admits([deny], { a: "b" }, { c: "d" }, 3000)).toBe(false);
+    expect(mayCall([deny], { a: "b" }, { c: "d" }, 3000)).toBe(true);
     expect(isInBlock("192.0.2.65", "192.0.2.64/28")).toBe(true);
     expect(isInBlock("192.0.2.80", "192.0.2.64/28")).toBe(false);
   });

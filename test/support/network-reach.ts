@@ -19,18 +19,24 @@ interface PolicySpec {
   readonly egress?: readonly Rule[];
 }
 
-/** Whether the policies let one pod of the namespace open a TCP connection to another: both sides must allow it. */
-export function reaches(
+/** Whether the policies of the pod that is called let another pod open a TCP connection to it. */
+export function admits(
   manifests: readonly Manifest[],
   from: Labels,
   to: Labels,
   port: number,
 ): boolean {
-  const policies = policiesOf(manifests);
-  return (
-    allows(policies, "Egress", from, port, (peer) => isPod(peer, to)) &&
-    allows(policies, "Ingress", to, port, (peer) => isPod(peer, from))
-  );
+  return allows(policiesOf(manifests), "Ingress", to, port, (peer) => isPod(peer, from));
+}
+
+/** Whether the policies of the pod that calls let it open a TCP connection to another pod. */
+export function mayCall(
+  manifests: readonly Manifest[],
+  from: Labels,
+  to: Labels,
+  port: number,
+): boolean {
+  return allows(policiesOf(manifests), "Egress", from, port, (peer) => isPod(peer, to));
 }
 
 /** The address blocks that a pod may speak to at a TCP port. */

@@ -1,0 +1,84 @@
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findProgram } from "../../scripts/lib/run-program.ts";
+import { readSettings, repositoryRoot } from "../../scripts/lib/settings.ts";
+import { type CodeBlock, codeBlocks } from "../support/code-blocks.ts";
+import { newStateFolder, privateEnvironment } from "../support/mesh.ts";
+
+// The README's blocks, run as written and in their order, in a folder that looks like a fresh clone. Only the port is
+// another one, because a mesh of the developer's may be running.
+
+const run = promisify(execFile);
+const blocks = codeBlocks(readFileSync(join(repositoryRoot, "README.md"), "utf8"));
+const hasGrpcurl = findProgram("grpcurl") !== undefined;
+const blockMsMax = 90_000;
+
+/** What a block must print to have done what it says, by a word that only it holds. */
+const expectations: readonly { readonly block: string; readonly prints: readonly RegExp[] }[] = [
+  { block: "./mesh demo", prints: [/ready after/, /INSUFFICIENT_FUNDS/, /Debits equal credits/] },
+  { block: " list", prints: [/sovr\.ledger\.v1\.LedgerService/, /rpc ClearBatch/] },
+  {
+    block: "/Clear <",
+    prints: [/available: 20\.00 USD/, /CLEARING_STATE_CLEARED/, /"replayed": true/],
+  },
+  { block: "curl -sS", prints: [/"available": ?"1250"/] },
+  { block: "createGrpcWebTransport", prints: [/^0-|-[0-9]+ [0-9] /m, /^4000001 [0-9]+ [0-9]+$/m] },
+];
+
+let folder: string;
+let environment: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  folder = await newStateFolder();
+  for (const name of readdirSync(repositoryRoot)) {
+    if (name !== ".mesh") await symlink(join(repositoryRoot, name), join(folder, name));
+  }
+  environment = await privateEnvironment(join(folder, ".mesh"));
+});
+
+afterAll(async () => {
+  await run("./mesh", ["down"], { cwd: folder, env: environment });
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe("the README", () => {
+  it("has a block for everything that is expected of one", () => {
+    expect(blocks.map(expectationOf)).toEqual(expectations);
+  });
+
+  for (const block of blocks) {
+    const title = `does what its ${block.language} block in line ${block.line} says`;
+    const skipped = block.code.includes("grpcurl ") && !hasGrpcurl;
+    it.skipIf(skipped)(
+      skipped ? `${title} [no grpcurl on PATH]` : title,
+      async () => {
+        const printed = await runBlock(block);
+        for (const pattern of expectationOf(block)?.prints ?? []) expect(printed).toMatch(pattern);
+      },
+      blockMsMax,
+    );
+  }
+});
+
+function expectationOf(block: CodeBlock) {
+  return expectations.find((expectation) => block.code.includes(expectation.block));
+}
+
+async function runBlock({ language, code }: CodeBlock): Promise<string> {
+  const here = code.replaceAll(
+    "127.0.0.1:8080",
+    `127.0.0.1:${readSettings(environment).ports.envoy}`,
+  );
+  const script = language === "ts" ? "TOKEN=$(./mesh token) node watch.ts" : here;
+  if (language === "ts") await writeFile(join(folder, "watch.ts"), here);
+  const { stdout } = await run("sh", ["-eu", "-c", script], {
+    cwd: folder,
+    env: environment,
+    timeout: blockMsMax,
+  });
+  return stdout;
+}

@@ -180,7 +180,7 @@ export const ErrorReason = {
   CURSOR_IN_FUTURE: 19,
 
   /**
-   * The subscriber took nothing for 30 seconds. RESOURCE_EXHAUSTED; resume from the cursor.
+   * The subscriber took nothing for 30 seconds. RESOURCE_EXHAUSTED with RetryInfo; resume from the cursor.
    * Example: {"cursor": "AQ…"}
    *
    * @generated from enum value: ERROR_REASON_SLOW_CONSUMER = 20;
@@ -269,7 +269,7 @@ export const ErrorReason = {
 
   /**
    * A configured limit is exceeded: the amount of an intent, the size of a message, the number of subscribers.
-   * RESOURCE_EXHAUSTED.
+   * RESOURCE_EXHAUSTED with RetryInfo.
    * Example: {"limit": "100000000", "what": "amount per intent"}
    *
    * @generated from enum value: ERROR_REASON_LIMIT_EXCEEDED = 31;
@@ -310,7 +310,7 @@ export const ErrorReason = {
 
   /**
    * The deadline passed before anything was sent to the ledger; nothing happened. DEADLINE_EXCEEDED.
-   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001"}
+   * Example: {["intentId": "0198c0de-0000-7000-8000-000000000001"]}
    *
    * @generated from enum value: ERROR_REASON_NOT_SENT = 36;
    */
@@ -318,7 +318,7 @@ export const ErrorReason = {
 
   /**
    * The deadline passed after the write was sent; retry the same intent to learn its outcome. DEADLINE_EXCEEDED.
-   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001"}
+   * Example: {["intentId": "0198c0de-0000-7000-8000-000000000001"]}
    *
    * @generated from enum value: ERROR_REASON_OUTCOME_UNKNOWN = 37;
    */

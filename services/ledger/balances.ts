@@ -57,7 +57,7 @@ const zero: Sums = {
 };
 
 /** How many accounts are asked about at once: enough to fill the engine's requests, few enough to answer in time. */
-const accountsMax = 1_024;
+const accountsMax = 512;
 /** How many accounts' reservations are looked for at once. Each may take a few thousand rows of memory. */
 const searchesMax = 64;
 

@@ -60,7 +60,7 @@ export async function listJournalEntries(
   const list = { name: "journal", fields: [wallet, from, filter.to] };
   const place = await placeOf(view, list, page, filter);
   const { items, next } = await scan<TransferRecord, JournalEntry>({
-    // The first page starts early enough to see an entry whose last line only lies in the span.
+    // The line that touches a wallet may come before the entry's last, which is what the span is about.
     place: page.pageToken === "" ? { ...place, after: earlier(place.after) } : place,
     wanted: page.pageSize,
     rowsMax: view.reader.rowsMax,

@@ -139,6 +139,7 @@ describe("what is reserved", () => {
     expect(searched).toBeGreaterThan(4);
     expect(await account.pendingAt(1_000n)).toEqual({ debits: 23n, credits: 9n });
     expect(account.reads - searched).toBe(1);
+    expect(await account.pendingAt(999n)).toEqual({ debits: 12n, credits: 9n });
     expect(await account.pendingAt(1_500n)).toEqual({ debits: 23n, credits: 0n });
     expect(await account.pendingAt(2n * second)).toEqual({ debits: 16n, credits: 0n });
     // Earlier than what is remembered.

@@ -10,7 +10,8 @@ interface Row {
 const rows: readonly Row[] = Array.from({ length: 5_000 }, (_, index) => ({
   timestamp: 2n * BigInt(index + 1),
 }));
-const to = 10_000n;
+/** Later than the last row. */
+const to = 20_000n;
 
 function source(reads: Range[]) {
   return async (range: Range) => {

@@ -38,6 +38,7 @@ import {
   funding,
   houseIntentOf,
   intentOf,
+  posting,
   purchase,
   testKey,
   transfer,
@@ -50,6 +51,7 @@ import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts"
 
 type Ledger = RpcClient<typeof LedgerService>;
 
+const fee = posting({ debitAccountId: chart.fees, creditAccountId: chart.stripe, code: 11 });
 const carol = testKey(0xca401);
 const aliceUsd = walletAccountId(alice.address, usd);
 const bobUsd = walletAccountId(bob.address, usd);
@@ -445,10 +447,15 @@ describeOnEngines("LedgerService", (engine) => {
     });
 
     test("of a wallet's credential are those that touch its accounts", async () => {
-      const others = await seed.clear(houseIntentOf({ postings: [funding(bob.address, 10n)] }));
+      const others = await seed.clear(
+        houseIntentOf({ postings: [funding(bob.address, 10n), fee] }),
+      );
       expect(await listed(asAlice)).toEqual(idsOf(funded, bundle, sent, reserved, posted));
       expect(await listed(asAlice, { wallet: bob.address })).toEqual([]);
       expect(await listed(asCarol)).toEqual([]);
+      // Only its first line touches the wallet, and only its last lies in the span.
+      const fromTime = formatNanoseconds(others.timestamps[1] ?? 0n);
+      expect(await listed(ledger, { wallet: bob.address, fromTime })).toEqual(idsOf(others));
       const [intentId = ""] = idsOf(others);
       expect((await ledger.getJournalEntry({ intentId })).journalEntry?.intentId).toBe(intentId);
       const refusal = { code: Code.NotFound, reason: "INTENT_NOT_FOUND", metadata: { intentId } };

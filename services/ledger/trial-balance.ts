@@ -26,7 +26,7 @@ export interface TrialBalance {
 }
 
 /**
- * Adds up every account of an asset. Takes time with the number of accounts (about 20 µs each), memory with the
+ * Adds up every account of an asset. Takes time with the number of accounts (some 50 µs each), memory with the
  * size of a page. Throws INVALID_FIELD, and SCOPE_MISSING for a caller that is bound to a wallet.
  */
 export async function getTrialBalance(

@@ -207,8 +207,10 @@ async function refused(step: ClearingStep, leg: number, fault: LegFault): Promis
       ? refusalOf(fault, { intent, leg, posting, debited: await debitedAccount(step, leg) })
       : withoutBalance;
   step.attempt.refusal = refusal;
-  if (isFinal(fault)) await recordFailure(step, refusal);
-  return refusal;
+  if (!isFinal(fault)) return refusal;
+  const first = await recordFailure(step, refusal);
+  // A dead chain may meet another fault on another leg each time; the first is the one that killed it.
+  return first === undefined || first.isNew ? refusal : intentFailed(intent.intentId, first);
 }
 
 /** For the message only, so a ledger that cannot be read costs no more than the balance in it. */

@@ -87,9 +87,12 @@ export interface Failure {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A failure as first recorded. `timeMs`: when, in Unix milliseconds. */
+/** A failure as first recorded. */
 export interface RecordedFailure extends Failure {
+  /** When, in Unix milliseconds. */
   readonly timeMs: number;
+  /** True if the call that returns it has recorded it; false if it stood there before. */
+  readonly isNew: boolean;
 }
 
 /** Evidence and failures, append-only. Concurrent calls share round trips. All reject with RECORDS_UNAVAILABLE. */

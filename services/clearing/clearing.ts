@@ -292,7 +292,8 @@ async function failureOf(
 ): Promise<Clearing["failure"]> {
   if (found.kind === "ALL") return undefined;
   const recorded = await ports.evidence.readFailure(intentId, attempt);
-  if (recorded !== undefined || found.kind === "NONE") return recorded;
+  if (recorded !== undefined) return { reason: recorded.reason, timeMs: recorded.timeMs };
+  if (found.kind === "NONE") return undefined;
   return { reason: "INTENT_ID_REUSED", timeMs: 0 };
 }
 

@@ -167,7 +167,7 @@ async function recordFailures(
   for (const { intentId, failure } of items) {
     if (failure !== undefined && !known.has(intentId)) known.set(intentId, failure);
   }
-  if (known.size > 0) await insertFailures(pool, known);
+  const inserted = known.size > 0 ? await insertFailures(pool, known) : new Set<string>();
   const unknown = items.filter((item) => item.writes && !known.has(item.intentId));
   if (unknown.length > 0) {
     await insertUnexplained(
@@ -181,21 +181,27 @@ async function recordFailures(
       [[...new Set(items.map(({ intentId }) => intentId))]],
     ),
   );
-  const recorded = new Map(
-    found.rows.map(({ intent_id, reason, metadata, failure_time }) => [
-      intent_id,
-      { reason, metadata, timeMs: failure_time.getTime() },
-    ]),
-  );
-  return items.map(({ intentId }) => recorded.get(intentId));
+  const recorded = new Map(found.rows.map((row) => [row.intent_id, row]));
+  return items.map(({ intentId, failure }) => {
+    const row = recorded.get(intentId);
+    if (row === undefined) return undefined;
+    const isNew =
+      failure !== undefined && known.get(intentId) === failure && inserted.has(intentId);
+    const { reason, metadata, failure_time } = row;
+    return { reason, metadata, timeMs: failure_time.getTime(), isNew };
+  });
 }
 
-async function insertFailures(pool: Pool, failures: ReadonlyMap<string, Failure>): Promise<void> {
-  await withRecords(() =>
-    pool.query(
+/** Returns the ids whose failure was not recorded before. */
+async function insertFailures(
+  pool: Pool,
+  failures: ReadonlyMap<string, Failure>,
+): Promise<Set<string>> {
+  const inserted = await withRecords(() =>
+    pool.query<{ intent_id: string }>(
       `insert into clearing_failure (intent_id, reason, metadata)
        select * from unnest($1::uuid[], $2::text[], $3::jsonb[]) as new (intent_id, reason, metadata)
-       order by intent_id on conflict do nothing`,
+       order by intent_id on conflict do nothing returning intent_id`,
       [
         [...failures.keys()],
         [...failures.values()].map(({ reason }) => reason),
@@ -203,6 +209,7 @@ async function insertFailures(pool: Pool, failures: ReadonlyMap<string, Failure>
       ],
     ),
   );
+  return new Set(inserted.rows.map((row) => row.intent_id));
 }
 
 /** Only when the evidence is old: until then who caused the failure may still be about to record why. */

@@ -36,6 +36,14 @@ type Step =
       readonly shares: readonly number[];
     }
   | { readonly kind: "retry"; readonly which: number }
+  /** A first call when the clock has jumped past the intent's life, and a second when it has jumped back. */
+  | {
+      readonly kind: "jump";
+      readonly amounts: readonly number[];
+      readonly lifeSeconds: number;
+    }
+  /** At one replica and then at the other, whose clock may say something else. */
+  | { readonly kind: "everywhere"; readonly which: number }
   | { readonly kind: "burst"; readonly which: number; readonly times: number }
   | { readonly kind: "alter"; readonly which: number }
   | { readonly kind: "die"; readonly amounts: readonly number[] }
@@ -52,7 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant("new" as const),
       what: fc.constantFrom<What>("fund", "buy", "reserve"),
       amounts,
-      lifeSeconds: fc.integer({ min: 1, max: 4_000 }),
+      lifeSeconds: fc.integer({ min: 1, max: 2_000 }),
     }),
   },
   {
@@ -64,13 +72,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       shares: fc.array(fc.integer({ min: 0, max: 100 }), { minLength: 4, maxLength: 4 }),
     }),
   },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("retry" as const), which }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("retry" as const), which }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("everywhere" as const), which }) },
   {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("burst" as const),
       which,
       times: fc.integer({ min: 2, max: 6 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("jump" as const),
+      amounts,
+      lifeSeconds: fc.integer({ min: 1, max: 2_000 }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("alter" as const), which }) },
@@ -80,7 +97,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("clock" as const),
       replica: fc.nat({ max: 1 }),
-      seconds: fc.integer({ min: -400, max: 2_000 }),
+      seconds: fc.integer({ min: -3_000, max: 4_000 }),
     }),
   },
   {
@@ -115,11 +132,14 @@ class Run {
     switch (step.kind) {
       case "new":
         return this.#add(this.#draft(step.what, step.amounts, at, BigInt(step.lifeSeconds)));
+      case "jump":
+        return this.#add(this.#draft("fund", step.amounts, at, BigInt(step.lifeSeconds)));
       case "die":
         return this.#add(this.#draft("buy", step.amounts, at, 3_600n));
       case "resolve":
         return this.#resolve(step, at);
       case "retry":
+      case "everywhere":
       case "burst":
         return this.#pick(step.which);
       case "alter": {
@@ -249,7 +269,9 @@ describeOnEngines("Clearing against its model", (engine) => {
       if (request === undefined) return;
       if (step.kind === "die") await storeEvidenceOnly(run, request);
       else if (step.kind === "burst") await burst(run, request, step.times, at);
+      else if (step.kind === "jump") await jump(run, request, step.lifeSeconds, at);
       else await one(run, request, at);
+      if (step.kind === "everywhere") await one(run, request, 1 - at);
       await compareState(run, request, at);
     }
   }
@@ -259,6 +281,13 @@ describeOnEngines("Clearing against its model", (engine) => {
     const expected = run.model.clear(request, run.nowAt(at));
     const [result] = await run.replica(at).clearing.clear([request], operator, soon());
     expect(describe(result)).toEqual(expected);
+  }
+
+  async function jump(run: Run, request: ClearRequest, seconds: number, at: number): Promise<void> {
+    offsets[at] = (offsets[at] ?? 0) + seconds;
+    await one(run, request, at);
+    offsets[at] = (offsets[at] ?? 0) - seconds;
+    await one(run, request, at);
   }
 
   /** The same request many times at once, at one replica: one is first, whichever, and the rest learn what it did. */

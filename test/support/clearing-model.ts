@@ -13,8 +13,6 @@ interface Known {
   cleared: boolean;
   /** Set once no transfer of it can ever exist. */
   failure: string | undefined;
-  /** True if its transfer ids are burned, so that a retry learns INTENT_FAILED and not the reason again. */
-  burned: boolean;
   /** For PENDING: what became of it. */
   resolved: "POSTED" | "VOIDED" | undefined;
 }
@@ -58,17 +56,17 @@ export class ClearingModel {
     if (known.cleared) return { kind: "CLEARED", replayed: true };
     if (isLate) {
       known.failure ??= "INTENT_EXPIRED";
-      known.burned = true;
       return { kind: "INTENT_EXPIRED" };
     }
-    if (known.burned) return { kind: "INTENT_FAILED", firstReason: known.failure ?? "UNKNOWN" };
+    if (known.failure !== undefined) {
+      return { kind: "INTENT_FAILED", firstReason: known.failure };
+    }
     const refusal = resolves(intent) ? this.#resolve(intent) : this.#move(intent);
     if (refusal === undefined) {
       known.cleared = true;
       return { kind: "CLEARED", replayed: false };
     }
-    known.failure ??= refusal;
-    known.burned = refusal === "INSUFFICIENT_FUNDS" || refusal === "PENDING_NOT_FOUND";
+    known.failure = refusal;
     return { kind: refusal };
   }
 
@@ -115,7 +113,6 @@ function newKnown({ attestation }: ClearRequest): Known {
     digest: attestation.digest,
     cleared: false,
     failure: undefined,
-    burned: false,
     resolved: undefined,
   };
 }

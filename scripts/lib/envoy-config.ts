@@ -43,5 +43,8 @@ function envoyValues(settings: Settings): Record<string, string> {
     values[`${prefix}_CONNECT_PORT`] = String(service.connect);
     values[`${prefix}_METRICS_PORT`] = String(service.metrics);
   }
+  values["STUDIO_HOST"] = host;
+  values["STUDIO_CONNECT_PORT"] = String(ports.studio.connect);
+  values["STUDIO_METRICS_PORT"] = String(ports.studio.metrics);
   return values;
 }

@@ -5,8 +5,15 @@ import { requireEnvoy } from "./envoy-program.ts";
 import type { KeyFiles } from "./keys.ts";
 import type { Launch, Part } from "./part.ts";
 import { preparePostgres, probePostgres } from "./postgres.ts";
-import { type ServiceName, type Settings, serviceNames, servicePorts } from "./settings.ts";
+import {
+  type ServiceName,
+  type Settings,
+  serviceNames,
+  servicePorts,
+  studioPorts,
+} from "./settings.ts";
 import type { MeshIdentity } from "./state.ts";
+import { buildStudio, isStudioBuilt } from "./studio-build.ts";
 import { developmentBatchMax, prepareTigerBeetle, probeTigerBeetle } from "./tigerbeetle.ts";
 
 export interface Mesh {
@@ -31,7 +38,8 @@ export function meshParts(mesh: Mesh, onInstall: (what: string) => void = () => 
       ...(onLedger.includes(name) && local ? ["tigerbeetle"] : []),
     ]),
   );
-  return [postgresPart(mesh), ...engine, ...services, envoyPart(mesh, onInstall)];
+  const studio = studioPart(mesh, onInstall);
+  return [postgresPart(mesh), ...engine, ...services, studio, envoyPart(mesh, onInstall)];
 }
 
 function postgresPart({ settings, keys, environment }: Mesh): Part {
@@ -89,10 +97,6 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
   const { host } = settings;
   const at = (port: number) => `${host}:${port}`;
   const ports = settings.ports.services[name];
-  const peers = serviceNames.map((peer) => [
-    `${peer.toUpperCase()}_ADDRESS`,
-    at(settings.ports.services[peer].grpc),
-  ]);
   return {
     command: [process.execPath, join(settings.root, "services", name, "main.ts")],
     env: {
@@ -101,7 +105,7 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
       LOG_FORMAT: "json",
       DRAIN_GRACE_MS: "5000",
       ...environment,
-      ...Object.fromEntries(peers),
+      ...peerAddresses(settings),
       // What the mesh sets itself must not come from two sides; empty is absent.
       JWT_JWKS_URL: "",
       DATABASE_URL: "",
@@ -126,6 +130,62 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
   };
 }
 
+/** Studio's server. What it gives away in /dev/ needs the services, but its start needs nothing. */
+function studioPart(mesh: Mesh, onInstall: (what: string) => void): Part {
+  const { settings, identity, keys, environment } = mesh;
+  const { host } = settings;
+  const { connect, metrics } = settings.ports.studio;
+  return {
+    name: "studio",
+    dependsOn: [],
+    ports: studioPorts(settings.ports.studio),
+    readyMs: 60_000,
+    stopSignal: "SIGTERM",
+    stopMs: 15_000,
+    async prepare(signal) {
+      if (isStudioBuilt(settings.root)) return;
+      onInstall("Studio");
+      await buildStudio(settings.root, signal);
+    },
+    launch: async () => ({
+      command: [process.execPath, join(settings.root, "services/studio/main.ts")],
+      env: {
+        NODE_COMPILE_CACHE: join(settings.root, ".toolchain/compile-cache"),
+        LOG_FORMAT: "json",
+        DRAIN_GRACE_MS: "5000",
+        ...environment,
+        CONNECT_ADDRESS: `${host}:${connect}`,
+        METRICS_ADDRESS: `${host}:${metrics}`,
+        SOVR_ENVIRONMENT: identity.environment,
+        JWT_ISSUER: settings.jwt.issuer,
+        JWT_AUDIENCE: settings.jwt.audience,
+        ...developmentEnvironment(identity.environment, keys),
+        ...peerAddresses(settings),
+      },
+    }),
+    async probe(signal) {
+      await expectOk(`http://${host}:${metrics}/readyz`, signal);
+      return meshVersion(settings.root);
+    },
+  };
+}
+
+/** The key with which Studio gives tokens and play money to everybody; a mesh that calls itself production has none. */
+function developmentEnvironment(environment: string, keys: KeyFiles): NodeJS.ProcessEnv {
+  const key = /^prod/i.test(environment) ? "" : keys.issuer;
+  return { DEVELOPMENT_ISSUER_KEY: "", DEVELOPMENT_ISSUER_KEY_FILE: key };
+}
+
+/** Where every service finds every other. */
+function peerAddresses({ host, ports }: Settings): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    serviceNames.map((peer) => [
+      `${peer.toUpperCase()}_ADDRESS`,
+      `${host}:${ports.services[peer].grpc}`,
+    ]),
+  );
+}
+
 function engineEnvironment({ settings, identity }: Mesh): NodeJS.ProcessEnv {
   if (identity.engine === "embedded") {
     return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db") };
@@ -146,7 +206,7 @@ function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) =>
   };
   return {
     name: "envoy",
-    dependsOn: [...serviceNames],
+    dependsOn: [...serviceNames, "studio"],
     ports: [
       { variable: "ENVOY_PORT", port: settings.ports.envoy },
       { variable: "ENVOY_ADMIN_PORT", port: settings.ports.envoyAdmin },

@@ -12,6 +12,7 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
       const ports = settings.ports.services[name];
       return [name, at(ports.grpc), at(ports.connect), at(ports.metrics)];
     }),
+    ["studio", "", at(settings.ports.studio.connect), at(settings.ports.studio.metrics)],
     ["postgres", at(settings.ports.postgres)],
     ...(identity.engine === "tigerbeetle"
       ? [["tigerbeetle", settings.tigerbeetleAddresses ?? at(settings.ports.tigerbeetle)]]
@@ -23,6 +24,7 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
     table(rows),
     "",
     `Everything goes through envoy, with a token. Logs are in ${relative(settings.root, join(settings.state, "logs"))}.`,
+    `Studio, the browser app: http://${at(settings.ports.envoy)}/`,
     "Try in a second terminal:",
     "  ./mesh demo",
     "  ./mesh tail",

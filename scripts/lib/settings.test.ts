@@ -13,6 +13,7 @@ describe("readSettings", () => {
         attestor: { grpc: 5103, connect: 5203, metrics: 5303 },
         eventstream: { grpc: 5104, connect: 5204, metrics: 5304 },
       },
+      studio: { connect: 5206, metrics: 5306 },
       envoy: 8080,
       envoyAdmin: 9901,
       postgres: 5433,

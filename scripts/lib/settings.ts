@@ -21,8 +21,15 @@ export interface ServicePorts {
   readonly metrics: number;
 }
 
+export interface StudioPorts {
+  /** The app's files, over plain HTTP. */
+  readonly connect: number;
+  readonly metrics: number;
+}
+
 export interface Ports {
   readonly services: Readonly<Record<ServiceName, ServicePorts>>;
+  readonly studio: StudioPorts;
   readonly envoy: number;
   readonly envoyAdmin: number;
   readonly postgres: number;
@@ -70,6 +77,10 @@ export function readSettings(environment: Environment): Settings {
       services: Object.fromEntries(
         serviceNames.map((name, index) => [name, service(name, index)]),
       ) as Record<ServiceName, ServicePorts>,
+      studio: {
+        connect: readPort(environment, "STUDIO_CONNECT_PORT", 5206),
+        metrics: readPort(environment, "STUDIO_METRICS_PORT", 5306),
+      },
       envoy: readPort(environment, "ENVOY_PORT", 8080),
       envoyAdmin: readPort(environment, "ENVOY_ADMIN_PORT", 9901),
       postgres: readPort(environment, "POSTGRES_PORT", 5433),
@@ -107,6 +118,13 @@ export function servicePorts(name: ServiceName, ports: ServicePorts): readonly N
   ];
 }
 
+export function studioPorts(ports: StudioPorts): readonly NamedPort[] {
+  return [
+    { variable: "STUDIO_CONNECT_PORT", port: ports.connect },
+    { variable: "STUDIO_METRICS_PORT", port: ports.metrics },
+  ];
+}
+
 function readPort(environment: Environment, variable: string, fallback: number): number {
   return readInteger(environment, variable, { min: 1, max: 65_535, fallback });
 }
@@ -114,6 +132,7 @@ function readPort(environment: Environment, variable: string, fallback: number):
 function refuseSharedPorts(ports: Ports): void {
   const all: NamedPort[] = [
     ...serviceNames.flatMap((name) => servicePorts(name, ports.services[name])),
+    ...studioPorts(ports.studio),
     { variable: "ENVOY_PORT", port: ports.envoy },
     { variable: "ENVOY_ADMIN_PORT", port: ports.envoyAdmin },
     { variable: "POSTGRES_PORT", port: ports.postgres },

@@ -34,6 +34,7 @@ describe("./mesh up, running", () => {
       "clearing",
       "attestor",
       "eventstream",
+      "studio",
       "envoy",
     ]);
     for (const part of status.parts) {

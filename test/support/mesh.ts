@@ -120,6 +120,8 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     ...serviceNames.flatMap((name) =>
       ["GRPC", "CONNECT", "METRICS"].map((kind) => `${name.toUpperCase()}_${kind}_PORT`),
     ),
+    "STUDIO_CONNECT_PORT",
+    "STUDIO_METRICS_PORT",
     "ENVOY_PORT",
     "ENVOY_ADMIN_PORT",
     "POSTGRES_PORT",

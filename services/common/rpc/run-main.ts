@@ -1,11 +1,12 @@
 import { ConfigError } from "./environment.ts";
-import type { Running } from "./serve.ts";
 
 /**
  * Runs a service from start to stop and sets the exit code. A bad variable or a port in use is one line on standard
  * error, which is all that helps then; anything else that stops the start is a fault of ours and shows its stack.
  */
-export async function runMain(start: () => Promise<Running>): Promise<void> {
+export async function runMain(
+  start: () => Promise<{ readonly stopped: Promise<void> }>,
+): Promise<void> {
   try {
     const running = await start();
     await running.stopped;

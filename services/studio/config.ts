@@ -1,0 +1,99 @@
+import {
+  type Address,
+  ConfigError,
+  type Environment,
+  readAddress,
+  readInteger,
+  readOneOf,
+  readOptionalSecret,
+  readString,
+} from "#common/rpc/environment.ts";
+import { type LogFormat, type LogLevel, logLevels } from "#common/rpc/runtime-config.ts";
+
+export interface StudioConfig {
+  /** Where the files are served: plain HTTP, behind Envoy. */
+  readonly connect: Address;
+  readonly metrics: Address;
+  /** From the signal to stop until connections are refused. */
+  readonly drainDelayMs: number;
+  /** From then until what still runs is cut off. */
+  readonly drainGraceMs: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** What /dev/ needs. Undefined: there is no /dev/, as everywhere but in development. */
+  readonly development: DevelopmentConfig | undefined;
+}
+
+/** A mesh that lets anybody in and gives away play money. */
+export interface DevelopmentConfig {
+  /** The private key of the token issuer, Ed25519. */
+  readonly issuerKey: IssuerKey;
+  readonly issuer: string;
+  readonly audience: string;
+  /** Where the faucet has its intents attested and cleared, host:port. */
+  readonly attestorAddress: string;
+  readonly clearingAddress: string;
+}
+
+/** A JWK of an Ed25519 key pair. */
+export interface IssuerKey {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+  /** Secret. */
+  readonly d: string;
+  readonly kid: string | undefined;
+}
+
+/** Studio's configuration. Pure. Throws ConfigError, which names the variable and its value unless that is secret. */
+export function studioConfig(env: Environment): StudioConfig {
+  const milliseconds = { min: 0, max: 3_600_000 };
+  return Object.freeze({
+    connect: readAddress(env, "CONNECT_ADDRESS", "127.0.0.1:5206"),
+    metrics: readAddress(env, "METRICS_ADDRESS", "127.0.0.1:5306"),
+    drainDelayMs: readInteger(env, "DRAIN_DELAY_MS", { ...milliseconds, fallback: 0 }),
+    drainGraceMs: readInteger(env, "DRAIN_GRACE_MS", { ...milliseconds, fallback: 10_000 }),
+    logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
+    logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
+    development: readDevelopment(env),
+  });
+}
+
+function readDevelopment(env: Environment): DevelopmentConfig | undefined {
+  const key = readOptionalSecret(env, "DEVELOPMENT_ISSUER_KEY");
+  if (key === undefined) return undefined;
+  const environment = readString(env, "SOVR_ENVIRONMENT", "development");
+  if (/^prod/i.test(environment)) {
+    throw new ConfigError(
+      "SOVR_ENVIRONMENT",
+      environment,
+      "DEVELOPMENT_ISSUER_KEY is set, which gives everybody tokens and money; no production has it",
+    );
+  }
+  return Object.freeze({
+    issuerKey: parseKey(key),
+    issuer: readString(env, "JWT_ISSUER", "sovr"),
+    audience: readString(env, "JWT_AUDIENCE", "sovr-mesh"),
+    attestorAddress: readString(env, "ATTESTOR_ADDRESS", "127.0.0.1:5103"),
+    clearingAddress: readString(env, "CLEARING_ADDRESS", "127.0.0.1:5102"),
+  });
+}
+
+function parseKey(text: string): IssuerKey {
+  const problem = new ConfigError(
+    "DEVELOPMENT_ISSUER_KEY",
+    "(hidden)",
+    "expected the private JWK of an Ed25519 key",
+  );
+  let jwk: Partial<Record<string, unknown>>;
+  try {
+    jwk = JSON.parse(text) as Partial<Record<string, unknown>>;
+  } catch {
+    throw problem; // the cause would show a part of the key
+  }
+  const { kty, crv, x, d, kid } = jwk ?? {};
+  if (kty !== "OKP" || crv !== "Ed25519" || typeof x !== "string" || typeof d !== "string") {
+    throw problem;
+  }
+  return Object.freeze({ kty, crv, x, d, kid: typeof kid === "string" ? kid : undefined });
+}

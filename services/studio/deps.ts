@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import type { DevelopmentConfig, StudioConfig } from "./config.ts";
+import { createDevelopment, type Development } from "./development.ts";
+import { openFaucet } from "./faucet.ts";
+import { openIssuer } from "./issuer.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import { loadStaticFiles, type StaticFiles } from "./static-files.ts";
+
+/** What Studio's server is made of. */
+export interface StudioDeps {
+  readonly files: StaticFiles;
+  /** Undefined: there is no /dev/. */
+  readonly development: Development | undefined;
+  readonly logger: Logger;
+  readonly close: () => Promise<void>;
+}
+
+/** What tests put in place of the real thing. */
+export interface StudioOverrides {
+  /** The folder of the built app; default is dist/ beside this file. */
+  readonly folder?: string;
+  readonly logger?: Logger;
+}
+
+/** Loads the app and, where there is a key for it, opens what /dev/ needs. Throws Error if the app was not built. */
+export async function createStudioDeps(
+  config: StudioConfig,
+  overrides: StudioOverrides = {},
+): Promise<StudioDeps> {
+  const logger =
+    overrides.logger ?? createLogger("studio", config.logLevel, { format: config.logFormat });
+  const files = load(overrides.folder ?? join(import.meta.dirname, "dist"));
+  if (config.development === undefined) {
+    return { files, development: undefined, logger, close: async () => undefined };
+  }
+  logger.warn("development: /dev/ gives tokens and play money to everybody");
+  const { development, close } = await openDevelopment(config.development);
+  return { files, development, logger, close };
+}
+
+function load(folder: string): StaticFiles {
+  try {
+    return loadStaticFiles(folder);
+  } catch (error) {
+    throw new Error(
+      `the app in ${folder} cannot be loaded: node scripts/build-studio.ts makes it`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function openDevelopment(config: DevelopmentConfig) {
+  const issuer = await openIssuer(config);
+  const faucet = openFaucet({ ...config, token: issuer.signHouseToken });
+  const nowMs = Date.now;
+  const development = createDevelopment({
+    signToken: issuer.signWalletToken,
+    walletOf: issuer.walletOf,
+    fund: faucet.fund,
+    challenges: createRateLimit({ what: "challenges", perWallet: 60, perMesh: 600, nowMs }),
+    fundings: createRateLimit({ what: "fundings", perWallet: 6, perMesh: 60, nowMs }),
+    nowMs,
+  });
+  return { development, close: async () => faucet.close() };
+}

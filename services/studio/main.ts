@@ -1,0 +1,9 @@
+import { runMain } from "#common/rpc/run-main.ts";
+import { studioConfig } from "./config.ts";
+import { createStudioDeps } from "./deps.ts";
+import { serveStudio } from "./serve-studio.ts";
+
+await runMain(async () => {
+  const config = studioConfig(process.env);
+  return serveStudio(config, await createStudioDeps(config));
+});

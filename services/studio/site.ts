@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { nonceMark, type StaticFile, type StaticFiles } from "./static-files.ts";
+
+/**
+ * What the page may do: run and style itself, and call the mesh that it came from. Mantine writes its variables into
+ * style elements, which the nonce admits; React sets single styles through the CSSOM, which no policy restricts, so
+ * 'unsafe-inline' is not needed. A card form will add the payment provider's script and frames here, and nothing else.
+ */
+export function contentSecurityPolicy(nonce: string): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+/** Goes with every answer, whatever it is. */
+export const commonHeaders: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=(), usb=()",
+};
+
+/** A policy for what is no page. */
+const nothing = "default-src 'none'; frame-ancestors 'none'";
+
+/** Their names hold a hash of what is in them, so one that is known never changes. */
+const forEver = "public, max-age=31536000, immutable";
+
+/** Answers GET and HEAD for the app's files. There is one page: the app keeps its routes behind the #. */
+export function createSite(files: StaticFiles) {
+  return (request: IncomingMessage, response: ServerResponse, path: string): void => {
+    const file = files.assets.get(path);
+    if (path !== "/" && file === undefined) {
+      sendText(request, response, 404, "not found");
+    } else if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      sendText(request, response, 405, "only GET and HEAD");
+    } else if (file === undefined) {
+      sendPage(request, response, files.page);
+    } else {
+      sendFile(request, response, file);
+    }
+  };
+}
+
+function sendPage(request: IncomingMessage, response: ServerResponse, page: string): void {
+  const nonce = randomBytes(16).toString("base64");
+  send(request, response, 200, Buffer.from(page.replaceAll(nonceMark, nonce)), {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": contentSecurityPolicy(nonce),
+    "cache-control": "no-cache",
+  });
+}
+
+function sendFile(request: IncomingMessage, response: ServerResponse, file: StaticFile): void {
+  const accepts = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(
+    String(request.headers["accept-encoding"] ?? ""),
+  );
+  const gzip = accepts ? file.gzip : undefined;
+  send(request, response, 200, gzip ?? file.body, {
+    "content-type": file.contentType,
+    "content-security-policy": nothing,
+    "cache-control": forEver,
+    vary: "accept-encoding",
+    ...(gzip === undefined ? {} : { "content-encoding": "gzip" }),
+  });
+}
+
+/** Answers a line of text. */
+export function sendText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+): void {
+  send(request, response, status, Buffer.from(`${text}\n`), {
+    "content-type": "text/plain; charset=utf-8",
+    "content-security-policy": nothing,
+    "cache-control": "no-store",
+  });
+}
+
+/** Answers a value as JSON, which nobody may keep: it may be a token. */
+export function sendJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+): void {
+  send(request, response, status, Buffer.from(`${JSON.stringify(value)}\n`), {
+    "content-type": "application/json",
+    "content-security-policy": nothing,
+    "cache-control": "no-store",
+  });
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  body: Buffer,
+  headers: Readonly<Record<string, string>>,
+): void {
+  // A body that nobody read would be taken for the next request of this connection.
+  request.resume();
+  response.writeHead(status, { ...commonHeaders, ...headers, "content-length": body.length });
+  response.end(request.method === "HEAD" ? undefined : body);
+}

@@ -3,6 +3,7 @@ import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { LedgerAccount, LedgerReads, RecordsReads } from "./event.ts";
 import { BalanceWatch, type ReadSumsAt } from "./event-balances.ts";
 import { Leases } from "./event-catch-up.ts";
+import { shareAnswers } from "./event-clock.ts";
 import { accountsOfWallets, type EventFilter } from "./event-filter.ts";
 import { EventHub, type HubObserver } from "./event-hub.ts";
 import { type EventPage, type ListPlace, listEvents } from "./event-list.ts";
@@ -72,12 +73,15 @@ export class EventStream {
   readonly hub: EventHub;
   readonly #options: EventStreamOptions;
   readonly #leases: Leases;
+  /** The ledger's time, read after the question; those who ask at once share the answer. */
+  readonly #askTime: () => Promise<bigint>;
   #subscribers = 0;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
     const { limits, ledger } = options;
     this.#leases = new Leases({ grantedMax: limits.readersMax, idleMs: limits.readerIdleMs });
+    this.#askTime = shareAnswers(() => ledger.clusterTime());
     this.hub = new EventHub({
       ...limits,
       ledger,
@@ -107,7 +111,7 @@ export class EventStream {
   async subscribe(options: SubscribeOptions): Promise<OpenSubscription> {
     const leave = this.enter();
     try {
-      const time = await this.#options.ledger.clusterTime();
+      const time = await this.#askTime();
       const start = startPosition(options.start, time) ?? endOf(time);
       const release = this.hub.hold(time);
       const subscription = new Subscription({
@@ -146,7 +150,7 @@ export class EventStream {
   async watchBalances(options: WatchBalancesOptions): Promise<OpenBalanceWatch> {
     const leave = this.enter();
     try {
-      const instant = await this.#options.ledger.clusterTime();
+      const instant = await this.#askTime();
       const accounts = await this.#findAccounts(options, instant);
       const release = this.hub.hold(instant);
       const watch = new BalanceWatch({
@@ -214,7 +218,7 @@ export class EventStream {
    * still to come, means now. Throws CURSOR_IN_FUTURE, INVALID_FIELD, LEDGER_UNAVAILABLE.
    */
   async placeList(start: StreamStart, to: bigint | undefined): Promise<ListPlace> {
-    const time = await this.#options.ledger.clusterTime();
+    const time = await this.#askTime();
     const through = to === undefined || to > time ? time : to - 1n;
     return { after: startPosition(start, time) ?? beginning, through };
   }

@@ -50,6 +50,8 @@ export interface SubscriptionOptions {
 const firstPageRows = 512;
 /** The page of one who was so slow that others had to wait for him. */
 const slowPageRows = 64;
+/** The page at hand and the next. */
+const pagesMax = 2;
 /** So many past events in a row, then others get their turn. */
 const eventsPerTurn = 64;
 
@@ -82,7 +84,8 @@ export class Subscription {
   // Only while reading from the ledger.
   #lease: Lease | undefined;
   #reader: EventReader | undefined;
-  #page: Page | undefined;
+  /** What was read and not told yet: the page at hand, and the next one, read meanwhile. */
+  #pages: Page[] = [];
   #pageRows = firstPageRows;
   #toldThisTurn = 0;
   #isReading = false;
@@ -188,14 +191,15 @@ export class Subscription {
   }
 
   async #takeFromPage(): Promise<StreamEvent | undefined> {
-    if (this.#page === undefined) return undefined;
+    if (this.#pages.length === 0) return undefined;
+    this.#readAhead();
     this.#toldThisTurn += 1;
     if (this.#toldThisTurn >= eventsPerTurn) {
       this.#toldThisTurn = 0;
       await nextTurn();
     }
-    // Read after the turn: the lease, and the page with it, may have been revoked meanwhile.
-    const page = this.#page;
+    // Read after the turn: the lease, and the pages with it, may have been revoked meanwhile.
+    const [page] = this.#pages;
     if (page === undefined) return undefined;
     while (page.next < page.events.length) {
       const event = page.events[page.next];
@@ -206,14 +210,22 @@ export class Subscription {
     }
     const end = endOf(page.through);
     if (comparePositions(end, this.#at) > 0) this.#at = end;
-    this.#page = undefined;
+    this.#pages.shift();
     return undefined;
+  }
+
+  /** Reads the next page while this one is told, unless the ring will have what follows. */
+  #readAhead(): void {
+    const last = this.#pages.at(-1);
+    if (this.#isReading || last === undefined || this.#pages.length >= pagesMax) return;
+    if (this.#lease?.state !== "granted") return;
+    if (!this.#options.hub.ring.covers(endOf(last.through))) void this.#read();
   }
 
   /** Joins the ring, or reads on from the ledger. True if there may be something to take at once. */
   #advance(): boolean {
     const { hub, leases } = this.#options;
-    if (this.#page !== undefined) return true;
+    if (this.#pages.length > 0) return true;
     if (this.#isReading) return false;
     if (hub.ring.covers(this.#at)) {
       this.#dropReader();
@@ -235,7 +247,7 @@ export class Subscription {
     try {
       const batch = await reader.read(hub.head.timestamp, this.#pageRows);
       if (this.#reader === reader) {
-        this.#page = { events: batch.events, next: 0, through: batch.through };
+        this.#pages.push({ events: batch.events, next: 0, through: batch.through });
         this.#pageRows = Math.min(this.#pageRows * 2, pageRowsMax);
       }
       this.#readFailure = undefined;
@@ -271,7 +283,7 @@ export class Subscription {
     this.#lease?.release();
     this.#lease = undefined;
     this.#reader = undefined;
-    this.#page = undefined;
+    this.#pages = [];
   }
 
   readonly #dueBookmark = (): void => {

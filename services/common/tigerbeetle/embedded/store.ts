@@ -58,7 +58,7 @@ export function createStore(db: DatabaseSync) {
         SELECT epoch, ${columnSql(column)}, timestamp FROM transfers
         WHERE timestamp > ? AND timestamp <= ?
         ${column.zeroIsNone ? `AND ${columnSql(column)} <> zeroblob(${column.bytes})` : ""}
-        ORDER BY 1, 2, 3`),
+        ${column.manyValues ? "ORDER BY 1, 2, 3" : ""}`),
     ),
     failedAfter: big(
       "SELECT timestamp, id, epoch FROM failed_transfers WHERE timestamp > ? ORDER BY timestamp",

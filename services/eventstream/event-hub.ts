@@ -40,6 +40,7 @@ export class EventHub {
   #ring: EventRing;
   #tail: EventReader;
   #head: Position;
+  #newest: Position;
   #holders = 0;
   #isRunning = false;
   #isWanted = false;
@@ -50,6 +51,7 @@ export class EventHub {
   constructor(options: EventHubOptions) {
     this.#options = options;
     [this.#ring, this.#tail, this.#head] = this.#begin(0n);
+    this.#newest = this.#head;
   }
 
   get ring(): EventRing {
@@ -59,6 +61,11 @@ export class EventHub {
   /** The end of the newest instant up to which every event is, or was, in the ring. */
   get head(): Position {
     return this.#head;
+  }
+
+  /** The end of the newest instant that the ledger told: what is between the head and this is still being read. */
+  get newest(): Position {
+    return this.#newest;
   }
 
   /** Why rounds have been failing for too long, or undefined. */
@@ -86,6 +93,7 @@ export class EventHub {
    */
   hold(time: bigint): () => void {
     this.#holders += 1;
+    this.#noteTime(time);
     if (!this.#isRunning) {
       // After a long rest it is cheaper to start anew than to read what nobody waits for.
       if (time - this.#head.timestamp > this.#options.lookBackNs) {
@@ -159,6 +167,7 @@ export class EventHub {
   async #round(): Promise<number> {
     const { ledger } = this.#options;
     const time = await ledger.clusterTime();
+    this.#noteTime(time);
     let events = 0;
     for (;;) {
       const batch = await this.#tail.read(time, ledger.rowsMax);
@@ -175,7 +184,11 @@ export class EventHub {
       }
       this.interests.tell(event, this.#ring.push(event));
     }
-    this.#head = endOf(batch.through);
+    this.#head = batch.through === this.#newest.timestamp ? this.#newest : endOf(batch.through);
+  }
+
+  #noteTime(time: bigint): void {
+    if (time > this.#newest.timestamp) this.#newest = endOf(time);
   }
 
   #pause(): Promise<void> {

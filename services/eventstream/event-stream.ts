@@ -1,4 +1,4 @@
-import { beginning, comparePositions, endOf, type Position } from "#common/cursor.ts";
+import { beginning, endOf, type Position } from "#common/cursor.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { LedgerAccount, LedgerReads, RecordsReads } from "./event.ts";
 import { BalanceWatch, type ReadSumsAt } from "./event-balances.ts";
@@ -121,7 +121,6 @@ export class EventStream {
         newReader: (position) => this.#newReader(this.#options.pastLedger, position),
         filter: options.filter,
         start,
-        head: later(this.hub.head, endOf(time)),
         heartbeatMs: options.heartbeatMs,
         ends: options.ends,
       });
@@ -293,8 +292,4 @@ function formatInstant(timestamp: bigint): string {
   const milliseconds = Number((timestamp / nanosecondsPerSecond) * 1_000n);
   const seconds = new Date(milliseconds).toISOString().slice(0, -".000Z".length);
   return `${seconds}.${(timestamp % nanosecondsPerSecond).toString().padStart(9, "0")}Z`;
-}
-
-function later(a: Position, b: Position): Position {
-  return comparePositions(a, b) < 0 ? b : a;
 }

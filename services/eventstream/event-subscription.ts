@@ -36,8 +36,6 @@ export interface SubscriptionOptions {
   readonly filter: EventFilter;
   /** Events after this place are told. */
   readonly start: Position;
-  /** The newest instant that is known, for `opened`. */
-  readonly head: Position;
   readonly heartbeatMs: number;
   readonly ends: StreamEnds;
   /** The most rows of a page that is read from the ledger. */
@@ -138,13 +136,13 @@ export class Subscription {
   }
 
   async #next(): Promise<StreamMessage> {
-    const { hub, ends, head } = this.#options;
+    const { hub, ends } = this.#options;
     for (;;) {
       if (ends.signal.aborted) throw new DomainError("CANCELLED", "The caller gave up.");
       if (this.#isClosed) throw new DomainError("DRAINING", "The stream has ended; resume it.");
       if (!this.#isOpened) {
         this.#isOpened = true;
-        return { kind: "opened", position: this.#at, head };
+        return { kind: "opened", position: this.#at, head: hub.newest };
       }
       if (this.#ending !== undefined) {
         this.#isClosed = true;
@@ -153,7 +151,7 @@ export class Subscription {
       if (this.#isBookmarkDue) {
         this.#isBookmarkDue = false;
         this.#passQuiet();
-        return { kind: "bookmark", position: this.#at, head: hub.head };
+        return { kind: "bookmark", position: this.#at, head: hub.newest };
       }
       const event = this.#isJoined ? this.#takeFromRing() : await this.#takeFromPage();
       if (event !== undefined) return { kind: "event", position: event.position, event };

@@ -21,6 +21,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
   ./mesh keys DATABASE_HOST:PORT
                           makes the keys for a mesh in containers (k8s/README.md)
 
+  ./mesh audit [--checkpoint FILE] [--findings MAX] [--json]
+                          holds every transfer against its evidence, and every balance against its transfers
   ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, faults
 
 Ports and everything else that can be set: .env.example. State lives in .mesh/, or where MESH_STATE says.`);

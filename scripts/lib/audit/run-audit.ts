@@ -1,0 +1,75 @@
+import { availableParallelism } from "node:os";
+import { DomainError } from "#common/domain-error.ts";
+import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { Problem } from "../problem.ts";
+import type { AuditConfig } from "./audit-config.ts";
+import {
+  type AuditOptions,
+  type AuditResult,
+  type AuditState,
+  auditLedger,
+} from "./audit-ledger.ts";
+import { type CheckpointScope, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { startExaminers } from "./examiners.ts";
+import { createAuditLedger } from "./tigerbeetle.ts";
+
+export interface RunAuditOptions
+  extends Pick<AuditOptions, "findingsMax" | "onFinding" | "onProgress"> {
+  /** Where the audit goes on from, and what it keeps there for the next. */
+  readonly checkpointFile?: string | undefined;
+  /** Told before the first page if an earlier audit is continued. */
+  readonly onResume?: (state: AuditState) => void;
+}
+
+/** A thread more would wait for the ledger's and PostgreSQL's processes. */
+const examinersMax = 8;
+/** Between two checkpoints, in milliseconds: what a crash costs. */
+const checkpointMs = 30_000;
+
+/**
+ * Audits the ledger that `config` names. Throws Problem if ledger or records do not answer; ConfigError if they cannot
+ * be opened.
+ */
+export async function runAudit(
+  config: AuditConfig,
+  options: RunAuditOptions,
+): Promise<AuditResult> {
+  const { checkpointFile, onResume, ...rest } = options;
+  const scope: CheckpointScope = {
+    clusterId: config.engine.clusterId,
+    salt: config.domain.salt,
+    signers: config.signers,
+  };
+  const resume = checkpointFile === undefined ? undefined : readCheckpoint(checkpointFile, scope);
+  if (resume !== undefined) onResume?.(resume);
+  const client = readOnlyClient(await openClient(config.engine));
+  const examiners = startExaminers(Math.min(availableParallelism(), examinersMax), config);
+  try {
+    return await auditLedger({
+      ...rest,
+      ledger: createAuditLedger(client, config.engine.batchMax),
+      examine: examiners.examine,
+      pagesMax: examiners.count + 1,
+      resume,
+      ...(checkpointFile === undefined ? {} : { checkpoint: checkpointTo(checkpointFile, scope) }),
+    });
+  } catch (error) {
+    if (error instanceof DomainError) throw new Problem(error.message);
+    throw error;
+  } finally {
+    await examiners.close();
+    client.destroy();
+  }
+}
+
+function checkpointTo(file: string, scope: CheckpointScope) {
+  let dueMs = Date.now() + checkpointMs;
+  return {
+    isDue: () => Date.now() >= dueMs,
+    save: (state: AuditState) => {
+      writeCheckpoint(file, scope, state);
+      dueMs = Date.now() + checkpointMs;
+    },
+  };
+}

@@ -76,7 +76,7 @@ export interface ClearingHouse {
 }
 
 /** How many intents of a batch are looked at before other calls get their turn: some milliseconds of work. */
-const pageSize = 32;
+const pageSize = 16;
 /** The most postings under way at once, in all calls together: eight full batches. */
 const postingsUnderWayMax = 65_536;
 

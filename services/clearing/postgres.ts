@@ -13,7 +13,7 @@ import type { EvidenceStore, Failure, RecordedFailure } from "./clearing-ports.t
 import { type GroupCommitOptions, groupCommit } from "./group-commit.ts";
 
 /** Enough to share a commit among hundreds, small enough that a call beside a batch waits some milliseconds. */
-const groupMax = 512;
+const groupMax = 256;
 const waitingMax = 100_000;
 
 const grouped = { weigh: () => 1, weightMax: groupMax, waitingMax, sends: false, divisible: true };

@@ -1,0 +1,115 @@
+import { AccountFlags, type Client, TransferFlags } from "tigerbeetle-node";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { fenceAccountId } from "../../services/clearing/tigerbeetle.ts";
+import {
+  type ClearingWorld,
+  chart,
+  clearOne,
+  newKey,
+  operator,
+  posting,
+  refusalOf,
+  soon,
+  startClearingWorld,
+} from "../support/clearing-world.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { describeOnEngines } from "../support/tigerbeetle.ts";
+
+// Goal: the chart of accounts is there when Clearing serves, or it does not serve and says why. Method: accounts are
+// put into an empty ledger past Clearing, before it starts.
+describeOnEngines("The start of Clearing", (engine) => {
+  let postgres: TestPostgres;
+  let world: ClearingWorld;
+  let client: Client;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  beforeEach(async () => {
+    world = await startClearingWorld(engine, postgres.databaseUrl);
+    client = await openClient(world.engine.config);
+  });
+  afterEach(async () => {
+    client?.destroy();
+    await world?.close();
+  });
+  afterAll(() => postgres?.stop());
+
+  const account = (id: bigint, code: number, flags: number) => ({
+    id,
+    debits_pending: 0n,
+    debits_posted: 0n,
+    credits_pending: 0n,
+    credits_posted: 0n,
+    user_data_128: 0n,
+    user_data_64: 0n,
+    user_data_32: 0,
+    reserved: 0,
+    ledger: 1,
+    code,
+    flags,
+    timestamp: 0n,
+  });
+
+  it("finds its own chart again", async () => {
+    await world.openReplica();
+    const replica = await world.openReplica();
+    const { flags } = (await client.lookupAccounts([chart.milk]))[0] ?? {};
+    expect(flags).toBe(AccountFlags.history | AccountFlags.debits_must_not_exceed_credits);
+    await replica.clearing.openWallet(newKey().address, 1, operator, soon());
+  });
+
+  it("stops at an account that is not the chart's, and names it", async () => {
+    await client.createAccounts([account(chart.milk, 40, AccountFlags.history)]);
+    await expect(world.openReplica()).rejects.toThrow(
+      "account 4000001 (MILK_OBLIGATION, ledger 1) stands in the ledger otherwise than in the chart",
+    );
+  });
+
+  it("stops if the account exists that fences rely on to be absent", async () => {
+    await client.createAccounts([account(fenceAccountId, 10, AccountFlags.none)]);
+    await expect(world.openReplica()).rejects.toThrow(`account ${fenceAccountId} exists`);
+  });
+
+  it("goes on beside an account that was closed, and refuses what would move it", async () => {
+    await world.openReplica();
+    const [closed] = await client.createTransfers([
+      {
+        id: 17n,
+        debit_account_id: chart.instacart,
+        credit_account_id: chart.cash,
+        amount: 0n,
+        pending_id: 0n,
+        user_data_128: 0n,
+        user_data_64: 0n,
+        user_data_32: 0,
+        timeout: 0,
+        ledger: 1,
+        code: 9,
+        flags: TransferFlags.pending | TransferFlags.closing_debit,
+        timestamp: 0n,
+      },
+    ]);
+    expect(closed?.timestamp).toBeGreaterThan(0n);
+    const replica = await world.openReplica();
+    const adjustment = world.attest(
+      world.intent({
+        reference: "adjust",
+        postings: [posting(chart.instacart, chart.cash, 5n, 9)],
+      }),
+    );
+    expect(await refusalOf(replica, adjustment)).toMatchObject({
+      kind: "ACCOUNT_CLOSED",
+      message: "INSTACART_CLEARING is closed",
+      metadata: { accountId: chart.instacart.toString(), leg: "0" },
+    });
+    expect(await refusalOf(replica, adjustment)).toMatchObject({
+      kind: "INTENT_FAILED",
+      metadata: { firstReason: "ACCOUNT_CLOSED" },
+    });
+    const key = newKey();
+    await replica.clearing.openWallet(key.address, 1, operator, soon());
+    expect((await clearOne(replica, world.funding(key.address, 5n))).state).toBe("CLEARED");
+  });
+});

@@ -47,6 +47,9 @@ export type ReplyMessage =
 /** Above this size the check at open is left to the caller: it reads the whole file. */
 const AUTO_CHECK_BYTES = 64 * 1024 * 1024;
 
+/** So many indexes take the tail in before the next request has its turn. */
+const INDEXES_PER_TURN = 2;
+
 /** So many changed rows or transactions after the last one, the log is copied into the file. */
 const CHECKPOINT_EVENTS = 1 << 15;
 const CHECKPOINT_TRANSACTIONS = 1 << 10;
@@ -67,9 +70,11 @@ export function startWorker(init: WorkerInit): Worker {
   let events = 0;
   let transactions = 0;
   let indexed = 0;
-  // Each index takes the tail in when it has grown by `indexEvents`: one step for one index at a
-  // time, spread evenly, keeps both the tail and the pauses short.
-  const eventsPerStep = Math.ceil((init.indexEvents ?? INDEX_EVENTS) / TRANSFER_COLUMNS.length);
+  // Each index takes the tail in when it has grown by `indexEvents`. The indexes take turns, a few
+  // at a time: often enough to keep the tail short, seldom enough to meet few batches.
+  const eventsPerTurn = Math.ceil(
+    ((init.indexEvents ?? INDEX_EVENTS) * INDEXES_PER_TURN) / TRANSFER_COLUMNS.length,
+  );
 
   const opened = () => {
     if (open) return open;
@@ -116,8 +121,8 @@ export function startWorker(init: WorkerInit): Worker {
     },
     afterReply() {
       try {
-        for (; events - indexed >= eventsPerStep; indexed += eventsPerStep) {
-          if (!open?.engine.indexTail()) indexed = events;
+        for (; events - indexed >= eventsPerTurn; indexed += eventsPerTurn) {
+          for (let i = 0; i < INDEXES_PER_TURN && open?.engine.indexTail(); i++);
         }
         if (events < CHECKPOINT_EVENTS && transactions < CHECKPOINT_TRANSACTIONS) return;
         events = 0;

@@ -5,13 +5,19 @@ import { createPool } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/rpc/environment.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { durationHistogram, getMeter } from "#common/rpc/metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ClearingHouse, createClearing } from "./clearing.ts";
 import type { ClearingConfig } from "./config.ts";
 import { ChartTimeoutError, openChart } from "./open-chart.ts";
 import { createAnnouncer, createEvidenceStore, probePostgres } from "./postgres.ts";
-import { createClearingLedger, fenceAccountId, probeTigerBeetle } from "./tigerbeetle.ts";
+import {
+  type ClearingLedgerOptions,
+  createClearingLedger,
+  fenceAccountId,
+  probeTigerBeetle,
+} from "./tigerbeetle.ts";
 
 /** What the service is made of. */
 export interface ClearingDeps {
@@ -68,7 +74,7 @@ export async function createClearingDeps(
       writer,
       reader,
       batchMax: engine.batchMax,
-      onSuccess: tigerbeetle.onSuccess,
+      onAnswer: observeLedger(tigerbeetle.onSuccess),
     });
     await createChart(ledger, config, logger);
     const announcer = createAnnouncer(pool, (error) =>
@@ -128,6 +134,25 @@ async function createChart(
       `${error.message}; ${hint}`,
     );
   }
+}
+
+/** Counts the ledger's answers, how long they took and how many events they held. */
+function observeLedger(onSuccess: () => void): ClearingLedgerOptions["onAnswer"] {
+  const meter = getMeter("sovr.tigerbeetle");
+  const duration = durationHistogram(
+    meter,
+    "tigerbeetle_request_duration",
+    "Requests to the ledger, from being sent to being answered.",
+  );
+  const size = meter.createHistogram("tigerbeetle_request_events", {
+    description: "Events in a request to the ledger.",
+    advice: { explicitBucketBoundaries: [1, 4, 16, 64, 256, 1024, 4096, 8189] },
+  });
+  return (operation, events, durationMs) => {
+    onSuccess();
+    duration.record(durationMs / 1_000, { operation });
+    size.record(events, { operation });
+  };
 }
 
 /** A dependency whose calls that succeed anyway count as probes. */

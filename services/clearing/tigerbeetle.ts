@@ -29,9 +29,15 @@ export interface ClearingLedgerOptions {
   readonly reader: Client;
   /** The most events in one request: at least 64, so that every chain fits. */
   readonly batchMax: number;
-  /** Hears of every request that was answered. */
-  readonly onSuccess: () => void;
+  /** Hears of every request that was answered: how many events it held, and how long it took. */
+  readonly onAnswer: (operation: LedgerOperation, events: number, durationMs: number) => void;
 }
+
+export type LedgerOperation =
+  | "create_transfers"
+  | "create_accounts"
+  | "lookup_transfers"
+  | "lookup_accounts";
 
 /** The account that fences debit. Nobody may ever create it; the start looks. */
 export const fenceAccountId = 1n;
@@ -44,14 +50,26 @@ const runningMax = 2;
 
 /** The ledger on TigerBeetle's client, or on the embedded engine behind the same interface. */
 export function createClearingLedger(options: ClearingLedgerOptions): ClearingLedger {
-  const { writer, reader, batchMax, onSuccess } = options;
+  const { writer, reader, batchMax } = options;
+  const timed = async <T>(
+    operation: LedgerOperation,
+    events: number,
+    request: () => Promise<T>,
+  ): Promise<T> => {
+    const startMs = performance.now();
+    const answer = await request();
+    options.onAnswer(operation, events, performance.now() - startMs);
+    return answer;
+  };
   const common = { weightMax: batchMax, runningMax, waitingMax };
   const chains = groupCommit({
     ...common,
     weigh: (chain: readonly Transfer[]) => chain.length,
     run: async (groupOfChains) => {
-      const results = await sent(writer.createTransfers(groupOfChains.flat()));
-      onSuccess();
+      const transfers = groupOfChains.flat();
+      const results = await timed("create_transfers", transfers.length, () =>
+        sent(writer.createTransfers(transfers)),
+      );
       return splitAt(results, groupOfChains);
     },
     sends: true,
@@ -61,9 +79,10 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     ...common,
     weigh: (rows: readonly TransferRow[]) => rows.length,
     run: async (groupOfRows) => {
-      const ids = new Set(groupOfRows.flatMap((rows) => rows.map((row) => row.id)));
-      const transfers = await read(reader.lookupTransfers([...ids]));
-      onSuccess();
+      const ids = [...new Set(groupOfRows.flatMap((rows) => rows.map((row) => row.id)))];
+      const transfers = await timed("lookup_transfers", ids.length, () =>
+        read(reader.lookupTransfers(ids)),
+      );
       const byId = new Map(transfers.map((transfer) => [transfer.id, transfer]));
       return groupOfRows.map((rows) => compareChain(rows, byId));
     },
@@ -74,8 +93,10 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     ...common,
     weigh: (ids: readonly bigint[]) => ids.length,
     run: async (groupOfIds) => {
-      const rows = await read(reader.lookupAccounts([...new Set(groupOfIds.flat())]));
-      onSuccess();
+      const distinct = [...new Set(groupOfIds.flat())];
+      const rows = await timed("lookup_accounts", distinct.length, () =>
+        read(reader.lookupAccounts(distinct)),
+      );
       const byId = new Map(rows.map((row) => [row.id, toLedgerAccount(row)]));
       return groupOfIds.map((ids) => ids.flatMap((id) => byId.get(id) ?? []));
     },
@@ -85,11 +106,8 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
   const opened = groupCommit({
     ...common,
     weigh: () => 1,
-    run: async (newAccounts: readonly NewAccount[]) => {
-      const outcomes = await openAccounts(writer, reader, newAccounts);
-      onSuccess();
-      return outcomes;
-    },
+    run: (newAccounts: readonly NewAccount[]) =>
+      timed("create_accounts", newAccounts.length, () => openAccounts(writer, reader, newAccounts)),
     sends: true,
     divisible: false,
   });

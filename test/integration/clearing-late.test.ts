@@ -45,7 +45,7 @@ describeOnEngines("Clearing too late", (engine) => {
     late = await world.openReplica({ nowMs: () => world.nowMs() + 2 * hoursMs });
     const client = await openClient(world.engine.config);
     const { batchMax } = world.engine.config;
-    ledger = createClearingLedger({ writer: client, reader: client, batchMax, onSuccess() {} });
+    ledger = createClearingLedger({ writer: client, reader: client, batchMax, onAnswer() {} });
     pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
     closeLedger = () => client.destroy();
   });

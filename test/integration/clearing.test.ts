@@ -1,5 +1,7 @@
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Posting } from "#common/intent.ts";
+import { clearedChannel } from "#common/postgres/evidence.ts";
 import { transferId } from "#common/transfer-rows.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { walletAccountId } from "#common/wallet.ts";
@@ -321,6 +323,26 @@ describeOnEngines("Clearing", (engine) => {
         metadata: { pendingAmount: "350", amount: "351" },
       });
     });
+  });
+
+  it("wakes those who listen, after a commit and not after a refusal", async () => {
+    const key = await world.openFunded(replica, 100n);
+    const listener = new pg.Client(postgres.databaseUrl);
+    await listener.connect();
+    try {
+      await listener.query(`listen ${clearedChannel}`);
+      let heard = 0;
+      listener.on("notification", () => {
+        heard += 1;
+      });
+      expect((await refusalOf(replica, world.purchase(key, 500n))).kind).toBe("INSUFFICIENT_FUNDS");
+      await listener.query("select 1");
+      expect(heard).toBe(0);
+      await clearOne(replica, world.purchase(key, 50n));
+      await expect.poll(() => heard).toBe(1);
+    } finally {
+      await listener.end();
+    }
   });
 
   it("validates without storing or moving anything", async () => {

@@ -3,19 +3,19 @@
  *
  *   node bench/eventstream.ts [--engine embedded|tigerbeetle] [--transfers 200000] [--legs 4]
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { transferRows } from "#common/transfer-rows.ts";
 import { walletBytes } from "#common/wallet.ts";
-import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { freePort } from "../test/support/free-port.ts";
+import {
+  type EventStreamProcess,
+  startEventStreamProcess,
+} from "../test/support/event-stream-process.ts";
 import {
   alice,
   attest,
@@ -27,10 +27,8 @@ import {
 } from "../test/support/intents.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { createSeed, toTransfer } from "../test/support/seed.ts";
-import { engines, type RunningEngine } from "../test/support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../test/support/token-issuer.ts";
-
-type StreamClient = RpcClient<typeof EventStreamService>;
+import { engines } from "../test/support/tigerbeetle.ts";
+import { createTokenIssuer } from "../test/support/token-issuer.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -42,68 +40,19 @@ const { values: options } = parseArgs({
 const legs = Number(options.legs);
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-interface Service {
-  readonly process: ChildProcess;
-  readonly port: number;
-  readonly metricsPort: number;
-  client(): Promise<StreamClient>;
-}
-
-async function startService(
-  engine: RunningEngine,
-  databaseUrl: string,
-  issuer: TokenIssuer,
-): Promise<Service> {
-  const [port, connectPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
-  const { config } = engine;
-  const child = spawn(process.execPath, ["services/eventstream/main.ts"], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: {
-      ...process.env,
-      GRPC_ADDRESS: `127.0.0.1:${port}`,
-      CONNECT_ADDRESS: `127.0.0.1:${connectPort}`,
-      METRICS_ADDRESS: `127.0.0.1:${metricsPort}`,
-      JWT_JWKS_FILE: issuer.jwksPath,
-      DATABASE_URL: databaseUrl,
-      TIGERBEETLE_BATCH_MAX: String(config.batchMax),
-      LOG_LEVEL: "error",
-      ...(config.engine.kind === "embedded"
-        ? { EMBEDDED_LEDGER_PATH: config.engine.path }
-        : { TIGERBEETLE_ADDRESSES: config.engine.addresses.join() }),
-    },
-  });
-  const token = await issuer.token({ scope: "events.read" });
-  const client = async () =>
-    createRpcClient(EventStreamService, {
-      address: `127.0.0.1:${port}`,
-      defaultTimeoutMs: 10_000,
-      token: async () => token,
-    });
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await (await client()).listEvents({ pageSize: 1 });
-      break;
-    } catch (error) {
-      if (attempt === 100) throw error;
-      await sleep(100);
-    }
-  }
-  return { process: child, port, metricsPort, client };
-}
-
 function percentiles(samples: readonly number[]): string {
   const sorted = samples.toSorted((a, b) => a - b);
   const at = (share: number) => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(2);
   return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, p99.9 ${at(0.999)} ms`;
 }
 
-function memoryMb({ process: child }: Service): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+function memoryMb({ pid }: EventStreamProcess): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }
 
-function cpuSeconds({ process: child }: Service): number {
-  const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+function cpuSeconds({ pid }: EventStreamProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
@@ -148,7 +97,11 @@ const issuer = await createTokenIssuer();
 await seed.openChart();
 await seed.openWallets([alice.address]);
 await seed.clear(houseIntentOf({ postings: [funding(alice.address, 10n ** 12n)] }));
-const service = await startService(engine, postgres.databaseUrl, issuer);
+const service = await startEventStreamProcess({
+  engine: engine.config,
+  databaseUrl: postgres.databaseUrl,
+  issuer,
+});
 
 async function clearOne(): Promise<{ intentId: string; committedMs: number }> {
   const item = attested();
@@ -165,7 +118,7 @@ async function latency(subscribers: number, count: number, pauseMs: number): Pro
   const controller = new AbortController();
   const isOpen: Promise<void>[] = [];
   for (let index = 0; index < subscribers; index += 1) {
-    const client = await service.client();
+    const client = service.connect();
     isOpen.push(
       new Promise((resolve, reject) => {
         const run = async () => {
@@ -218,7 +171,7 @@ async function store(transfers: number): Promise<void> {
 }
 
 async function catchUp(): Promise<void> {
-  const client = await service.client();
+  const client = service.connect();
   const controller = new AbortController();
   const cpu = cpuSeconds(service);
   const startMs = performance.now();
@@ -244,7 +197,7 @@ async function catchUp(): Promise<void> {
 async function idle(subscribers: number): Promise<void> {
   const before = memoryMb(service);
   const controller = new AbortController();
-  const client = await service.client();
+  const client = service.connect();
   const opened = Array.from({ length: subscribers }, async () => {
     const stream = client.subscribe({}, { signal: controller.signal })[Symbol.asyncIterator]();
     await stream.next();
@@ -283,7 +236,7 @@ try {
   await catchUp();
   await catchUp();
 } finally {
-  service.process.kill("SIGKILL");
+  await service.stop();
   ledger.destroy();
   await pool.end();
   await postgres.stop();

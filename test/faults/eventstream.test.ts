@@ -1,0 +1,161 @@
+// Goal: subscribers that resume from the cursors they kept have, together, everything exactly as it happened, whatever
+// dies meanwhile. Method: two replicas in processes of their own under a random history, while replicas are killed,
+// PostgreSQL is killed and the ledger is stopped in its tracks; every stream is recorded and validated.
+// FAULT_SEED repeats a run, FAULT_SECONDS makes it longer.
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { clearedChannel } from "#common/postgres/evidence.ts";
+import {
+  type EventStreamProcess,
+  startEventStreamProcess,
+} from "../support/event-stream-process.ts";
+import {
+  type EventStreamWorld,
+  type Recorder,
+  record,
+  startEventStreamWorld,
+} from "../support/event-stream-world.ts";
+import { alice, bob, funding, houseIntentOf, testKey } from "../support/intents.ts";
+import { LedgerModel } from "../support/ledger-model.ts";
+import { createRandom, writeRandomHistory } from "../support/random-history.ts";
+import { validateStreams } from "../support/stream-validators.ts";
+import { describeOnEngines } from "../support/tigerbeetle.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+
+const { FAULT_SEED, FAULT_SECONDS } = process.env;
+const randomSeed = Number(FAULT_SEED ?? 20_261_124);
+const seconds = Number(FAULT_SECONDS ?? 15);
+const clusterId = 0n;
+const wallets = [alice.address, bob.address, testKey(3).address];
+const subscribersCount = 4;
+
+describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine) => {
+  let world: EventStreamWorld;
+  let issuer: TokenIssuer;
+  const replicas: EventStreamProcess[] = [];
+
+  beforeAll(async () => {
+    world = await startEventStreamWorld(engine, clusterId);
+    await world.seed.openWallets(wallets);
+    await world.seed.clear(houseIntentOf({ postings: [funding(alice.address, 1_000_000n)] }));
+    issuer = await createTokenIssuer();
+    const { databaseUrl } = world.postgres;
+    for (let index = 0; index < 2; index += 1) {
+      const options = { engine: world.engine.config, databaseUrl, issuer };
+      replicas.push(await startEventStreamProcess(options));
+    }
+  });
+
+  afterAll(async () => {
+    for (const replica of replicas) await replica.stop();
+    issuer?.[Symbol.dispose]();
+    await world?.stop();
+  });
+
+  /** Writes until told to stop. What the records refuse while they are away never reaches the ledger. */
+  async function write(random: () => number, isOver: () => boolean): Promise<void> {
+    const options = { seed: world.seed, wallets, random, durationMs: 500, pauseMsMax: 4 };
+    while (!isOver()) {
+      await writeRandomHistory({ ...options, model: new LedgerModel() }).catch(() => sleep(100));
+      await world.pool.query(`notify ${clearedChannel}`).catch(() => undefined);
+    }
+  }
+
+  async function breakThings(random: () => number, isOver: () => boolean): Promise<string[]> {
+    const done: string[] = [];
+    const { server } = world.engine;
+    const faults: [string, () => Promise<void>][] = [
+      ["kill replica 0", async () => replicas[0]?.restart()],
+      ["kill replica 1", async () => replicas[1]?.restart()],
+      [
+        "kill PostgreSQL",
+        async () => {
+          await world.postgres.kill();
+          await sleep(500 * random());
+          await world.postgres.restart();
+        },
+      ],
+    ];
+    if (server !== undefined) {
+      faults.push([
+        "stop the ledger",
+        async () => {
+          server.pause();
+          await sleep(1_500 * random());
+          server.resume();
+        },
+      ]);
+    }
+    while (!isOver()) {
+      // Each at least once, then as it comes.
+      const next = faults[done.length] ?? faults[Math.floor(random() * faults.length)];
+      if (next === undefined) break;
+      await next[1]();
+      done.push(next[0]);
+      await sleep(1_500 * random());
+    }
+    return done;
+  }
+
+  /** Subscribes here and there, leaves at will, and always resumes from the last cursor that it has seen. */
+  async function subscribe(random: () => number, isOver: () => boolean) {
+    const clients = replicas.map((replica) => replica.connect());
+    const streams: Recorder[] = [];
+    let cursor: string | undefined;
+    while (!isOver()) {
+      const client = clients[Math.floor(random() * clients.length)];
+      if (client === undefined) throw new Error("no replica");
+      const stream = record(client, {
+        start:
+          cursor === undefined
+            ? { case: "earliest", value: true }
+            : { case: "cursor", value: cursor },
+        heartbeatInterval: { seconds: 1n, nanos: 0 },
+      });
+      streams.push(stream);
+      await Promise.race([stream.ended, sleep(3_000 * random())]);
+      await stream.stop();
+      // A crash of the subscriber: what came after the cursor that he kept comes again.
+      const kept = Math.floor(stream.messages.length * (random() < 0.3 ? random() : 1));
+      cursor = stream.messages[kept - 1]?.cursor ?? cursor;
+      if (stream.messages.length === 0) await sleep(50);
+    }
+    return { streams, cursor };
+  }
+
+  test(
+    "together the streams of a subscriber are what happened",
+    async () => {
+      const random = createRandom(randomSeed);
+      const endMs = Date.now() + seconds * 1_000;
+      const isOver = () => Date.now() > endMs;
+      const subscribing = Array.from({ length: subscribersCount }, (_, index) =>
+        subscribe(createRandom(randomSeed + index + 1), isOver),
+      );
+      const [faults] = await Promise.all([breakThings(random, isOver), write(random, isOver)]);
+      expect(faults.length).toBeGreaterThanOrEqual(3);
+      // The longest reservation of such a history takes three seconds to run out.
+      await sleep(3_500);
+      const truth = await world.truth();
+      const last = truth.at(-1)?.eventId;
+      const client = replicas[1]?.connect();
+      if (client === undefined) throw new Error("no replica");
+      for (const { streams, cursor } of await Promise.all(subscribing)) {
+        const rest = record(client, {
+          start: { case: "cursor", value: cursor ?? "" },
+          heartbeatInterval: { seconds: 1n, nanos: 0 },
+        });
+        const isAtEnd = () =>
+          [...streams, rest].some(({ messages }) =>
+            messages.some(
+              ({ message }) => message.case === "event" && message.value.eventId === last,
+            ),
+          );
+        await rest.until((messages) => isAtEnd() && messages.at(-1)?.message.case === "bookmark");
+        await rest.stop();
+        validateStreams([...streams, rest], { clusterId, truth, matching: truth });
+      }
+    },
+    (seconds + 60) * 1_000,
+  );
+});

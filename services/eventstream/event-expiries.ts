@@ -47,6 +47,11 @@ export class Expiries {
     return this.#byLeg.size;
   }
 
+  /** Expiries in memory, those included that have no open leg left. */
+  get kept(): number {
+    return this.#heap.length;
+  }
+
   /** Takes notice of a chain: what it reserves opens, what it posts or voids closes. Throws LIMIT_EXCEEDED. */
   feed(chain: readonly LedgerTransfer[]): void {
     for (const transfer of chain) {

@@ -216,6 +216,14 @@ describe("a reservation", () => {
   });
 });
 
+test("an error of the ledger is told", async () => {
+  const ledger = new ArrayLedger();
+  ledger.clear(chain(1), 100n);
+  const reader = readerOf(ledger, beginning);
+  ledger.ledgerError = new DomainError("LEDGER_UNAVAILABLE", "away");
+  await expect(reader.read(100n, 10)).rejects.toBe(ledger.ledgerError);
+});
+
 test("errors lose nothing and double nothing, whichever side they come from", async () => {
   const ledger = new ArrayLedger();
   const random = createRandom(7);

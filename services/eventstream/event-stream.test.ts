@@ -178,6 +178,38 @@ test("a bookmark carries the head and never passes what was not told", async () 
   expect(last).toEqual(endOf(ledger.now));
 });
 
+test("a bookmark that comes before what is in the ring does not pass it", async () => {
+  const ledger = new ArrayLedger();
+  ledger.tick(500n);
+  const stream = streamOver(ledger);
+  const subscription = await subscribe(stream, { heartbeatMs: 10 });
+  const witness = await subscribe(stream);
+  await nextOf(subscription, "bookmark");
+  const written = commit(ledger, 1_000n, 3);
+  await take(witness, 3);
+  await sleep(30);
+  const { position, head } = await nextOf(subscription, "bookmark");
+  expect(position.timestamp).toBeLessThan(1_000n);
+  expect(head).toEqual(endOf(ledger.now));
+  expect(await take(subscription, 3)).toEqual(written);
+});
+
+test("now is when the ledger says, though the process has not read so far", async () => {
+  const ledger = new ArrayLedger();
+  ledger.tick(500n);
+  const stream = streamOver(ledger, { pollMs: 60_000 });
+  const first = await subscribe(stream);
+  await first.next();
+  await expect.poll(() => stream.hub.head).toEqual(endOf(500n));
+  commit(ledger, 1_000n, 3);
+  const second = await subscribe(stream);
+  await second.next();
+  commit(ledger, 2_000n, 2);
+  stream.wake();
+  expect(await take(second, 2)).toEqual([2_000n, 2_010n]);
+  expect(await take(first, 5)).toEqual([1_000n, 1_010n, 1_020n, 2_000n, 2_010n]);
+});
+
 test("nothing is asked of the ledger when nobody listens", async () => {
   const ledger = new ArrayLedger();
   ledger.tick(500n);
@@ -213,6 +245,11 @@ test("a wake-up starts a round at once, and one that comes during a round anothe
     stream.wake();
     expect(await take(subscription, 1)).toEqual([1_000n * round + 500n]);
   }
+  // Then it is quiet again.
+  await sleep(50);
+  const { requests } = ledger;
+  await sleep(50);
+  expect(ledger.requests).toBe(requests);
 });
 
 test("while the records are away nothing is told, and all of it later", async () => {

@@ -1,3 +1,5 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { EmbeddedLedgerError, typedError } from "./errors.ts";
 import { TRANSFER_COLUMNS } from "./transfer-columns.ts";
@@ -117,7 +119,7 @@ export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
   try {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: false });
   } catch (error) {
-    throw typedError(error, path);
+    throw openError(error, path);
   }
   try {
     configure(db, path);
@@ -125,7 +127,25 @@ export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    throw typedError(error, path);
+    throw openError(error, path);
+  }
+}
+
+/** SQLite cannot say why it cannot open a file; that it must not be written is worth telling. */
+function openError(error: unknown, path: string): unknown {
+  const typed = typedError(error, path);
+  if (!(typed instanceof EmbeddedLedgerError) || typed.code !== "ERR_EMBEDDED_CANNOT_OPEN") {
+    return typed;
+  }
+  try {
+    // The folder, too: the log is created beside the file.
+    if (existsSync(path)) accessSync(path, constants.W_OK);
+    accessSync(dirname(path), constants.W_OK);
+    return typed;
+  } catch (cause) {
+    if (!existsSync(path)) return typed;
+    const message = `${typed.message}: the file or its folder cannot be written`;
+    return new EmbeddedLedgerError("ERR_EMBEDDED_READ_ONLY", message, { cause });
   }
 }
 

@@ -320,7 +320,7 @@ describe("the file", () => {
         isRoot ? { uid: 65_534 } : {},
       );
       const text = await output(child);
-      expect(text).toMatch(/failed ERR_EMBEDDED_(READ_ONLY|CANNOT_OPEN)/);
+      expect(text).toContain("failed ERR_EMBEDDED_READ_ONLY");
     } finally {
       chmodSync(folder.path, 0o755);
       chmodSync(path, 0o644);

@@ -44,69 +44,74 @@ function clone(state: State): State {
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0;
 
-/** Creates the model; `now` is its clock in nanoseconds. */
-export function createModelClient(now: () => bigint): Client {
-  let state: State = {
+type Event = { flags: number; timestamp: bigint; id: bigint };
+type Outcome = { timestamp: bigint; status: number };
+type Rule<E> = (state: State, event: E, timestamp: bigint) => [number, bigint];
+
+class Model {
+  state: State = {
     accounts: new Map(),
     transfers: new Map(),
     failed: new Set(),
     pendings: new Map(),
     balances: new Map(),
   };
-  let last = 0n;
+  readonly #now: () => bigint;
+  #last = 0n;
 
-  const expire = (): void => {
-    const time = now() > last ? now() : last;
-    for (const [id, status] of state.pendings) {
-      const p = must(state.transfers.get(id));
+  constructor(now: () => bigint) {
+    this.#now = now;
+  }
+
+  expire(): void {
+    const time = this.#now() > this.#last ? this.#now() : this.#last;
+    for (const [id, status] of this.state.pendings) {
+      const p = must(this.state.transfers.get(id));
       if (status !== "pending" || p.timeout === 0) continue;
       if (p.timestamp + BigInt(p.timeout) * 1_000_000_000n > time) continue;
-      release(state, p, true);
-      state.pendings.set(id, "expired");
+      release(this.state, p, true);
+      this.state.pendings.set(id, "expired");
     }
-  };
+  }
 
-  const run = <E extends { flags: number; timestamp: bigint; id: bigint }>(
-    batch: E[],
-    rule: (s: State, event: E, timestamp: bigint) => [number, bigint],
-    transient: ReadonlySet<number>,
-  ): { timestamp: bigint; status: number }[] => {
-    expire();
-    const base = now() > last ? now() : last + 1n;
-    const results: { timestamp: bigint; status: number }[] = [];
+  run<E extends Event>(batch: E[], rule: Rule<E>, transient: ReadonlySet<number>): Outcome[] {
+    this.expire();
+    const base = this.#now() > this.#last ? this.#now() : this.#last + 1n;
+    const results: Outcome[] = [];
     let start = -1;
     let broken = false;
     let before: State | undefined;
     for (const [i, event] of batch.entries()) {
       const at = base + 1n + BigInt(i);
-      if (has(event.flags, 1) && start < 0) {
+      const linked = has(event.flags, 1);
+      if (linked && start < 0) {
         start = i;
-        before = clone(state);
+        before = clone(this.state);
       }
       let result: [number, bigint];
-      if (has(event.flags, 1) && i === batch.length - 1) result = [2, at];
+      if (linked && i === batch.length - 1) result = [2, at];
       else if (broken) result = [1, at];
       else if (event.timestamp !== 0n) result = [3, at];
-      else result = rule(state, event, at);
+      else result = rule(this.state, event, at);
       results.push({ status: result[0], timestamp: result[1] });
       if (result[0] !== AccountStatus.created) {
         if (start >= 0 && !broken) {
           broken = true;
-          state = must(before);
+          this.state = must(before);
           for (let j = start; j < i; j++) must(results[j]).status = 1;
         }
-        if (transient.has(result[0])) state.failed.add(event.id);
+        if (transient.has(result[0])) this.state.failed.add(event.id);
       }
-      if (start >= 0 && (!has(event.flags, 1) || result[0] === 2)) {
+      if (start >= 0 && (!linked || result[0] === 2)) {
         start = -1;
         broken = false;
       }
     }
-    last = base + BigInt(batch.length);
+    this.#last = base + BigInt(batch.length);
     return results.map((result) => ({ ...result, reserved: 0 }));
-  };
+  }
 
-  const transferRows = (filter: AccountFilter): Transfer[] => {
+  transfersOf(filter: AccountFilter): Transfer[] {
     const flags = filter.flags;
     const valid =
       filter.account_id !== 0n &&
@@ -115,51 +120,55 @@ export function createModelClient(now: () => bigint): Client {
       has(flags, AccountFilterFlags.debits | AccountFilterFlags.credits) &&
       (flags & ~7) === 0;
     if (!valid) return [];
+    const { account_id } = filter;
+    const rows = [...this.state.transfers.values()].filter(
+      (t) =>
+        (has(flags, AccountFilterFlags.debits) && t.debit_account_id === account_id) ||
+        (has(flags, AccountFilterFlags.credits) && t.credit_account_id === account_id),
+    );
     return cut(
-      [...state.transfers.values()].filter(
-        (t) =>
-          ((has(flags, AccountFilterFlags.debits) && t.debit_account_id === filter.account_id) ||
-            (has(flags, AccountFilterFlags.credits) &&
-              t.credit_account_id === filter.account_id)) &&
-          matches(t, { ...filter, ledger: 0 }),
-      ),
+      rows.filter((t) => matches(t, { ...filter, ledger: 0 })),
       filter,
       has(flags, AccountFilterFlags.reversed),
     );
-  };
+  }
 
-  const query = <R extends Account | Transfer>(rows: Iterable<R>, filter: QueryFilter): R[] => {
-    if (!validRange(filter) || (filter.flags & ~1) !== 0) return [];
-    return cut(
-      [...rows].filter((row) => matches(row, filter)),
-      filter,
-      has(filter.flags, QueryFilterFlags.reversed),
+  balancesOf(filter: AccountFilter): AccountBalance[] {
+    const account = this.state.accounts.get(filter.account_id);
+    if (!account || !has(account.flags, AccountFlags.history)) return [];
+    return this.transfersOf(filter).map((t) =>
+      must(this.state.balances.get(`${account.id} ${t.timestamp}`)),
     );
-  };
+  }
+}
 
-  const answer = async <R>(work: () => R): Promise<R> => {
-    expire();
-    return structuredClone(work());
-  };
+function query<R extends Account | Transfer>(rows: Iterable<R>, filter: QueryFilter): R[] {
+  if (!validRange(filter) || (filter.flags & ~1) !== 0) return [];
+  return cut(
+    [...rows].filter((row) => matches(row, filter)),
+    filter,
+    has(filter.flags, QueryFilterFlags.reversed),
+  );
+}
 
+/** Creates the model; `now` is its clock in nanoseconds. */
+export function createModelClient(now: () => bigint): Client {
+  const model = new Model(now);
+  const answer = async <R>(work: (state: State) => R): Promise<R> => {
+    model.expire();
+    return structuredClone(work(model.state));
+  };
   return {
     createAccounts: async (batch) =>
-      run(batch, createAccount, new Set()) as unknown as CreateAccountResult[],
+      model.run(batch, createAccount, new Set()) as unknown as CreateAccountResult[],
     createTransfers: async (batch) =>
-      run(batch, createTransfer, TRANSIENT) as unknown as CreateTransferResult[],
-    lookupAccounts: (ids) => answer(() => ids.flatMap((id) => state.accounts.get(id) ?? [])),
-    lookupTransfers: (ids) => answer(() => ids.flatMap((id) => state.transfers.get(id) ?? [])),
-    getAccountTransfers: (filter) => answer(() => transferRows(filter)),
-    getAccountBalances: (filter) =>
-      answer(() => {
-        const account = state.accounts.get(filter.account_id);
-        if (!account || !has(account.flags, AccountFlags.history)) return [];
-        return transferRows(filter).map((t) =>
-          must(state.balances.get(`${account.id} ${t.timestamp}`)),
-        );
-      }),
-    queryAccounts: (filter) => answer(() => query(state.accounts.values(), filter)),
-    queryTransfers: (filter) => answer(() => query(state.transfers.values(), filter)),
+      model.run(batch, createTransfer, TRANSIENT) as unknown as CreateTransferResult[],
+    lookupAccounts: (ids) => answer((s) => ids.flatMap((id) => s.accounts.get(id) ?? [])),
+    lookupTransfers: (ids) => answer((s) => ids.flatMap((id) => s.transfers.get(id) ?? [])),
+    getAccountTransfers: (filter) => answer(() => model.transfersOf(filter)),
+    getAccountBalances: (filter) => answer(() => model.balancesOf(filter)),
+    queryAccounts: (filter) => answer((s) => query(s.accounts.values(), filter)),
+    queryTransfers: (filter) => answer((s) => query(s.transfers.values(), filter)),
     destroy: () => undefined,
   };
 }
@@ -210,7 +219,7 @@ function cut<R extends { timestamp: bigint }>(
   return rows.slice(0, filter.limit);
 }
 
-type Check = readonly [boolean, keyof typeof AccountStatus & keyof typeof AccountStatus];
+type Check = readonly [boolean, keyof typeof AccountStatus];
 
 function createAccount(state: State, a: Account, timestamp: bigint): [number, bigint] {
   const checks: Check[] = [

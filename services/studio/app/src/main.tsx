@@ -1,6 +1,42 @@
 import "@mantine/core/styles.css";
-import { MantineProvider } from "@mantine/core";
+import "./studio.css";
+import { createTheme, MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { App } from "./app.tsx";
+
+// The page's policy admits the style elements that carry this answer's nonce. Mantine takes it below, and the scroll
+// lock of its dialogs (get-nonce) from where webpack would have put it.
+const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? "";
+Object.assign(globalThis, { __webpack_nonce__: nonce });
+
+const theme = createTheme({
+  primaryColor: "teal",
+  primaryShade: { light: 8, dark: 7 },
+  autoContrast: true,
+  defaultRadius: "md",
+  cursorType: "pointer",
+  fontFamily:
+    'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
+  fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace',
+  headings: { fontWeight: "650" },
+});
+
+// What was cleared never changes, so an answer stays good; what failed is asked again by the user's hand.
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false, staleTime: 60_000 } },
+});
 
 const root = document.getElementById("root");
-if (root !== null) createRoot(root).render(<MantineProvider>Studio</MantineProvider>);
+if (root !== null) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+        <QueryClientProvider client={queries}>
+          <App />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

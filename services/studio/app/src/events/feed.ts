@@ -1,0 +1,167 @@
+import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Client } from "@connectrpc/connect";
+import { type Event, EventSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import type {
+  EventStreamService,
+  SubscribeResponse,
+} from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { type Connection, followStream } from "../mesh/follow-stream.ts";
+import type { Problem } from "../mesh/problem.ts";
+import { createStore, type Store } from "../store.ts";
+
+/** The wallet's events, newest first, and how sure one can be of them. */
+export interface FeedState {
+  readonly connection: Connection;
+  /** Why the last stream ended, while there is no other. */
+  readonly problem: Problem | undefined;
+  /** At most `eventsMax`, newest first. */
+  readonly events: readonly Event[];
+  /** Where the stream stands: the next one begins after it. */
+  readonly cursor: string | undefined;
+  /** Everything up to this instant of the ledger's clock has been told. Epoch milliseconds. */
+  readonly completeToMs: number | undefined;
+  /** How often the stream was taken up again. */
+  readonly resumes: number;
+  /** How often a message did not follow the one before: something was lost on the way, and asked for again. */
+  readonly gaps: number;
+  /** Ids of the events that came while the page was open. */
+  readonly fresh: ReadonlySet<string>;
+}
+
+export interface Feed {
+  readonly state: Store<FeedState>;
+  close(): void;
+}
+
+export interface FeedOptions {
+  readonly client: Pick<Client<typeof EventStreamService>, "subscribe">;
+  readonly storage: Pick<Storage, "getItem" | "setItem">;
+  /** Feeds of other wallets are kept apart. EIP-55. */
+  readonly wallet: string;
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Epoch milliseconds. */
+  readonly nowMs?: () => number;
+}
+
+const eventsMax = 200;
+/** What is kept over a reload. */
+const storedMax = 50;
+const heartbeatSeconds = 5;
+const silenceMsMax = 15_000;
+/** How far back a feed begins that has no cursor. */
+const historyMs = 24 * 3_600_000;
+
+/**
+ * Follows the wallet's events. The cursor outlives reloads and restarts of EventStream, so that nothing is told twice or
+ * not at all; a cursor of another ledger, as after ./mesh up --fresh, is thrown away.
+ */
+export function openFeed(options: FeedOptions): Feed {
+  const { client, nowMs = Date.now } = options;
+  const closed = new AbortController();
+  const state = createStore(loadFeed(options));
+  let expected: string | undefined;
+
+  function open(signal: AbortSignal): AsyncIterable<SubscribeResponse> {
+    const { cursor } = state.get();
+    expected = cursor;
+    const start =
+      cursor === undefined
+        ? ({ case: "sinceTime", value: timestampFromMs(nowMs() - historyMs) } as const)
+        : ({ case: "cursor", value: cursor } as const);
+    const heartbeatInterval = { seconds: BigInt(heartbeatSeconds), nanos: 0 };
+    return client.subscribe({ start, heartbeatInterval }, { signal });
+  }
+
+  void followStream<SubscribeResponse>(
+    {
+      open,
+      onMessage(message) {
+        if (expected !== undefined && message.prevCursor !== expected) {
+          state.set({ ...state.get(), gaps: state.get().gaps + 1 });
+          throw new Error("a message is missing: asking for it again");
+        }
+        expected = message.cursor;
+        state.set(nextState(state.get(), message));
+        keepFeed(options, state.get());
+      },
+      onConnection(connection, problem) {
+        const { resumes, cursor } = state.get();
+        state.set({
+          ...state.get(),
+          ...(problem !== undefined && isForeign(problem) ? emptyFeed : {}),
+          connection,
+          problem: connection === "live" ? undefined : (problem ?? state.get().problem),
+          resumes: resumes + (connection === "reconnecting" && cursor !== undefined ? 1 : 0),
+        });
+      },
+      silenceMsMax,
+      ...(options.wait === undefined ? {} : { wait: options.wait }),
+    },
+    closed.signal,
+  );
+  return { state, close: () => closed.abort() };
+}
+
+const emptyFeed = {
+  events: [],
+  cursor: undefined,
+  completeToMs: undefined,
+  fresh: new Set<string>(),
+} as const;
+
+/** True for a cursor that this ledger never gave. */
+function isForeign({ reason }: Problem): boolean {
+  return ["CURSOR_WRONG_CLUSTER", "CURSOR_IN_FUTURE", "CURSOR_INVALID"].includes(reason);
+}
+
+/** The feed after one more message, which follows the one before. */
+function nextState(state: FeedState, { message, cursor }: SubscribeResponse): FeedState {
+  switch (message.case) {
+    case "event": {
+      const event = message.value;
+      // Over reconnects an event may come again; its id tells.
+      const known = state.events.some(({ eventId }) => eventId === event.eventId);
+      const events = known ? state.events : [event, ...state.events].slice(0, eventsMax);
+      const fresh = known
+        ? state.fresh
+        : new Set([...state.fresh, event.eventId].slice(-eventsMax));
+      return { ...state, events, fresh, cursor };
+    }
+    case "bookmark": {
+      const { headTime } = message.value;
+      const completeToMs = headTime === undefined ? state.completeToMs : timestampMs(headTime);
+      return { ...state, completeToMs, cursor };
+    }
+    default:
+      return { ...state, cursor };
+  }
+}
+
+const storageKey = (wallet: string) => `sovr.studio.feed.${wallet}`;
+
+function loadFeed({ storage, wallet }: FeedOptions): FeedState {
+  const start = { connection: "connecting", problem: undefined, resumes: 0, gaps: 0 } as const;
+  try {
+    const stored = JSON.parse(storage.getItem(storageKey(wallet)) ?? "") as {
+      readonly cursor: string;
+      readonly events: readonly JsonValue[];
+    };
+    const events = stored.events.map((event) => fromJson(EventSchema, event));
+    return { ...start, ...emptyFeed, events, cursor: stored.cursor };
+  } catch {
+    return { ...start, ...emptyFeed }; // nothing is stored, or by an older app
+  }
+}
+
+function keepFeed({ storage, wallet }: FeedOptions, { cursor, events }: FeedState): void {
+  const stored = {
+    cursor,
+    events: events.slice(0, storedMax).map((event) => toJson(EventSchema, event)),
+  };
+  try {
+    storage.setItem(storageKey(wallet), JSON.stringify(stored));
+  } catch {
+    // The storage is full or forbidden: then a reload begins a day back, which is only slower.
+  }
+}

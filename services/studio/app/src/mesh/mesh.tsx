@@ -1,0 +1,67 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createContext, useContext } from "react";
+import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { type BalanceWatch, openBalanceWatch } from "../balances/balance-watch.ts";
+import { type Feed, openFeed } from "../events/feed.ts";
+import { usd } from "../shop/products.ts";
+import { openPurchases, type Purchases } from "../shop/purchases.ts";
+import type { DemoWallet } from "../wallet/demo-wallet.ts";
+import { openSession, postJson, type Session } from "./session.ts";
+import { openTransport, type Protocol } from "./transport.ts";
+
+/** The mesh as one wallet sees it. */
+export interface Mesh {
+  readonly wallet: DemoWallet;
+  readonly protocol: Protocol;
+  readonly session: Session;
+  readonly transport: Transport;
+  readonly attestor: Client<typeof AttestorService>;
+  readonly clearing: Client<typeof ClearingService>;
+  readonly feed: Feed;
+  readonly balance: BalanceWatch;
+  readonly purchases: Purchases;
+  /** Development only: asks for test money. `amount`: cents. Rejects with StudioError. */
+  fund(amount: bigint): Promise<void>;
+  close(): void;
+}
+
+export function openMesh(wallet: DemoWallet, protocol: Protocol): Mesh {
+  const session = openSession(wallet);
+  const transport = openTransport(protocol, session);
+  const events = createClient(EventStreamService, transport);
+  const feed = openFeed({ client: events, storage: sessionStorage, wallet: wallet.address });
+  const balance = openBalanceWatch({ client: events, wallet: wallet.address, ledger: usd });
+  return {
+    wallet,
+    protocol,
+    session,
+    transport,
+    attestor: createClient(AttestorService, transport),
+    clearing: createClient(ClearingService, transport),
+    feed,
+    balance,
+    purchases: openPurchases(localStorage, wallet.address),
+    async fund(amount) {
+      await postJson("/dev/faucet", { amount: String(amount) }, await session.token());
+      balance.look();
+    },
+    close() {
+      feed.close();
+      balance.close();
+      session.close();
+    },
+  };
+}
+
+const MeshContext = createContext<Mesh | undefined>(undefined);
+
+export const MeshProvider = MeshContext.Provider;
+
+/** The mesh of the page. Throws Error outside of MeshProvider. */
+export function useMesh(): Mesh {
+  const mesh = useContext(MeshContext);
+  if (mesh === undefined) throw new Error("there is no mesh around this component");
+  return mesh;
+}

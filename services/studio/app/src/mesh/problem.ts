@@ -1,0 +1,115 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+
+/** What went wrong, for people. */
+export interface Problem {
+  /** The reason's name, such as "INSUFFICIENT_FUNDS"; "NETWORK" if nobody answered. */
+  readonly reason: string;
+  readonly title: string;
+  readonly advice: string;
+  /** True if the same call may simply be made again. */
+  readonly retryable: boolean;
+}
+
+/** A refusal of Studio's own server. */
+export class StudioError extends Error {
+  readonly reason: string;
+
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+type Words = readonly [title: string, advice: string];
+
+const again =
+  "Nothing is lost: the same intent is asked about again, and it clears once or not at all.";
+
+const words: Readonly<Record<string, Words>> = {
+  NETWORK: ["The mesh does not answer", "Check that it is running and that this device is online."],
+  INSUFFICIENT_FUNDS: [
+    "Your balance does not cover this",
+    "Nothing has moved. Get test money from the faucet and buy again.",
+  ],
+  INTENT_FAILED: ["This purchase failed before", "It is closed for good. Start a new one."],
+  INTENT_EXPIRED: [
+    "This purchase has expired",
+    "Nothing has moved, and nothing will. Start a new one.",
+  ],
+  INTENT_NOT_YET_VALID: ["This device's clock is ahead", "Set it right and try again."],
+  INTENT_ID_REUSED: ["This purchase's number is taken", "Start a new one."],
+  ACCOUNT_NOT_FOUND: [
+    "Your wallet has no account yet",
+    "The faucet opens it with your first test money.",
+  ],
+  ACCOUNT_CLOSED: ["An account of this purchase is closed", "Nothing has moved."],
+  LIMIT_EXCEEDED: ["This is more than the mesh moves at once", "Buy less at a time."],
+  RATE_LIMITED: ["That was too often", "Wait a minute and try again."],
+  POSTING_NOT_ALLOWED: ["The mesh does not allow this booking", "Nothing has moved."],
+  WALLET_SIGNATURE_INVALID: ["The signature is not your wallet's", "Nothing has moved."],
+  ATTESTATION_INVALID: ["The attestation does not belong to this purchase", "Nothing has moved."],
+  SIGNER_NOT_TRUSTED: [
+    "The Attestor's signer is not trusted",
+    "Nothing has moved. Tell the operator.",
+  ],
+  OUTCOME_UNKNOWN: ["The answer got lost on the way", again],
+  NOT_SENT: ["The ledger was too busy", "Nothing has moved. Try again."],
+  LEDGER_UNAVAILABLE: ["The ledger does not answer", again],
+  RECORDS_UNAVAILABLE: ["The records do not answer", again],
+  DRAINING: ["A part of the mesh is restarting", again],
+  CREDENTIALS_MISSING: ["You are not signed in", "Reload the page."],
+  CREDENTIALS_INVALID: ["Your session has ended", "Reload the page."],
+  SCOPE_MISSING: ["Your wallet may not see this", "It belongs to another wallet."],
+  INTENT_NOT_FOUND: [
+    "There is no such entry",
+    "Check the number, or it belongs to another wallet.",
+  ],
+  NO_TOKENS: [
+    "This mesh gives no tokens to browsers",
+    "Only a development mesh does (./mesh up). Elsewhere an operator's sign-in belongs here.",
+  ],
+  DIGEST_DIFFERS: [
+    "The Attestor signed something else",
+    "The digest is not that of what you saw. The purchase was stopped, and nothing has moved.",
+  ],
+  INTERNAL: ["The mesh made a mistake", "It has been logged. Nothing is lost: you can ask again."],
+};
+
+const retryable = new Set([
+  "NETWORK",
+  "OUTCOME_UNKNOWN",
+  "NOT_SENT",
+  "LEDGER_UNAVAILABLE",
+  "RECORDS_UNAVAILABLE",
+  "DRAINING",
+  "RATE_LIMITED",
+  "INTERNAL",
+]);
+
+/** Explains an error. Goes by the reason, never by the message. */
+export function explain(error: unknown): Problem {
+  const reason = reasonOf(error);
+  const [title, advice] = words[reason] ?? ["This did not work", messageOf(error)];
+  return { reason, title, advice, retryable: retryable.has(reason) };
+}
+
+/** The reason that an error names; "NETWORK" if it never reached a service, "INTERNAL" if it names none. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof StudioError) return error.reason;
+  const connect = ConnectError.from(error);
+  const reason = connect.findDetails(ErrorInfoSchema)[0]?.reason;
+  if (reason !== undefined) return reason;
+  // Without a reason it was not a service of ours that answered, but the network, or Envoy without one behind it.
+  const lost: readonly Code[] = [
+    Code.Unavailable,
+    Code.Unknown,
+    Code.DeadlineExceeded,
+    Code.Aborted,
+  ];
+  return lost.includes(connect.code) ? "NETWORK" : "INTERNAL";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof StudioError ? error.message : ConnectError.from(error).rawMessage;
+}

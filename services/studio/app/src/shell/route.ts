@@ -1,0 +1,35 @@
+import { useSyncExternalStore } from "react";
+
+/** The pages, by what stands behind the #. */
+export type Route =
+  | { readonly page: "shop" }
+  | { readonly page: "activity" }
+  | { readonly page: "wallet" }
+  | { readonly page: "journal"; readonly intentId: string }
+  | { readonly page: "unknown" };
+
+export const hrefs = {
+  shop: "#/",
+  activity: "#/activity",
+  wallet: "#/wallet",
+  journal: (intentId: string) => `#/journal/${intentId}`,
+} as const;
+
+export function parseRoute(hash: string): Route {
+  const [page = "", intentId = "", ...more] = hash.replace(/^#\/?/, "").split("/");
+  if (more.length > 0) return { page: "unknown" };
+  if (page === "journal" && intentId !== "") return { page, intentId };
+  if (intentId !== "") return { page: "unknown" };
+  if (page === "") return { page: "shop" };
+  return page === "activity" || page === "wallet" ? { page } : { page: "unknown" };
+}
+
+export function useRoute(): Route {
+  const hash = useSyncExternalStore(subscribe, () => location.hash);
+  return parseRoute(hash);
+}
+
+function subscribe(listener: () => void): () => void {
+  addEventListener("hashchange", listener);
+  return () => removeEventListener("hashchange", listener);
+}

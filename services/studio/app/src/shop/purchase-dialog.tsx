@@ -1,0 +1,164 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { Button, Modal, Skeleton, Stack } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { useState } from "react";
+import {
+  AttestorService,
+  type GetDomainResponse,
+} from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { useMesh } from "../mesh/mesh.tsx";
+import { explain } from "../mesh/problem.ts";
+import { Money } from "../shell/money.tsx";
+import { ProblemBox } from "../shell/problem-box.tsx";
+import { hrefs } from "../shell/route.ts";
+import { useStore } from "../store.ts";
+import { IntentInWords } from "./intent-in-words.tsx";
+import { type Product, priceOf, purchaseIntent, usd } from "./products.ts";
+import { isOver, type Purchase, proposePurchase } from "./purchase.ts";
+import { PurchaseSteps } from "./purchase-steps.tsx";
+import { isRunning, runPurchase } from "./run-purchase.ts";
+import type { Chosen } from "./shop-page.tsx";
+
+interface PurchaseDialogProps {
+  readonly chosen: Chosen;
+  readonly onClose: () => void;
+}
+
+/** A purchase: first in words, then, once it is signed, step by step. */
+export function PurchaseDialog({ chosen, onClose }: PurchaseDialogProps) {
+  const mesh = useMesh();
+  const small = useMediaQuery("(max-width: 40em)", undefined, { getInitialValueInEffect: false });
+  const [intentId, setIntentId] = useState("intentId" in chosen ? chosen.intentId : undefined);
+  const [attempt, setAttempt] = useState(0);
+  const begun = useStore(mesh.purchases.state).find(({ intent }) => intent.intentId === intentId);
+
+  function run(purchase: Purchase): void {
+    setIntentId(purchase.intent.intentId);
+    void runPurchase(mesh, purchase);
+  }
+
+  function startAnew(): void {
+    setIntentId(undefined);
+    setAttempt(attempt + 1);
+  }
+
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={begun === undefined ? "Check what you sign" : "Your purchase"}
+      size={560}
+      fullScreen={small ?? false}
+      radius={small ? 0 : "lg"}
+      overlayProps={{ backgroundOpacity: 0.45, blur: 2 }}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      {begun === undefined ? (
+        <ProposalOrWhyNot key={attempt} product={chosen.product} onSign={run} />
+      ) : (
+        <Stack gap="lg">
+          <IntentInWords purchase={begun} />
+          <PurchaseSteps purchase={begun} />
+          <BegunActions
+            purchase={begun}
+            onRetry={() => run(begun)}
+            onAnew={startAnew}
+            onClose={onClose}
+          />
+        </Stack>
+      )}
+    </Modal>
+  );
+}
+
+interface ProposalProps {
+  readonly product: Product;
+  readonly onSign: (purchase: Purchase) => void;
+}
+
+function ProposalOrWhyNot(props: ProposalProps) {
+  const domain = useQuery(AttestorService.method.getDomain, {});
+  if (domain.data !== undefined) return <Proposal {...props} domain={domain.data} />;
+  if (domain.error === null) return <Skeleton height={260} radius="md" />;
+  return (
+    <ProblemBox problem={explain(domain.error)}>
+      <Button mt="sm" variant="default" onClick={() => void domain.refetch()}>
+        Try again
+      </Button>
+    </ProblemBox>
+  );
+}
+
+function Proposal({
+  product,
+  domain,
+  onSign,
+}: ProposalProps & { readonly domain: GetDomainResponse }) {
+  const { wallet } = useMesh();
+  // Made once: what is shown is what is signed.
+  const [proposal] = useState(() => propose(product, wallet.address, domain));
+  if (typeof proposal === "string") {
+    const title = "This app cannot explain what it would sign";
+    return (
+      <ProblemBox problem={{ reason: "UNKNOWN_FORM", title, advice: proposal, retryable: false }} />
+    );
+  }
+  return (
+    <Stack gap="lg">
+      <IntentInWords purchase={proposal} />
+      <Button size="md" fullWidth data-autofocus onClick={() => onSign(proposal)}>
+        Sign and pay&nbsp;
+        <Money amount={priceOf(product)} ledger={usd} />
+      </Button>
+    </Stack>
+  );
+}
+
+/** A purchase to agree to, or why there can be none. */
+function propose(product: Product, wallet: string, domain: GetDomainResponse): Purchase | string {
+  try {
+    return proposePurchase(product.sku, purchaseIntent(product, wallet), domain);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+interface BegunActionsProps {
+  readonly purchase: Purchase;
+  readonly onRetry: () => void;
+  readonly onAnew: () => void;
+  readonly onClose: () => void;
+}
+
+function BegunActions({ purchase, onRetry, onAnew, onClose }: BegunActionsProps) {
+  const { clearing, problem, intent } = purchase;
+  if (clearing !== undefined) {
+    return (
+      <div className="actions">
+        <Button component="a" href={hrefs.journal(intent.intentId)}>
+          See the proof
+        </Button>
+        <Button variant="default" onClick={onClose}>
+          Done
+        </Button>
+      </div>
+    );
+  }
+  if (problem === undefined) {
+    // Nobody carries it out: a reload interrupted it.
+    return isRunning(intent.intentId) ? null : <Button onClick={onRetry}>Continue</Button>;
+  }
+  return (
+    <ProblemBox problem={problem}>
+      {isOver(purchase) ? (
+        <Button mt="sm" onClick={onAnew}>
+          Start a new purchase
+        </Button>
+      ) : (
+        <Button mt="sm" onClick={onRetry}>
+          Ask again with the same intent
+        </Button>
+      )}
+    </ProblemBox>
+  );
+}

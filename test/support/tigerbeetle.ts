@@ -46,8 +46,14 @@ function isOnPath(program: string): boolean {
   });
 }
 
-/** Formats and starts a TigerBeetle of one replica on a free port, with its data in a temporary folder. */
-export async function startTigerBeetle(clusterId = 0n): Promise<TestTigerBeetle> {
+/**
+ * Formats and starts a TigerBeetle of one replica on a free port, with its data in a temporary folder. `full`: with
+ * batches as in production, for measurements; it takes more memory and a disk with direct I/O.
+ */
+export async function startTigerBeetle(
+  clusterId = 0n,
+  mode: "development" | "full" = "development",
+): Promise<TestTigerBeetle> {
   const folder = await mkdtemp(join(tmpdir(), "sovr-tigerbeetle-"));
   const file = join(folder, "0_0.tigerbeetle");
   try {
@@ -56,13 +62,14 @@ export async function startTigerBeetle(clusterId = 0n): Promise<TestTigerBeetle>
       `--cluster=${clusterId}`,
       "--replica=0",
       "--replica-count=1",
-      "--development",
+      ...modeFlags[mode].format,
       file,
     ]);
     for (let attempt = 1; ; attempt += 1) {
       const address = `127.0.0.1:${await freePort()}`;
       try {
-        return running(folder, file, address, await startReplica(file, address));
+        const start = () => startReplica(file, address, modeFlags[mode].start);
+        return running(folder, start, address, await start());
       } catch (error) {
         // The port may have gone to somebody else between finding it and listening on it.
         if (attempt === attemptsMax) throw error;
@@ -74,9 +81,14 @@ export async function startTigerBeetle(clusterId = 0n): Promise<TestTigerBeetle>
   }
 }
 
+const modeFlags = {
+  development: { format: ["--development"], start: ["--development"] },
+  full: { format: [], start: ["--cache-grid=128MiB"] },
+} as const;
+
 function running(
   folder: string,
-  file: string,
+  start: () => Promise<ChildProcess>,
   address: string,
   first: ChildProcess,
 ): TestTigerBeetle {
@@ -95,7 +107,7 @@ function running(
     kill,
     restart: async () => {
       await kill();
-      replica = await startReplica(file, address);
+      replica = await start();
     },
     stop: async () => {
       if (stopped) return;
@@ -106,8 +118,12 @@ function running(
   };
 }
 
-async function startReplica(file: string, address: string): Promise<ChildProcess> {
-  const replica = spawn("tigerbeetle", ["start", "--development", `--addresses=${address}`, file], {
+async function startReplica(
+  file: string,
+  address: string,
+  flags: readonly string[],
+): Promise<ChildProcess> {
+  const replica = spawn("tigerbeetle", ["start", ...flags, `--addresses=${address}`, file], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const endWithTest = () => void replica.kill("SIGKILL");

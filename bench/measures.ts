@@ -1,0 +1,290 @@
+import { intentDigester } from "#common/intent-digest.ts";
+import { checkPostings } from "#common/posting-rules.ts";
+import { addressOfPrivateKey } from "#common/signature.ts";
+import { parseSigners } from "#common/signers.ts";
+import { verifyAttestation } from "#common/verify-attestation.ts";
+import { serviceNames } from "../scripts/lib/settings.ts";
+import { type BenchWorld, measureLoad, withBareEngine } from "./bench-world.ts";
+import type { LoadResult, Pace, RpcTask } from "./load-task.ts";
+import { runLoads } from "./run-load.ts";
+import { signedIntents } from "./signed-intents.ts";
+
+/** What is aimed at: `min` of the rate or `max` of a time. */
+export interface Aim {
+  readonly field: "rate" | "p50Ms" | "p99Ms" | "cpuMicroseconds";
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** One line of the table. */
+export interface Measured {
+  readonly name: string;
+  /** Intents, calls or transfers a second. */
+  readonly rate?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly p999Ms?: number;
+  /** CPU of one operation: in all services together, or in this process for what has no service. */
+  readonly cpuMicroseconds?: number;
+  /** The same by service. */
+  readonly cpuByService?: Readonly<Record<string, number>>;
+  /** Peak memory in MB. */
+  readonly megabytes?: number;
+  readonly aims?: readonly Aim[];
+}
+
+export interface Measure {
+  readonly id: string;
+  run(world: BenchWorld): Promise<readonly Measured[]>;
+}
+
+const batch = 8_189;
+
+/** All measures, in the order in which they run: what fills the ledger comes before what reads it. */
+export const measures: readonly Measure[] = [
+  { id: "raw", run: measureRaw },
+  { id: "batch", run: (world) => measureBatch(world, false) },
+  { id: "batch-wallet", run: (world) => measureBatch(world, true) },
+  { id: "clear", run: (world) => measureUnary(world, "direct") },
+  { id: "envoy", run: (world) => measureUnary(world, "through Envoy") },
+  { id: "mixed", run: measureMixed },
+  { id: "attest", run: measureAttest },
+  { id: "verify", run: measureVerify },
+  { id: "attest-clear", run: measureAttestAndClear },
+  { id: "verification", run: measureVerification },
+  { id: "audit", run: measureAudit },
+  { id: "memory", run: async (world) => memoryOf(world) },
+];
+
+async function measureRaw({ engine, seconds }: BenchWorld): Promise<Measured[]> {
+  const result = await withBareEngine(engine, (config) =>
+    measureLoad([{ kind: "raw", engine: config, seconds }]),
+  );
+  return [lineOf(`raw client, batches of ${batch}`, result)];
+}
+
+function clearTask(world: BenchWorld, fields: Partial<RpcTask>): RpcTask {
+  return {
+    ...world.task,
+    kind: "clear",
+    address: world.mesh.services.clearing.grpc,
+    walletSigns: true,
+    perCall: 1,
+    pace: { inFlight: 1 },
+    connections: 1,
+    seconds: world.seconds,
+    callsMax: 1,
+    ...fields,
+  };
+}
+
+/** More than any machine does in the time, so that a load does not run out before it. */
+const batchesPerSecondMax = 2;
+
+async function measureBatch(world: BenchWorld, walletSigns: boolean): Promise<Measured[]> {
+  const callsMax = Math.ceil((batchesPerSecondMax * world.seconds) / 2);
+  const task = clearTask(world, { kind: "clear-batch", walletSigns, perCall: batch, callsMax });
+  // Two senders, so that one batch is on its way while another is cleared.
+  const result = await measured(world, () => measureLoad([task, task]));
+  const signatures = walletSigns ? "attestor's and wallet's signature" : "attestor's signature";
+  const aims: Aim[] = [{ field: "rate", min: walletSigns ? 6_000 : 10_000 }];
+  return [{ ...lineOf(`ClearBatch of ${batch}, ${signatures}`, ...result), aims }];
+}
+
+/** A closed load that keeps the service busy. */
+const saturating: Pace = { inFlight: 128 };
+const ratePerSecondMax = 6_000;
+
+async function measureUnary(
+  world: BenchWorld,
+  way: "direct" | "through Envoy",
+): Promise<Measured[]> {
+  const seconds = Math.max(2, world.seconds / 2);
+  const address = way === "direct" ? world.mesh.services.clearing.grpc : world.mesh.address;
+  const lines: Measured[] = [];
+  for (const perSecond of [100, 500, 1_000]) {
+    const task = clearTask(world, {
+      address,
+      pace: { perSecond },
+      connections: 4,
+      seconds,
+      callsMax: perSecond * seconds,
+    });
+    const result = await measured(world, () => measureLoad([task]));
+    const light = perSecond === 100 && way === "through Envoy";
+    const aims: Aim[] = [
+      { field: "p50Ms", max: 3 },
+      { field: "p99Ms", max: 15 },
+    ];
+    lines.push({
+      ...lineOf(`Clear ${way}, ${perSecond} a second`, ...result),
+      ...(light ? { aims } : {}),
+    });
+  }
+  const task = clearTask(world, {
+    address,
+    pace: saturating,
+    connections: 8,
+    seconds,
+    callsMax: ratePerSecondMax * seconds,
+  });
+  const result = await measured(world, () => measureLoad([task]));
+  const aims: Aim[] = [{ field: "rate", min: 2_000 }];
+  lines.push({
+    ...lineOf(`Clear ${way}, saturated`, ...result),
+    ...(way === "direct" ? {} : { aims }),
+  });
+  return lines;
+}
+
+/** Single clearings beside full batches. */
+async function measureMixed(world: BenchWorld): Promise<Measured[]> {
+  const { seconds } = world;
+  const batches = clearTask(world, {
+    kind: "clear-batch",
+    walletSigns: false,
+    perCall: batch,
+    callsMax: Math.ceil(batchesPerSecondMax * seconds),
+  });
+  const perSecond = 50;
+  const single = clearTask(world, {
+    pace: { perSecond },
+    connections: 2,
+    callsMax: perSecond * seconds,
+  });
+  const [ofBatches, ofSingles] = await runLoads([batches, single]);
+  if (ofBatches === undefined || ofSingles === undefined) throw new Error("a load has no result");
+  for (const { failed, firstFailure } of [ofBatches, ofSingles]) {
+    if (failed > 0) throw new Error(`${failed} calls failed: ${firstFailure}`);
+  }
+  return [
+    lineOf(`ClearBatch of ${batch} beside Clear`, ofBatches),
+    {
+      ...lineOf(`Clear direct, ${perSecond} a second, beside ClearBatch of ${batch}`, ofSingles),
+      aims: [{ field: "p99Ms", max: 25 }],
+    },
+  ];
+}
+
+async function measureAttest(world: BenchWorld): Promise<Measured[]> {
+  const task = clearTask(world, {
+    kind: "attest",
+    address: world.mesh.services.attestor.grpc,
+    pace: saturating,
+    connections: 16,
+    callsMax: ratePerSecondMax * world.seconds,
+  });
+  const result = await measured(world, () => measureLoad([task]));
+  return [{ ...lineOf("Attest, saturated", ...result), aims: [{ field: "rate", min: 2_000 }] }];
+}
+
+async function measureVerify(world: BenchWorld): Promise<Measured[]> {
+  const task = clearTask(world, {
+    kind: "verify",
+    address: world.mesh.services.attestor.grpc,
+    pace: saturating,
+    connections: 16,
+    callsMax: ratePerSecondMax * world.seconds,
+  });
+  const result = await measured(world, () => measureLoad([task]));
+  return [lineOf("VerifyAttestation, saturated", ...result)];
+}
+
+async function measureAttestAndClear(world: BenchWorld): Promise<Measured[]> {
+  const task = clearTask(world, {
+    kind: "attest-and-clear",
+    address: world.mesh.services.attestor.grpc,
+    clearingAddress: world.mesh.services.clearing.grpc,
+    pace: saturating,
+    connections: 8,
+    callsMax: (ratePerSecondMax / 2) * world.seconds,
+  });
+  const result = await measured(world, () => measureLoad([task]));
+  return [lineOf("Attest, then Clear, saturated", ...result)];
+}
+
+const verifications = 2_000;
+
+/** What one verification takes of a processor: digest, rules and both signatures' half that every clearing needs. */
+async function measureVerification({ task }: BenchWorld): Promise<Measured[]> {
+  const sign = signedIntents(task, false);
+  const signed = Array.from({ length: verifications }, sign);
+  const address = addressOfPrivateKey(Buffer.from(task.attestorKey, "hex"));
+  const signers = parseSigners(JSON.stringify([{ address, activateTime: "2020-01-01T00:00:00Z" }]));
+  const now = BigInt(Math.floor(Date.now() / 1_000));
+  const verifier = { digestIntent: intentDigester(task.domain), signers, now };
+  const verifyAll = () => {
+    for (const { intent, attestation } of signed) {
+      const authority = checkPostings(intent, {});
+      verifyAttestation(intent, attestation, { ...verifier, authority });
+    }
+  };
+  verifyAll();
+  const from = process.cpuUsage();
+  verifyAll();
+  const { user, system } = process.cpuUsage(from);
+  const cpuMicroseconds = (user + system) / verifications;
+  return [
+    { name: "one verification", cpuMicroseconds, aims: [{ field: "cpuMicroseconds", max: 120 }] },
+  ];
+}
+
+async function measureAudit(world: BenchWorld): Promise<Measured[]> {
+  const { code, stdout, stderr } = await world.mesh.run("audit", "--json");
+  const last = stdout.trimEnd().split("\n").at(-1) ?? "";
+  if (code !== 0) throw new Error(`the audit is not clean: ${last} ${stderr}`);
+  const { transfers, seconds } = (
+    JSON.parse(last) as { summary: { transfers: number; seconds: number } }
+  ).summary;
+  const name = `audit of ${transfers} transfers`;
+  return [{ name, rate: transfers / seconds, aims: [{ field: "rate", min: 10_000 }] }];
+}
+
+function memoryOf(world: BenchWorld): Measured[] {
+  const peaks = world.peakMegabytes();
+  return serviceNames.flatMap((name) => {
+    const megabytes = peaks[name];
+    return megabytes === undefined ? [] : [{ name: `${name}, most memory`, megabytes }];
+  });
+}
+
+type CpuByService = Readonly<Record<string, number>>;
+
+/** The result of a load, and the CPU seconds that each service used meanwhile. */
+async function measured(
+  world: BenchWorld,
+  load: () => Promise<LoadResult>,
+): Promise<[LoadResult, CpuByService]> {
+  const before = world.cpuSeconds();
+  const result = await load();
+  const after = world.cpuSeconds();
+  const used = serviceNames.flatMap((name) => {
+    const [from, to] = [before[name], after[name]];
+    return from === undefined || to === undefined ? [] : [[name, to - from] as const];
+  });
+  return [result, Object.fromEntries(used)];
+}
+
+function lineOf(name: string, result: LoadResult, cpu: CpuByService = {}): Measured {
+  const at = (share: number) => quantile(result.latenciesMs, share);
+  const perOne = (seconds: number) => (seconds * 1e6) / result.done;
+  const byService = Object.entries(cpu).map(([service, used]) => [service, perOne(used)] as const);
+  return {
+    name,
+    rate: result.done / result.seconds,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    p999Ms: at(0.999),
+    ...(byService.length === 0
+      ? {}
+      : {
+          cpuMicroseconds: byService.reduce((sum, [, each]) => sum + each, 0),
+          cpuByService: Object.fromEntries(byService),
+        }),
+  };
+}
+
+/** The value below which a share of sorted samples lies; NaN of none. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}

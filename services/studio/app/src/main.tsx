@@ -12,9 +12,23 @@ const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"
 Object.assign(globalThis, { __webpack_nonce__: nonce });
 
 const theme = createTheme({
-  primaryColor: "teal",
-  primaryShade: { light: 8, dark: 7 },
-  autoContrast: true,
+  // The seventh carries white text in both schemes (5.5 : 1).
+  colors: {
+    mesh: [
+      "#f0fdfa",
+      "#ccfbf1",
+      "#99f6e4",
+      "#5eead4",
+      "#2dd4bf",
+      "#14b8a6",
+      "#0d9488",
+      "#0f766e",
+      "#115e59",
+      "#134e4a",
+    ],
+  },
+  primaryColor: "mesh",
+  primaryShade: 7,
   defaultRadius: "md",
   cursorType: "pointer",
   fontFamily:

@@ -68,7 +68,7 @@ function Part({ name, amount }: { readonly name: string; readonly amount: string
   return (
     <div>
       <dt>{name}</dt>
-      <dd className="numeric">{formatAmount(BigInt(amount ?? "0"), usd)}</dd>
+      <dd className="numeric">{amount === undefined ? "—" : formatAmount(BigInt(amount), usd)}</dd>
     </div>
   );
 }

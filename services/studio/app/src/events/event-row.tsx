@@ -10,7 +10,7 @@ import {
   Undo2,
   UserPlus,
 } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { type Event, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { Money } from "../shell/money.tsx";
 import { hrefs } from "../shell/route.ts";
@@ -32,15 +32,17 @@ interface EventRowProps {
   readonly event: Event;
   /** EIP-55. */
   readonly wallet: string;
-  /** True if it came while the page was open. */
-  readonly fresh: boolean;
 }
 
+/** What is younger than this when it is first shown is news. */
+const newsMs = 3_000;
+
 /** One event. Those of an intent lead to its journal entry. */
-export function EventRow({ event, wallet, fresh }: EventRowProps) {
+export function EventRow({ event, wallet }: EventRowProps) {
   const { kind, title, change } = describeEvent(event, wallet);
   const Icon = icons[kind];
   const time = event.commitTime === undefined ? 0 : timestampMs(event.commitTime);
+  const [fresh] = useState(() => Date.now() - time < newsMs);
   return (
     <li
       className={classes.item}

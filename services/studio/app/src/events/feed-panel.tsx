@@ -26,12 +26,7 @@ export function FeedPanel({ limit }: { readonly limit: number }) {
       ) : (
         <ul className={classes.list} aria-live="polite" data-testid="feed">
           {shown.map((event) => (
-            <EventRow
-              key={event.eventId}
-              event={event}
-              wallet={wallet.address}
-              fresh={state.fresh.has(event.eventId)}
-            />
+            <EventRow key={event.eventId} event={event} wallet={wallet.address} />
           ))}
         </ul>
       )}

@@ -1,5 +1,5 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@connectrpc/connect";
 import { type Event, EventSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import type {
@@ -25,8 +25,6 @@ export interface FeedState {
   readonly resumes: number;
   /** How often a message did not follow the one before: something was lost on the way, and asked for again. */
   readonly gaps: number;
-  /** Ids of the events that came while the page was open. */
-  readonly fresh: ReadonlySet<string>;
 }
 
 export interface Feed {
@@ -86,13 +84,13 @@ export function openFeed(options: FeedOptions): Feed {
         keepFeed(options, state.get());
       },
       onConnection(connection, problem) {
-        const { resumes, cursor } = state.get();
+        const { resumes, connection: before } = state.get();
         state.set({
           ...state.get(),
           ...(problem !== undefined && isForeign(problem) ? emptyFeed : {}),
           connection,
           problem: connection === "live" ? undefined : (problem ?? state.get().problem),
-          resumes: resumes + (connection === "reconnecting" && cursor !== undefined ? 1 : 0),
+          resumes: resumes + (connection === "live" && before === "reconnecting" ? 1 : 0),
         });
       },
       silenceMsMax,
@@ -107,7 +105,6 @@ const emptyFeed = {
   events: [],
   cursor: undefined,
   completeToMs: undefined,
-  fresh: new Set<string>(),
 } as const;
 
 /** True for a cursor that this ledger never gave. */
@@ -123,19 +120,18 @@ function nextState(state: FeedState, { message, cursor }: SubscribeResponse): Fe
       // Over reconnects an event may come again; its id tells.
       const known = state.events.some(({ eventId }) => eventId === event.eventId);
       const events = known ? state.events : [event, ...state.events].slice(0, eventsMax);
-      const fresh = known
-        ? state.fresh
-        : new Set([...state.fresh, event.eventId].slice(-eventsMax));
-      return { ...state, events, fresh, cursor };
+      return { ...state, events, cursor, completeToMs: later(state, event.commitTime) };
     }
-    case "bookmark": {
-      const { headTime } = message.value;
-      const completeToMs = headTime === undefined ? state.completeToMs : timestampMs(headTime);
-      return { ...state, completeToMs, cursor };
-    }
+    case "bookmark":
+      return { ...state, cursor, completeToMs: later(state, message.value.headTime) };
     default:
       return { ...state, cursor };
   }
+}
+
+/** Events come in order: whatever was before one, or before a bookmark's head, has been told. */
+function later({ completeToMs }: FeedState, time: Timestamp | undefined): number | undefined {
+  return time === undefined ? completeToMs : Math.max(completeToMs ?? 0, timestampMs(time));
 }
 
 const storageKey = (wallet: string) => `sovr.studio.feed.${wallet}`;

@@ -53,7 +53,7 @@ export function JournalPage({ intentId }: { readonly intentId: string }) {
             reason: "INVALID_FIELD",
             title: "This is no intent's id",
             advice: "An id has 36 characters, such as 019abcde-f012-7abc-9def-0123456789ab.",
-            retryable: false,
+            then: "over",
           }}
         />
       )}
@@ -73,7 +73,11 @@ export function JournalPage({ intentId }: { readonly intentId: string }) {
         </ProblemBox>
       )}
       {error === null && enabled && (
-        <EntryOrBones entry={entry.data?.journalEntry} cleared={cleared.data} domain={domain.data} />
+        <EntryOrBones
+          entry={entry.data?.journalEntry}
+          cleared={cleared.data}
+          domain={domain.data}
+        />
       )}
     </div>
   );

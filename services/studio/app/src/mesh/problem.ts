@@ -7,9 +7,14 @@ export interface Problem {
   readonly reason: string;
   readonly title: string;
   readonly advice: string;
-  /** True if the same call may simply be made again. */
-  readonly retryable: boolean;
+  readonly then: Then;
 }
+
+/**
+ * What may follow a problem. "again": it passes, and the same call is simply made again. "ask": the same call may be
+ * made again when something has changed. "over": this call never succeeds, and whatever it would have moved never moves.
+ */
+export type Then = "again" | "ask" | "over";
 
 /** A refusal of Studio's own server. */
 export class StudioError extends Error {
@@ -76,22 +81,43 @@ const words: Readonly<Record<string, Words>> = {
   INTERNAL: ["The mesh made a mistake", "It has been logged. Nothing is lost: you can ask again."],
 };
 
-const retryable = new Set([
+const passing = new Set([
   "NETWORK",
   "OUTCOME_UNKNOWN",
   "NOT_SENT",
   "LEDGER_UNAVAILABLE",
   "RECORDS_UNAVAILABLE",
   "DRAINING",
-  "RATE_LIMITED",
   "INTERNAL",
 ]);
+
+// Only what the mesh itself makes final belongs here: after a lost answer and then, say, an expired session, the first
+// attempt may well have cleared.
+const final = new Set([
+  "INSUFFICIENT_FUNDS",
+  "INTENT_FAILED",
+  "INTENT_EXPIRED",
+  "INTENT_ID_REUSED",
+  "ACCOUNT_CLOSED",
+  "INVALID_FIELD",
+  "POSTING_NOT_ALLOWED",
+  "LEDGERS_DIFFER",
+  "LIMIT_EXCEEDED",
+  "WALLET_SIGNATURE_INVALID",
+  "ATTESTATION_INVALID",
+  "DIGEST_DIFFERS",
+]);
+
+function thenOf(reason: string): Then {
+  if (passing.has(reason)) return "again";
+  return final.has(reason) ? "over" : "ask";
+}
 
 /** Explains an error. Goes by the reason, never by the message. */
 export function explain(error: unknown): Problem {
   const reason = reasonOf(error);
   const [title, advice] = words[reason] ?? ["This did not work", messageOf(error)];
-  return { reason, title, advice, retryable: retryable.has(reason) };
+  return { reason, title, advice, then: thenOf(reason) };
 }
 
 /** The reason that an error names; "NETWORK" if it never reached a service, "INTERNAL" if it names none. */

@@ -46,7 +46,7 @@ export function PurchaseDialog({ chosen, onClose }: PurchaseDialogProps) {
     <Modal
       opened
       onClose={onClose}
-      title={begun === undefined ? "Check what you sign" : "Your purchase"}
+      title={<strong>{begun === undefined ? "Check what you sign" : "Your purchase"}</strong>}
       size={560}
       fullScreen={small ?? false}
       radius={small ? 0 : "lg"}
@@ -100,7 +100,7 @@ function Proposal({
   if (typeof proposal === "string") {
     const title = "This app cannot explain what it would sign";
     return (
-      <ProblemBox problem={{ reason: "UNKNOWN_FORM", title, advice: proposal, retryable: false }} />
+      <ProblemBox problem={{ reason: "UNKNOWN_FORM", title, advice: proposal, then: "over" }} />
     );
   }
   return (

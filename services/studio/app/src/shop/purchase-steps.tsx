@@ -23,23 +23,26 @@ export function PurchaseSteps({ purchase }: { readonly purchase: Purchase }) {
         <StepRow
           key={step}
           standing={standingOf(step, purchase)}
-          title={titles[step]}
+          titles={titles[step]}
           says={saysOf(step, purchase)}
         />
       ))}
       <StepRow
         standing={told}
-        title="Told by the event stream"
+        titles={["Wait for the event stream", "Told by the event stream"]}
         says={event === undefined ? undefined : `Event ${event.eventId}`}
       />
     </ol>
   );
 }
 
-const titles: Readonly<Record<Step, string>> = {
-  sign: "Signed in this browser",
-  attest: "Attested by the mesh",
-  clear: "Cleared into the ledger",
+/** Before it is done, and after. */
+type Titles = readonly [before: string, after: string];
+
+const titles: Readonly<Record<Step, Titles>> = {
+  sign: ["Sign in this browser", "Signed in this browser"],
+  attest: ["Have it attested by the mesh", "Attested by the mesh"],
+  clear: ["Clear it into the ledger", "Cleared into the ledger"],
 };
 
 function standingOf(step: Step, purchase: Purchase): Standing {
@@ -72,7 +75,7 @@ function saysOf(
 
 interface StepRowProps {
   readonly standing: Standing;
-  readonly title: string;
+  readonly titles: Titles;
   readonly says: string | undefined;
 }
 
@@ -83,14 +86,14 @@ const spoken: Readonly<Record<Standing, string>> = {
   failed: "stopped",
 };
 
-function StepRow({ standing, title, says }: StepRowProps) {
+function StepRow({ standing, titles: [before, after], says }: StepRowProps) {
   return (
     <li className={classes.step} data-standing={standing}>
       <span className={classes.icon} aria-hidden>
         <StepIcon standing={standing} />
       </span>
       <span>
-        <span className={classes.title}>{title}</span>
+        <span className={classes.title}>{standing === "done" ? after : before}</span>
         <span className="hidden-visually">: {spoken[standing]}</span>
         {says !== undefined && <span className={classes.says}>{says}</span>}
       </span>

@@ -1,5 +1,5 @@
 import { useQuery } from "@connectrpc/connect-query";
-import { Badge, Button, SegmentedControl, Skeleton, Title } from "@mantine/core";
+import { Button, SegmentedControl, Skeleton, Title } from "@mantine/core";
 import { Eye, EyeOff, FlaskConical, Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
 import { formatAmount } from "#common/assets.ts";
@@ -49,9 +49,9 @@ function IdentityPanel({ onForget }: { readonly onForget: () => void }) {
     <section className="card" aria-labelledby="identity">
       <header className={classes.head}>
         <h2 id="identity">Demo wallet</h2>
-        <Badge color="yellow" variant="light" leftSection={<FlaskConical size={13} aria-hidden />}>
-          Play money only
-        </Badge>
+        <span className="demo-mark">
+          <FlaskConical size={14} aria-hidden /> Play money only
+        </span>
       </header>
       <dl className={classes.long}>
         <dt>Address</dt>
@@ -137,7 +137,7 @@ function FaucetPanel() {
 
 const protocolNames: readonly { readonly value: Protocol; readonly label: string }[] = [
   { value: "connect-binary", label: "Connect" },
-  { value: "connect-json", label: "Connect JSON" },
+  { value: "connect-json", label: "JSON" },
   { value: "grpc-web", label: "gRPC-Web" },
 ];
 

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent.ts";
 import { clockSkewSeconds, lifetimeMaxSeconds } from "#common/intent-rules.ts";
 import {
@@ -17,36 +18,54 @@ const keysMax = 8_189;
 
 /** Reads evidence. `onAnswer` is called with the epoch milliseconds of every answer. */
 export function createRecordsReads(pool: Pool, onAnswer?: (epochMs: number) => void): RecordsReads {
-  const answered = <T>(result: T): T => {
-    onAnswer?.(Date.now());
-    return result;
+  const ask = async <T>(read: () => Promise<T>): Promise<T> => {
+    try {
+      const result = await read();
+      onAnswer?.(Date.now());
+      return result;
+    } catch (error) {
+      throw isMissingTable(error) ? notSetUp(error) : error;
+    }
   };
   return {
-    async evidenceByPrefix(prefixes) {
-      if (prefixes.length <= keysMax) return answered(await readEvidenceByPrefix(pool, prefixes));
-      const found = new Map<string, AttestedIntent>();
-      for (const part of chunks(prefixes)) {
-        for (const entry of await readEvidenceByPrefix(pool, part)) found.set(...entry);
-      }
-      return answered(found);
-    },
-    async pendingsOpenAt(seconds, after, limit) {
-      return answered(await readPendings(pool, seconds, after, limit));
-    },
-    async resolutionsOf(pendingIntentIds) {
-      const found: AttestedIntent[] = [];
-      for (const part of chunks(pendingIntentIds)) {
-        const result = await withRecords(() =>
-          pool.query<EvidenceRow>(
-            `select ${evidenceColumns} from evidence where pending_intent_id = any($1::uuid[])`,
-            [part],
-          ),
-        );
-        found.push(...result.rows.map(parseEvidence));
-      }
-      return answered(found);
-    },
+    evidenceByPrefix: (prefixes) =>
+      ask(async () => {
+        if (prefixes.length <= keysMax) return readEvidenceByPrefix(pool, prefixes);
+        const found = new Map<string, AttestedIntent>();
+        for (const part of chunks(prefixes)) {
+          for (const entry of await readEvidenceByPrefix(pool, part)) found.set(...entry);
+        }
+        return found;
+      }),
+    pendingsOpenAt: (seconds, after, limit) => ask(() => readPendings(pool, seconds, after, limit)),
+    resolutionsOf: (pendingIntentIds) => ask(() => readResolutions(pool, pendingIntentIds)),
   };
+}
+
+function isMissingTable(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === "42P01";
+}
+
+/** Clearing makes the tables when it starts; whoever starts before it waits. */
+function notSetUp(cause: unknown): DomainError<"RECORDS_UNAVAILABLE"> {
+  return new DomainError("RECORDS_UNAVAILABLE", "the records are not set up yet", { cause });
+}
+
+async function readResolutions(
+  pool: Pool,
+  pendingIntentIds: readonly string[],
+): Promise<AttestedIntent[]> {
+  const found: AttestedIntent[] = [];
+  for (const part of chunks(pendingIntentIds)) {
+    const result = await withRecords(() =>
+      pool.query<EvidenceRow>(
+        `select ${evidenceColumns} from evidence where pending_intent_id = any($1::uuid[])`,
+        [part],
+      ),
+    );
+    found.push(...result.rows.map(parseEvidence));
+  }
+  return found;
 }
 
 function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {

@@ -383,6 +383,18 @@ describeOnEngines("EventStream", (engine) => {
     await other.stop();
   });
 
+  test("waits for records that Clearing has not set up yet", async () => {
+    await world.pool.query("alter table evidence rename to evidence_later");
+    const other = await world.open();
+    const live = record(other.connect(), { heartbeatInterval: { seconds: 1n, nanos: 0 } });
+    await live.until((messages) => messages.at(-1)?.message.case === "bookmark");
+    await world.pool.query("alter table evidence_later rename to evidence");
+    await world.seed.clear(bundle());
+    await live.until((messages) => eventsOf(messages).length === 1);
+    await live.stop();
+    await other.stop();
+  });
+
   test("does without notifications", async () => {
     const other = await world.open({ listen: false });
     const live = record(other.connect());

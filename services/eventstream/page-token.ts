@@ -12,7 +12,7 @@ export function formatPageToken(clusterId: bigint, request: Uint8Array, place: L
   const instant = Buffer.alloc(instantBytes);
   instant.writeBigUInt64BE(place.through);
   const body = Buffer.concat([instant, cursor]);
-  return Buffer.concat([tagOf(body, request), body]).toString("base64url");
+  return Buffer.concat([tagOf(clusterId, body, request), body]).toString("base64url");
 }
 
 /** Reads a token. Throws INVALID_FIELD if it is garbled or was given for another request, caller or cluster. */
@@ -22,7 +22,7 @@ export function parsePageToken(clusterId: bigint, request: Uint8Array, text: str
   if (
     body.length <= instantBytes ||
     bytes.toString("base64url") !== text ||
-    !tagOf(body, request).equals(bytes.subarray(0, tagBytes))
+    !tagOf(clusterId, body, request).equals(bytes.subarray(0, tagBytes))
   ) {
     throw invalidField(
       "page_token",
@@ -38,11 +38,11 @@ export function parsePageToken(clusterId: bigint, request: Uint8Array, text: str
 }
 
 /** Guards against slips, not against forgers: a token grants nothing, every page checks what the caller may see. */
-function tagOf(body: Uint8Array, request: Uint8Array): Buffer {
+function tagOf(clusterId: bigint, body: Uint8Array, request: Uint8Array): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(body.length);
   return createHash("sha256")
-    .update("sovr/events-page/v1", "ascii")
+    .update(`sovr/events-page/v1 ${clusterId} `, "ascii")
     .update(length)
     .update(body)
     .update(request)

@@ -36,8 +36,16 @@ const fundings = 100;
 /** As many intents of a wallet in a minute as one can say. */
 const intentsPerWalletAndMinute = "1000000";
 
+export interface BenchOptions {
+  readonly engine: BenchEngine;
+  readonly seconds: number;
+  /** A folder into which every service writes its CPU profile when it ends. */
+  readonly profileFolder?: string | undefined;
+}
+
 /** Starts a mesh on an engine, with wallets that are open and have money. */
-export async function startBenchWorld(engine: BenchEngine, seconds: number): Promise<BenchWorld> {
+export async function startBenchWorld(options: BenchOptions): Promise<BenchWorld> {
+  const { engine, seconds, profileFolder } = options;
   const server = engine === "tigerbeetle" ? await startTigerBeetle(0n, "full") : undefined;
   let mesh: TestMesh | undefined;
   try {
@@ -47,7 +55,13 @@ export async function startBenchWorld(engine: BenchEngine, seconds: number): Pro
     };
     mesh = await startMesh({
       engine,
-      environment: { ...cluster, INTENTS_PER_WALLET_AND_MINUTE: intentsPerWalletAndMinute },
+      environment: {
+        ...cluster,
+        INTENTS_PER_WALLET_AND_MINUTE: intentsPerWalletAndMinute,
+        ...(profileFolder === undefined
+          ? {}
+          : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` }),
+      },
     });
     return await prepareWorld(mesh, server, engine, seconds);
   } catch (error) {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { missedAims, rawRate, reportTable } from "../bench/bench-report.ts";
-import { type BenchEngine, startBenchWorld } from "../bench/bench-world.ts";
+import { type BenchEngine, type BenchOptions, startBenchWorld } from "../bench/bench-world.ts";
 import { type Measured, measures } from "../bench/measures.ts";
 import { readArguments, runCommand } from "./lib/command.ts";
 import { Problem } from "./lib/problem.ts";
@@ -10,7 +10,7 @@ import { findProgram } from "./lib/run-program.ts";
 import { repositoryRoot } from "./lib/settings.ts";
 
 const usage =
-  "./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]";
+  "./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE] [--profile FOLDER]";
 
 runCommand(async () => {
   const { values, positionals } = readArguments(
@@ -20,6 +20,7 @@ runCommand(async () => {
       seconds: { type: "string", default: "4" },
       check: { type: "boolean", default: false },
       json: { type: "string", default: join(repositoryRoot, ".mesh/bench.json") },
+      profile: { type: "string" },
     },
     usage,
   );
@@ -34,7 +35,9 @@ runCommand(async () => {
   }
   const results: Record<string, readonly Measured[]> = {};
   for (const engine of enginesOf(values.engine)) {
-    const lines = await benchEngine(engine, values.only, Number(values.seconds));
+    const seconds = Number(values.seconds);
+    const profileFolder = values.profile && resolve(values.profile, engine);
+    const lines = await benchEngine({ engine, seconds, profileFolder }, values.only);
     console.log(`\n${reportTable(engine, lines)}`);
     results[engine] = lines;
   }
@@ -64,12 +67,12 @@ function enginesOf(wanted: string | undefined): readonly BenchEngine[] {
 }
 
 async function benchEngine(
-  engine: BenchEngine,
+  options: BenchOptions,
   only: readonly string[],
-  seconds: number,
 ): Promise<readonly Measured[]> {
+  const { engine } = options;
   console.error(`${engine}: starting a mesh …`);
-  const world = await startBenchWorld(engine, seconds);
+  const world = await startBenchWorld(options);
   const lines: Measured[] = [];
   try {
     for (const measure of measures) {

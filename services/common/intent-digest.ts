@@ -1,6 +1,6 @@
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import type { Intent, Phase, Posting } from "./intent.ts";
 import { intentTypes } from "./intent-types.ts";
+import { keccak256 } from "./keccak256.ts";
 import { walletBytes } from "./wallet.ts";
 
 /** The EIP-712 domain under which intents are signed. */
@@ -31,7 +31,7 @@ export function intentDomain(source: IntentDomainSource): IntentDomain {
     version: "1",
     chainId: source.chainId,
     verifyingContract: source.verifyingContract,
-    salt: `0x${Buffer.from(keccak(Buffer.from(salted, "utf8"))).toString("hex")}`,
+    salt: `0x${Buffer.from(keccak256(Buffer.from(salted, "utf8"))).toString("hex")}`,
   };
 }
 
@@ -59,9 +59,9 @@ const postingWords = 6;
 const intentWords = 12;
 const postingType = encodeType("Posting");
 const intentType = encodeType("ClearingIntent") + postingType;
-const postingTypeHash = keccak(Buffer.from(postingType, "ascii"));
-const intentTypeHash = keccak(Buffer.from(intentType, "ascii"));
-const emptyHash = keccak(new Uint8Array(0));
+const postingTypeHash = keccak256(Buffer.from(postingType, "ascii"));
+const intentTypeHash = keccak256(Buffer.from(intentType, "ascii"));
+const emptyHash = keccak256(new Uint8Array(0));
 const phaseHashes: Readonly<Record<Phase, Uint8Array>> = {
   IMMEDIATE: hashText("IMMEDIATE"),
   PENDING: hashText("PENDING"),
@@ -88,7 +88,7 @@ export function intentDigester(domain: IntentDomain): DigestIntent {
   return (intent) => {
     for (const [index, item] of intent.postings.entries()) {
       writePosting(posting, item);
-      postingHashes.set(keccak(posting), index * 32);
+      postingHashes.set(keccak256(posting), index * 32);
     }
     const struct = intentStruct;
     struct.set(hashText(intent.intentId), 32);
@@ -96,14 +96,14 @@ export function intentDigester(domain: IntentDomain): DigestIntent {
     struct.set(walletBytes(intent.wallet), 96 + 12);
     struct.set(hashText(intent.merchantId), 128);
     struct.set(hashText(intent.reference), 160);
-    struct.set(keccak(postingHashes.subarray(0, intent.postings.length * 32)), 192);
+    struct.set(keccak256(postingHashes.subarray(0, intent.postings.length * 32)), 192);
     writeBytes32(struct, intent.corrects, 224);
     struct.set(hashText(intent.pendingIntentId), 256);
     struct.writeUInt32BE(intent.timeoutSeconds, 288 + 28);
     struct.writeBigUInt64BE(intent.issueTime, 320 + 24);
     struct.writeBigUInt64BE(intent.expireTime, 352 + 24);
-    envelope.set(keccak(struct), 34);
-    return `0x${Buffer.from(keccak(envelope)).toString("hex")}`;
+    envelope.set(keccak256(struct), 34);
+    return `0x${Buffer.from(keccak256(envelope)).toString("hex")}`;
   };
 }
 
@@ -130,13 +130,13 @@ function domainSeparator(domain: IntentDomain): Uint8Array {
   const type =
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)";
   const struct = Buffer.alloc(6 * 32);
-  struct.set(keccak(Buffer.from(type, "ascii")), 0);
+  struct.set(keccak256(Buffer.from(type, "ascii")), 0);
   struct.set(hashText(domain.name), 32);
   struct.set(hashText(domain.version), 64);
   writeU128(struct, domain.chainId, 96);
   struct.set(walletBytes(domain.verifyingContract), 128 + 12);
   writeBytes32(struct, domain.salt, 160);
-  return keccak(struct);
+  return keccak256(struct);
 }
 
 function encodeType(name: keyof typeof intentTypes): string {
@@ -144,9 +144,5 @@ function encodeType(name: keyof typeof intentTypes): string {
 }
 
 function hashText(text: string): Uint8Array {
-  return text === "" ? emptyHash : keccak(Buffer.from(text, "utf8"));
-}
-
-function keccak(bytes: Uint8Array): Uint8Array {
-  return keccak_256(bytes);
+  return text === "" ? emptyHash : keccak256(Buffer.from(text, "utf8"));
 }

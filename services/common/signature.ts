@@ -1,5 +1,5 @@
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { invalidField } from "./domain-error.ts";
+import { keccak256 } from "./keccak256.ts";
 import { secp256k1 } from "./secp256k1.ts";
 import { formatWallet } from "./wallet.ts";
 
@@ -75,5 +75,5 @@ export function addressOfPrivateKey(privateKey: Uint8Array): string {
 }
 
 function addressOfPublicKey(uncompressed: Uint8Array): string {
-  return formatWallet(keccak_256(uncompressed.subarray(1)).subarray(12));
+  return formatWallet(keccak256(uncompressed.subarray(1)).subarray(12));
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { walletIdsFrom } from "./chart.ts";
 import { invalidField } from "./domain-error.ts";
+import { keccak256 } from "./keccak256.ts";
 
 /** The wallet of house entries: nobody's. */
 export const zeroWallet = "0x0000000000000000000000000000000000000000";
@@ -36,7 +36,7 @@ const checksummedMax = 100_000;
 function checksumAddress(lowerHex: string): string {
   const known = checksummed.get(lowerHex);
   if (known !== undefined) return known;
-  const hash = keccak_256(Buffer.from(lowerHex, "ascii"));
+  const hash = keccak256(Buffer.from(lowerHex, "ascii"));
   let text = "0x";
   for (const [i, digit] of [...lowerHex].entries()) {
     const nibble = ((hash[i >> 1] ?? 0) >> (i % 2 === 0 ? 4 : 0)) & 0x0f;

@@ -13,6 +13,7 @@ import {
 } from "#common/intent-codec.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { requirePrincipal } from "#common/rpc/principal.ts";
+import { createRequestValidator } from "#common/rpc/validate.ts";
 import { formatU128 } from "#common/u128.ts";
 import { parseWallet } from "#common/wallet.ts";
 import {
@@ -25,7 +26,10 @@ import type {
   ClearRequest as ClearRequestProto,
   ClearResult as ClearResultProto,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { ClearResultSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import {
+  ClearRequestSchema,
+  ClearResultSchema,
+} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import type { CallLimit, Clearing, ClearingHouse, ClearRequest, ClearResult } from "./clearing.ts";
 import { clearingErrors } from "./errors.ts";
@@ -46,6 +50,16 @@ export function createClearingService(
   options: ClearingServiceOptions,
 ): ServiceImpl<typeof ClearingService> {
   const { clearing, clusterId } = options;
+  // The runtime checks whole requests; the items of a batch stand alone, and so does what is wrong with one.
+  const validator = createRequestValidator();
+  const tryParse = (request: ClearRequestProto): ClearRequest | Error => {
+    try {
+      validator.check(ClearRequestSchema, request);
+      return parseClearRequest(request);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  };
   return {
     async clear(request, ctx) {
       const [result] = await clearing.clear(
@@ -126,14 +140,6 @@ async function mapInPages<Item, Result>(
     if (results.length % pageSize === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   return results;
-}
-
-function tryParse(request: ClearRequestProto): ClearRequest | Error {
-  try {
-    return parseClearRequest(request);
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
 }
 
 function checkBatchSize(requests: readonly ClearRequestProto[]): void {

@@ -346,12 +346,9 @@ describe.each(protocolNames)("%s", (name) => {
   });
 
   it("bounds the violations, as peers refuse long trailers", async () => {
-    const requests = Array.from({ length: 300 }, () => clearRequest("bad"));
-    const { outcome } = await unary(name, clearBatch, { requests });
-    expect(outcome.metadata).toEqual({
-      field: "requests[0].intent.postings[1].amount",
-      rule: "string.pattern",
-    });
+    const accountIds = Array.from({ length: 300 }, () => "bad");
+    const { outcome } = await unary(name, LedgerService.method.batchGetBalances, { accountIds });
+    expect(outcome.metadata).toEqual({ field: "account_ids[0]", rule: "string.pattern" });
     expect(outcome.violations).toHaveLength(20);
   });
 

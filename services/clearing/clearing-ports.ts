@@ -1,6 +1,7 @@
-import type { AttestedIntent } from "#common/intent.ts";
+import type { Attestation, AttestedIntent } from "#common/intent.ts";
 import type { Signers } from "#common/signers.ts";
 import type { TransferRow } from "#common/transfer-rows.ts";
+import type { RecoverAddress } from "#common/verify-attestation.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** What the ledger did with a chain. */
@@ -113,10 +114,15 @@ export interface EvidenceStore {
   readFailure(intentId: string, attempt: Attempt): Promise<RecordedFailure | undefined>;
 }
 
+/** Recovers who made an attestation's signatures, beside the event loop. */
+export type RecoverAhead = (attestation: Attestation, attempt: Attempt) => Promise<RecoverAddress>;
+
 /** Everything outside that clearing needs. */
 export interface ClearingPorts {
   readonly ledger: ClearingLedger;
   readonly evidence: EvidenceStore;
+  /** For batches; undefined where there is no second core to do it on. */
+  readonly recoverAhead: RecoverAhead | undefined;
   /** The signers, as of now. */
   readonly signers: () => Signers;
   /** Unix seconds. */

@@ -8,7 +8,7 @@ import { walletAccountId, zeroWallet } from "#common/wallet.ts";
 import { type AccountDirectory, createAccountDirectory } from "./account-directory.ts";
 import { Attempt } from "./attempt.ts";
 import { type Cleared, clearIntent } from "./clear-intent.ts";
-import type { ClearingPorts, Found } from "./clearing-ports.ts";
+import type { ClearingPorts, Found, RecoverAhead } from "./clearing-ports.ts";
 import { notSent, outcomeUnknown } from "./refusals.ts";
 import { type Rules, type VerifiedIntent, verifyRequest } from "./verify-request.ts";
 
@@ -77,6 +77,8 @@ export interface ClearingHouse {
 
 /** How many intents of a batch are looked at before other calls get their turn: some milliseconds of work. */
 const pageSize = 16;
+/** From how many intents in a call on their signatures are checked on other threads. */
+const recoverAheadMin = 8;
 /** The most postings under way at once, in all calls together: eight full batches. */
 const postingsUnderWayMax = 65_536;
 
@@ -122,6 +124,7 @@ class ClearCall {
   readonly #requests: readonly ClearRequest[];
   readonly #count: (change: number) => void;
   readonly #attempts: Attempt[];
+  readonly #recoverAhead: RecoverAhead | undefined;
   readonly #results: (ClearResult | undefined)[] = [];
   /** Intents that stand in the call more than once go their way once. */
   readonly #twins = new Map<string, { attempt: Attempt; cleared: Promise<Cleared> }>();
@@ -137,6 +140,9 @@ class ClearCall {
     this.#requests = requests;
     this.#count = count;
     this.#attempts = requests.map(() => new Attempt());
+    // A few signatures take less time than other threads would need to answer.
+    const many = requests.length >= recoverAheadMin;
+    this.#recoverAhead = many ? house.ports.recoverAhead : undefined;
   }
 
   /** Never rejects. What is still under way when the time is over ends by itself, and its result is dropped. */
@@ -186,7 +192,7 @@ class ClearCall {
     const attempt = this.#attempts[index] ?? new Attempt();
     requireOwnWallet(this.#caller, request.intent.wallet);
     const { rules, ports } = this.#house;
-    const verified = await verifyRequest(request, rules, ports, attempt);
+    const verified = await verifyRequest(request, rules, ports, attempt, this.#recoverAhead);
     const cleared = await this.#clearOnce(request, index, verified, attempt);
     return {
       ...identityOf(request, verified.digest),

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Client } from "tigerbeetle-node";
 import { intentDigester } from "#common/intent-digest.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
@@ -6,12 +7,14 @@ import { ConfigError } from "#common/rpc/environment.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { durationHistogram, getMeter } from "#common/rpc/metrics.ts";
+import { type SignatureThreads, startSignatureThreads } from "#common/signature-threads.ts";
 import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ClearingHouse, createClearing } from "./clearing.ts";
 import type { ClearingConfig } from "./config.ts";
 import { ChartTimeoutError, openChart } from "./open-chart.ts";
 import { createAnnouncer, createEvidenceStore, probePostgres } from "./postgres.ts";
+import { recoverAheadOn } from "./recover-ahead.ts";
 import {
   type ClearingLedgerOptions,
   createClearingLedger,
@@ -56,8 +59,10 @@ export async function createClearingDeps(
   const signersFile = openSigners(config.signersFile, logger);
   const pool = createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-clearing" });
   const clients: Client[] = [];
+  const threads = startThreads();
   const close = async () => {
     signersFile.close();
+    await threads?.close();
     for (const client of clients) client.destroy();
     await pool.end();
   };
@@ -85,6 +90,7 @@ export async function createClearingDeps(
       {
         ledger,
         evidence: createEvidenceStore(pool, postgres.onSuccess),
+        recoverAhead: threads && recoverAheadOn(threads),
         signers: signersFile.current,
         now: () => BigInt(Math.floor(nowMs() / 1000)),
         announce: announcer.announce,
@@ -97,6 +103,15 @@ export async function createClearingDeps(
     await close();
     throw error;
   }
+}
+
+/** More would wait for PostgreSQL and the ledger. */
+const threadsMax = 4;
+
+/** Threads for the signatures of batches, one core less than there are; none on a machine of one core. */
+function startThreads(): SignatureThreads | undefined {
+  const spare = Math.min(availableParallelism() - 1, threadsMax);
+  return spare < 1 ? undefined : startSignatureThreads(spare);
 }
 
 function openSigners(path: string, logger: Logger): SignersFile {

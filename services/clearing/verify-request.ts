@@ -15,9 +15,13 @@ import {
   refersToCorrected,
   refersToPending,
 } from "#common/posting-rules.ts";
-import { checkAttestation, checkWalletSignature } from "#common/verify-attestation.ts";
+import {
+  type AttestationVerifier,
+  checkAttestation,
+  checkWalletSignature,
+} from "#common/verify-attestation.ts";
 import type { Attempt } from "./attempt.ts";
-import type { ClearingPorts, EvidenceStore } from "./clearing-ports.ts";
+import type { ClearingPorts, EvidenceStore, RecoverAhead } from "./clearing-ports.ts";
 
 export interface Rules {
   readonly digestIntent: DigestIntent;
@@ -36,22 +40,27 @@ export interface VerifiedIntent {
 
 /**
  * Checks everything about an intent that does not depend on the ledger: shape, digest, signatures, and again the rules
- * that a thief of the Attestor's key could skip. It waits only for the evidence that POST, VOID and REFUND refer to.
+ * that a thief of the Attestor's key could skip. It waits only for the evidence that POST, VOID and REFUND refer to, and
+ * for `recoverAhead` if that is given.
  */
 export async function verifyRequest(
   evidence: AttestedIntent,
   rules: Rules,
   ports: Pick<ClearingPorts, "evidence" | "signers" | "now">,
   attempt: Attempt,
+  recoverAhead?: RecoverAhead,
 ): Promise<VerifiedIntent> {
   const { intent, attestation } = evidence;
-  const now = ports.now();
   checkShape(intent);
-  const { digest, revoked } = checkGenuine(evidence, rules.digestIntent, ports, now);
+  const recover = recoverAhead && (await recoverAhead(attestation, attempt));
+  const now = ports.now();
+  const { digestIntent } = rules;
+  const verifier = { digestIntent, signers: ports.signers(), now, recover };
+  const { digest, revoked } = checkGenuine(evidence, verifier);
   const refers = refersToPending(intent) || refersToCorrected(intent);
   const related = refers ? await loadRelated(intent, ports.evidence, attempt) : {};
   const authority = checkPostings(intent, related);
-  checkWalletSignature(intent, digest, attestation.walletSignature, authority);
+  checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
   if (revoked !== undefined) return { digest, late: { why: revoked, kills: true } };
   if (isExpired(intent, now)) return { digest, late: { why: intentExpired(intent), kills: true } };
   checkIssued(intent, now);
@@ -63,12 +72,9 @@ export async function verifyRequest(
 /** The digest, and the refusal if the signer is trusted no more: what it signed may have cleared before. */
 function checkGenuine(
   { intent, attestation }: AttestedIntent,
-  digestIntent: DigestIntent,
-  ports: Pick<ClearingPorts, "signers">,
-  now: bigint,
+  verifier: AttestationVerifier,
 ): { digest: string; revoked: DomainError | undefined } {
   try {
-    const verifier = { digestIntent, signers: ports.signers(), now };
     return { digest: checkAttestation(intent, attestation, verifier), revoked: undefined };
   } catch (error) {
     // The signature is checked before the signer's standing, so the attestation itself is in order.

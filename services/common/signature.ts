@@ -47,16 +47,23 @@ function checked(r: string, s: string, v: string, field: string): string {
  * spelling: the digest 32 bytes, the signature 65.
  */
 export function recoverAddress(digest: string, signature: string): string | undefined {
-  const bytes = Buffer.from(signature.slice(2), "hex");
-  const v = bytes[64];
-  if (bytes.length !== 65 || v === undefined) return undefined;
+  const address = recoverAddressBytes(
+    Buffer.from(digest.slice(2), "hex"),
+    Buffer.from(signature.slice(2), "hex"),
+  );
+  return address && formatWallet(address);
+}
+
+/** As recoverAddress, from bytes to the 20 bytes of the address. */
+export function recoverAddressBytes(
+  digest: Uint8Array,
+  signature: Uint8Array,
+): Uint8Array | undefined {
+  const v = signature[64];
+  if (signature.length !== 65 || v === undefined) return undefined;
   try {
-    const key = secp256k1.recover(
-      Buffer.from(digest.slice(2), "hex"),
-      bytes.subarray(0, 64),
-      v - 27,
-    );
-    return addressOfPublicKey(key);
+    const key = secp256k1.recover(digest, signature.subarray(0, 64), v - 27);
+    return addressBytesOf(key);
   } catch {
     // r or s is no number of the curve, or no point has it: nobody made this signature, which is all one can say.
     return undefined;
@@ -75,5 +82,9 @@ export function addressOfPrivateKey(privateKey: Uint8Array): string {
 }
 
 function addressOfPublicKey(uncompressed: Uint8Array): string {
-  return formatWallet(keccak256(uncompressed.subarray(1)).subarray(12));
+  return formatWallet(addressBytesOf(uncompressed));
+}
+
+function addressBytesOf(uncompressed: Uint8Array): Uint8Array {
+  return keccak256(uncompressed.subarray(1)).subarray(12);
 }

@@ -11,7 +11,12 @@ export interface AttestationVerifier {
   readonly signers: Signers;
   /** Unix seconds. */
   readonly now: bigint;
+  /** Given where addresses were recovered ahead, on other threads. */
+  readonly recover?: RecoverAddress | undefined;
 }
+
+/** Who made a signature over a digest: as recoverAddress. */
+export type RecoverAddress = (digest: string, signature: string) => string | undefined;
 
 /**
  * Checks everything that an attestation claims: the digest, the Attestor's signature and the wallet's where
@@ -24,7 +29,8 @@ export function verifyAttestation(
   verifier: AttestationVerifier & { readonly authority: Authority },
 ): string {
   const digest = checkAttestation(intent, attestation, verifier);
-  checkWalletSignature(intent, digest, attestation.walletSignature, verifier.authority);
+  const { authority, recover } = verifier;
+  checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
   return digest;
 }
 
@@ -46,7 +52,8 @@ export function checkAttestation(
     });
   }
   const { signature, signer } = attestation;
-  if (recoverAddress(digest, signature) !== signer) {
+  const recover = verifier.recover ?? recoverAddress;
+  if (recover(digest, signature) !== signer) {
     throw new DomainError(
       "ATTESTATION_INVALID",
       `the attestation's signature is not by its signer ${signer}`,
@@ -77,9 +84,10 @@ export function checkWalletSignature(
   digest: string,
   walletSignature: string,
   authority: Authority,
+  recover: RecoverAddress = recoverAddress,
 ): void {
   if (walletSignature === "" && !authority.wallet) return;
-  if (walletSignature !== "" && recoverAddress(digest, walletSignature) === intent.wallet) return;
+  if (walletSignature !== "" && recover(digest, walletSignature) === intent.wallet) return;
   const fault =
     walletSignature === ""
       ? "the wallet's signature is missing"

@@ -1,0 +1,54 @@
+import type { Attestation } from "#common/intent.ts";
+import { recoverAddress } from "#common/signature.ts";
+import type { SignatureThreads } from "#common/signature-threads.ts";
+import type { RecoverAddress } from "#common/verify-attestation.ts";
+import type { RecoverAhead } from "./clearing-ports.ts";
+import { groupCommit } from "./group-commit.ts";
+
+/** Signatures that go to a thread together: some milliseconds of its work, and of ours when they come back. */
+const groupMax = 64;
+const waitingMax = 100_000;
+
+/** Recovers on threads, many attestations at a time. */
+export function recoverAheadOn(threads: SignatureThreads): RecoverAhead {
+  return groupCommit<Attestation, RecoverAddress>({
+    weigh: ({ walletSignature }) => (walletSignature === "" ? 1 : 2),
+    weightMax: groupMax,
+    // The next is there when a thread is done with the last.
+    runningMax: 2 * threads.count,
+    waitingMax,
+    sends: false,
+    divisible: false,
+    run: async (attestations) => {
+      const items = attestations.flatMap(({ digest, signature, walletSignature }) =>
+        walletSignature === ""
+          ? [{ digest, signature }]
+          : [
+              { digest, signature },
+              { digest, signature: walletSignature },
+            ],
+      );
+      const addresses = await threads.recover(items);
+      let next = 0;
+      return attestations.map((attestation) => {
+        const signer = addresses[next++];
+        const wallet = attestation.walletSignature === "" ? undefined : addresses[next++];
+        return recovered(attestation, signer, wallet);
+      });
+    },
+  });
+}
+
+/** What was recovered ahead, by digest and signature; anything else is recovered now. */
+function recovered(
+  attestation: Attestation,
+  signer: string | undefined,
+  wallet: string | undefined,
+): RecoverAddress {
+  return (digest, signature) => {
+    if (digest !== attestation.digest) return recoverAddress(digest, signature);
+    if (signature === attestation.signature) return signer;
+    if (signature === attestation.walletSignature) return wallet;
+    return recoverAddress(digest, signature);
+  };
+}

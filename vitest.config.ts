@@ -6,6 +6,7 @@ const suites = {
   contract: ["test/contract/**/*.test.ts"],
   integration: ["test/integration/**/*.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
+  browser: ["test/browser/**/*.test.ts"],
 };
 
 export default defineConfig({

@@ -12,6 +12,7 @@ export const suites = {
   contract: { budgetSeconds: 300 },
   integration: { budgetSeconds: 1_800 },
   faults: { budgetSeconds: 1_800 },
+  browser: { budgetSeconds: 180 },
 } as const;
 
 export type SuiteName = keyof typeof suites;

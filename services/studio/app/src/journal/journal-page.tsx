@@ -53,7 +53,7 @@ export function JournalPage({ intentId }: { readonly intentId: string }) {
             reason: "INVALID_FIELD",
             title: "This is no intent's id",
             advice: "An id has 36 characters, such as 019abcde-f012-7abc-9def-0123456789ab.",
-            then: "over",
+            remedy: "over",
           }}
         />
       )}

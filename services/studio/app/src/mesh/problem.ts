@@ -7,14 +7,14 @@ export interface Problem {
   readonly reason: string;
   readonly title: string;
   readonly advice: string;
-  readonly then: Then;
+  readonly remedy: Remedy;
 }
 
 /**
  * What may follow a problem. "again": it passes, and the same call is simply made again. "ask": the same call may be
  * made again when something has changed. "over": this call never succeeds, and whatever it would have moved never moves.
  */
-export type Then = "again" | "ask" | "over";
+export type Remedy = "again" | "ask" | "over";
 
 /** A refusal of Studio's own server. */
 export class StudioError extends Error {
@@ -108,7 +108,7 @@ const final = new Set([
   "DIGEST_DIFFERS",
 ]);
 
-function thenOf(reason: string): Then {
+function remedyOf(reason: string): Remedy {
   if (passing.has(reason)) return "again";
   return final.has(reason) ? "over" : "ask";
 }
@@ -117,7 +117,7 @@ function thenOf(reason: string): Then {
 export function explain(error: unknown): Problem {
   const reason = reasonOf(error);
   const [title, advice] = words[reason] ?? ["This did not work", messageOf(error)];
-  return { reason, title, advice, then: thenOf(reason) };
+  return { reason, title, advice, remedy: remedyOf(reason) };
 }
 
 /** The reason that an error names; "NETWORK" if it never reached a service, "INTERNAL" if it names none. */

@@ -13,7 +13,7 @@ interface ProblemBoxProps extends AlertProps {
 export function ProblemBox({ problem, children, ...props }: ProblemBoxProps) {
   return (
     <Alert
-      color={problem.then === "over" ? "red" : "yellow"}
+      color={problem.remedy === "over" ? "red" : "yellow"}
       variant="light"
       radius="lg"
       icon={<CircleAlert size={18} aria-hidden />}

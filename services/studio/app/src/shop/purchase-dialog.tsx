@@ -1,7 +1,7 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Button, Modal, Skeleton, Stack } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import {
   AttestorService,
   type GetDomainResponse,
@@ -20,15 +20,39 @@ import { isRunning, runPurchase } from "./run-purchase.ts";
 import type { Chosen } from "./shop-page.tsx";
 
 interface PurchaseDialogProps {
+  readonly opened: boolean;
+  /** What it shows, also while it closes; undefined before it was ever opened. */
+  readonly chosen: Chosen | undefined;
+  readonly onClose: () => void;
+}
+
+/** A purchase: first in words, then, once it is signed, step by step. Stays mounted, so that focus finds its way back. */
+export function PurchaseDialog({ opened, chosen, onClose }: PurchaseDialogProps) {
+  const small = useMediaQuery("(max-width: 40em)", undefined, { getInitialValueInEffect: false });
+  return (
+    <Modal
+      opened={opened}
+      onClose={onClose}
+      title={<strong>{chosen?.product.name}</strong>}
+      size={560}
+      fullScreen={small ?? false}
+      radius={small ? 0 : "lg"}
+      overlayProps={{ backgroundOpacity: 0.45, blur: 2 }}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      {chosen !== undefined && <PurchaseOf key={chosen.visit} chosen={chosen} onClose={onClose} />}
+    </Modal>
+  );
+}
+
+interface PurchaseOfProps {
   readonly chosen: Chosen;
   readonly onClose: () => void;
 }
 
-/** A purchase: first in words, then, once it is signed, step by step. */
-export function PurchaseDialog({ chosen, onClose }: PurchaseDialogProps) {
+function PurchaseOf({ chosen, onClose }: PurchaseOfProps) {
   const mesh = useMesh();
-  const small = useMediaQuery("(max-width: 40em)", undefined, { getInitialValueInEffect: false });
-  const [intentId, setIntentId] = useState("intentId" in chosen ? chosen.intentId : undefined);
+  const [intentId, setIntentId] = useState(chosen.intentId);
   const [attempt, setAttempt] = useState(0);
   const begun = useStore(mesh.purchases.state).find(({ intent }) => intent.intentId === intentId);
 
@@ -42,32 +66,20 @@ export function PurchaseDialog({ chosen, onClose }: PurchaseDialogProps) {
     setAttempt(attempt + 1);
   }
 
+  if (begun === undefined) {
+    return <ProposalOrWhyNot key={attempt} product={chosen.product} onSign={run} />;
+  }
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<strong>{begun === undefined ? "Check what you sign" : "Your purchase"}</strong>}
-      size={560}
-      fullScreen={small ?? false}
-      radius={small ? 0 : "lg"}
-      overlayProps={{ backgroundOpacity: 0.45, blur: 2 }}
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
-      {begun === undefined ? (
-        <ProposalOrWhyNot key={attempt} product={chosen.product} onSign={run} />
-      ) : (
-        <Stack gap="lg">
-          <IntentInWords purchase={begun} />
-          <PurchaseSteps purchase={begun} />
-          <BegunActions
-            purchase={begun}
-            onRetry={() => run(begun)}
-            onAnew={startAnew}
-            onClose={onClose}
-          />
-        </Stack>
-      )}
-    </Modal>
+    <Stack gap="lg">
+      <IntentInWords purchase={begun} />
+      <PurchaseSteps purchase={begun} />
+      <BegunActions
+        purchase={begun}
+        onRetry={() => run(begun)}
+        onAnew={startAnew}
+        onClose={onClose}
+      />
+    </Stack>
   );
 }
 
@@ -97,16 +109,19 @@ function Proposal({
   const { wallet } = useMesh();
   // Made once: what is shown is what is signed.
   const [proposal] = useState(() => propose(product, wallet.address, domain));
+  const button = useRef<HTMLButtonElement>(null);
+  // The dialog opened before the domain was there, and looked for what to focus too early.
+  useEffect(() => button.current?.focus(), []);
   if (typeof proposal === "string") {
     const title = "This app cannot explain what it would sign";
     return (
-      <ProblemBox problem={{ reason: "UNKNOWN_FORM", title, advice: proposal, then: "over" }} />
+      <ProblemBox problem={{ reason: "UNKNOWN_FORM", title, advice: proposal, remedy: "over" }} />
     );
   }
   return (
     <Stack gap="lg">
       <IntentInWords purchase={proposal} />
-      <Button size="md" fullWidth data-autofocus onClick={() => onSign(proposal)}>
+      <Button ref={button} size="md" fullWidth data-autofocus onClick={() => onSign(proposal)}>
         Sign and pay&nbsp;
         <Money amount={priceOf(product)} ledger={usd} />
       </Button>

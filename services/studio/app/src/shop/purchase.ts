@@ -64,7 +64,7 @@ export function nextStep(purchase: Purchase): Step | undefined {
 
 /** True if there is nothing left to do about it: it cleared, or never will. */
 export function isOver(purchase: Purchase): boolean {
-  return purchase.clearing !== undefined || purchase.problem?.then === "over";
+  return purchase.clearing !== undefined || purchase.problem?.remedy === "over";
 }
 
 const attemptsMax = 4;
@@ -84,7 +84,7 @@ export async function carryOut(start: Purchase, ports: PurchasePorts): Promise<P
     } catch (error) {
       const problem = explain(error);
       attempts += 1;
-      if (problem.then !== "again" || attempts >= attemptsMax) {
+      if (problem.remedy !== "again" || attempts >= attemptsMax) {
         return keepAs({ ...purchase, problem }, ports);
       }
       await ports.wait(pauseMs * 2 ** (attempts - 1));

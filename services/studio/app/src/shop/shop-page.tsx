@@ -8,29 +8,35 @@ import { PurchaseDialog } from "./purchase-dialog.tsx";
 import classes from "./shop-page.module.css";
 import { UnfinishedPurchases } from "./unfinished-purchases.tsx";
 
-/** What the dialog shows: a product to buy, or a purchase that was begun before. */
-export type Chosen =
-  | { readonly product: Product }
-  | { readonly product: Product; readonly intentId: string };
+/** What the dialog shows: a product to buy, or a purchase of it that was begun before. */
+export interface Chosen {
+  readonly product: Product;
+  readonly intentId: string | undefined;
+  /** Another one each time, so that nothing stays of the last. */
+  readonly visit: number;
+}
 
 export function ShopPage() {
   const [chosen, setChosen] = useState<Chosen>();
+  const [opened, setOpened] = useState(false);
+
+  function open(product: Product, intentId?: string): void {
+    setChosen({ product, intentId, visit: (chosen?.visit ?? 0) + 1 });
+    setOpened(true);
+  }
+
   return (
     <div className={classes.page}>
       <div className={classes.shop}>
         <BalanceCard />
-        <UnfinishedPurchases onChoose={setChosen} />
+        <UnfinishedPurchases onContinue={open} />
         <section aria-labelledby="goods">
           <Title order={1} id="goods" className={classes.title ?? ""}>
             Shop
           </Title>
           <div className={classes.goods}>
             {products.map((product) => (
-              <ProductCard
-                key={product.sku}
-                product={product}
-                onBuy={() => setChosen({ product })}
-              />
+              <ProductCard key={product.sku} product={product} onBuy={() => open(product)} />
             ))}
           </div>
         </section>
@@ -38,9 +44,7 @@ export function ShopPage() {
       <aside className={classes.aside} aria-label="Your events">
         <FeedPanel limit={12} />
       </aside>
-      {chosen !== undefined && (
-        <PurchaseDialog chosen={chosen} onClose={() => setChosen(undefined)} />
-      )}
+      <PurchaseDialog opened={opened} chosen={chosen} onClose={() => setOpened(false)} />
     </div>
   );
 }

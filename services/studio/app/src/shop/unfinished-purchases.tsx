@@ -2,18 +2,17 @@ import { Button } from "@mantine/core";
 import { Hourglass } from "lucide-react";
 import { useMesh } from "../mesh/mesh.tsx";
 import { useStore } from "../store.ts";
-import { products } from "./products.ts";
+import { type Product, products } from "./products.ts";
 import { isOver } from "./purchase.ts";
 import { isRunning } from "./run-purchase.ts";
-import type { Chosen } from "./shop-page.tsx";
 import classes from "./unfinished-purchases.module.css";
 
 interface UnfinishedPurchasesProps {
-  readonly onChoose: (chosen: Chosen) => void;
+  readonly onContinue: (product: Product, intentId: string) => void;
 }
 
 /** Purchases whose outcome is not known here yet, such as those that a reload interrupted. */
-export function UnfinishedPurchases({ onChoose }: UnfinishedPurchasesProps) {
+export function UnfinishedPurchases({ onContinue }: UnfinishedPurchasesProps) {
   const { purchases } = useMesh();
   const open = useStore(purchases.state).filter(
     (purchase) => !isOver(purchase) && !isRunning(purchase.intent.intentId),
@@ -28,7 +27,7 @@ export function UnfinishedPurchases({ onChoose }: UnfinishedPurchasesProps) {
           <strong>{product.name}</strong> is not finished. Asking again with the same intent is
           safe: it clears once or not at all.
         </p>
-        <Button variant="default" radius="xl" onClick={() => onChoose({ product, intentId })}>
+        <Button variant="default" radius="xl" onClick={() => onContinue(product, intentId)}>
           Continue
         </Button>
       </section>

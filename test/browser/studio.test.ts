@@ -1,0 +1,376 @@
+/**
+ * Goal: what Studio promises to people holds in a real browser. Method: a mesh of the test's own, Chromium before its
+ * Envoy, and a user who funds, buys, looks and reloads while parts of the mesh are killed and answers tampered with.
+ */
+import type { Browser, Request, Route } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { browserMissing, keepScreenshot, openBrowser } from "../support/browser.ts";
+import { startMesh, type TestMesh } from "../support/mesh.ts";
+import { openStudio, overflow, waitMs } from "../support/studio-page.ts";
+
+const why = browserMissing === undefined ? "" : ` (skipped: ${browserMissing})`;
+
+describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => {
+  let mesh: TestMesh;
+  let browser: Browser;
+  let url: string;
+
+  beforeAll(async () => {
+    [mesh, browser] = await Promise.all([startMesh(), openBrowser()]);
+    url = `http://${mesh.address}/`;
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await mesh?.stop();
+  });
+
+  it("buys milk and the bundle, moves the balance, and shows each event within a second", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    for (const [product, left] of [
+      ["milk", "16.50"],
+      ["the bundle", "9.00"],
+    ] as const) {
+      await studio.page.evaluate(watchForEvents);
+      await studio.buy(product);
+      const intentId = await studio.cleared();
+      await studio.eventsOf(intentId).waitFor();
+      expect(await studio.page.evaluate(eventDelay, intentId)).toBeLessThan(1_000);
+      await studio.page.getByText("Told by the event stream").waitFor();
+      await keepScreenshot(studio.page, `bought-${product.replace(" ", "-")}`);
+      await studio.closeDialog();
+      await studio.available(left);
+    }
+    await keepScreenshot(studio.page, "shop");
+    expect(studio.complaints).toEqual([]);
+    await studio.context.close();
+  });
+
+  it("signs what it showed: the digest of the words is the digest that was cleared", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const { page } = studio;
+    await page.getByRole("button", { name: "Buy the bundle" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("MILK_OBLIGATION").waitFor();
+    expect(await dialog.getByRole("listitem").allInnerTexts()).toEqual([
+      expect.stringMatching(/^Your wallet\s+MILK_OBLIGATION.*3\.50 USD$/s),
+      expect.stringMatching(/^Your wallet\s+EGGS_OBLIGATION.*2\.50 USD$/s),
+      expect.stringMatching(/^Your wallet\s+BREAD_OBLIGATION.*1\.50 USD$/s),
+    ]);
+    const shown = await dialog.getByTestId("digest").getAttribute("data-digest");
+    await dialog.getByRole("button", { name: /^Sign and pay/ }).click();
+    const intentId = await studio.cleared();
+    const { code, stdout } = await mesh.run(
+      "call",
+      "ClearingService/GetClearing",
+      JSON.stringify({ intentId }),
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      clearing: { digest: shown, state: "CLEARING_STATE_CLEARED" },
+      intent: { reference: "studio BUNDLE", postings: [{}, {}, {}] },
+    });
+    await studio.context.close();
+  });
+
+  it("loses no event and repeats none when EventStream is killed under the open page", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const { page } = studio;
+    await studio.buy("milk");
+    const before = await studio.cleared();
+    await studio.eventsOf(before).waitFor();
+    await studio.closeDialog();
+    mesh.kill("eventstream");
+    await page.locator('header [data-connection="reconnecting"]').waitFor();
+    await studio.buy("bread");
+    const meanwhile = await studio.cleared();
+    await keepScreenshot(page, "eventstream-killed");
+    await studio.eventsOf(meanwhile).waitFor();
+    await page.locator('header [data-connection="live"]').waitFor();
+    await studio.closeDialog();
+    await studio.available("15.00");
+    expect((await studio.feedIntents()).slice(0, 2)).toEqual([meanwhile, before]);
+
+    await page.getByRole("link", { name: "Activity" }).click();
+    await page.getByTestId("gaps").filter({ hasText: "0" }).waitFor();
+    expect(Number(await page.getByTestId("resumes").innerText())).toBeGreaterThan(0);
+    const rows = await studio.feedIntents();
+    expect(rows).toHaveLength(new Set(rows).size);
+    await keepScreenshot(page, "activity");
+
+    // A reload goes on from the cursor that it kept.
+    const subscribed = page.waitForRequest(/EventStreamService\/Subscribe$/);
+    await page.reload();
+    expect((await subscribed).postDataBuffer()?.length).toBeGreaterThan(40);
+    await studio.eventsOf(meanwhile).waitFor();
+    expect(await studio.feedIntents()).toEqual(rows);
+    await studio.context.close();
+  });
+
+  it("asks again with the same intent when the answer of Clear is lost, and pays once", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const bodies: string[] = [];
+    await studio.page.route(/ClearingService\/Clear$/, async (route: Route) => {
+      bodies.push(route.request().postDataBuffer()?.toString("hex") ?? "");
+      if (bodies.length > 1) return route.continue();
+      await route.fetch(); // the mesh clears it, and nobody hears
+      await route.abort("connectionreset");
+    });
+    await studio.buy("milk");
+    await studio.cleared();
+    await studio.page.getByText("found again").waitFor();
+    await studio.available("16.50");
+    expect(bodies).toHaveLength(2);
+    expect(bodies[1]).toBe(bodies[0]);
+    await studio.context.close();
+  });
+
+  it("keeps an intent over a reload in the middle of its purchase, and finishes it", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const { page } = studio;
+    await page.route(/ClearingService\/Clear$/, () => undefined); // never answered
+    const sent = page.waitForRequest(/ClearingService\/Clear$/);
+    await studio.buy("eggs");
+    const before = (await sent).postDataBuffer()?.toString("hex");
+    await page.unroute(/ClearingService\/Clear$/);
+    await page.reload();
+    const again = page.waitForRequest(/ClearingService\/Clear$/);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await keepScreenshot(page, "unfinished");
+    await page.getByRole("dialog").getByRole("button", { name: "Continue" }).click();
+    expect((await again).postDataBuffer()?.toString("hex")).toBe(before);
+    await studio.cleared();
+    await studio.available("17.50");
+    await studio.context.close();
+  });
+
+  it("says in words what is final, by its reason", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    for (let bought = 0; bought < 2; bought += 1) {
+      await studio.buy("the bundle");
+      await studio.cleared();
+      await studio.closeDialog();
+    }
+    await studio.buy("the bundle");
+    const alert = studio.page.getByRole("dialog").locator('[data-reason="INSUFFICIENT_FUNDS"]');
+    await alert.getByText("Your balance does not cover this").waitFor();
+    await alert.getByRole("button", { name: "Start a new purchase" }).waitFor();
+    await keepScreenshot(studio.page, "insufficient-funds");
+    await studio.available("5.00");
+    await studio.context.close();
+  });
+
+  it("checks a journal entry by itself, and turns red when what it is told was tampered with", async () => {
+    const studio = await openStudio(browser, url);
+    const { page } = studio;
+    await page.getByRole("link", { name: "Wallet" }).click();
+    await page.getByText("JSON", { exact: true }).click();
+    await page.getByRole("link", { name: "Shop" }).click();
+    await studio.fund("20.00");
+    await studio.buy("the bundle");
+    const intentId = await studio.cleared();
+    await page.getByRole("link", { name: "See the proof" }).click();
+    await page.getByRole("heading", { name: "Checked in this browser" }).waitFor();
+    expect(await page.locator('[data-ok="true"]').count()).toBe(6);
+    await keepScreenshot(page, "journal");
+
+    const tampered: readonly (readonly [string, RegExp, (json: Json) => void, string])[] = [
+      [
+        "an amount of the ledger",
+        /GetJournalEntry$/,
+        ({ journalEntry }) => {
+          journalEntry.lines[0].amount = "351";
+        },
+        "Every row is what was signed",
+      ],
+      [
+        "an amount of the evidence",
+        /GetClearing$/,
+        ({ intent }) => {
+          intent.postings[0].amount = "351";
+        },
+        "The digest is that of the intent",
+      ],
+      [
+        "the trusted signers",
+        /GetDomain$/,
+        ({ signers }) => {
+          signers[0].address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+        },
+        "A trusted signer attested it",
+      ],
+    ];
+    for (const [, method, change, check] of tampered) {
+      await page.route(method, (route) => answerChanged(route, change));
+      await page.goto("about:blank");
+      await page.goto(`${url}#/journal/${intentId}`);
+      await page.getByRole("heading", { name: "This entry does not hold" }).waitFor();
+      await page.locator('[data-ok="false"]').filter({ hasText: check }).waitFor();
+      await page.unroute(method);
+    }
+    await keepScreenshot(page, "journal-tampered");
+    await studio.context.close();
+  });
+
+  it.each([
+    ["Connect", "application/proto", "application/connect+proto"],
+    ["JSON", "application/json", "application/connect+json"],
+    ["gRPC-Web", "application/grpc-web+proto", "application/grpc-web+proto"],
+  ])("speaks %s through Envoy, calls and streams", async (protocol, unary, stream) => {
+    const studio = await openStudio(browser, url);
+    const { page } = studio;
+    await page.getByRole("link", { name: "Wallet" }).click();
+    const requests: Request[] = [];
+    page.on("request", (request) => requests.push(request));
+    await page.getByText(protocol, { exact: true }).click();
+    await page.reload();
+    await page.locator('header [data-connection="live"]').waitFor();
+    await page.getByRole("button", { name: "Get 20.00 test USD" }).click();
+    await studio.available("20.00");
+    await page.getByRole("link", { name: "Shop" }).click();
+    await studio.eventsOf("").getByText("Account opened").waitFor();
+    const typesOf = (method: string) =>
+      requests
+        .filter((request) => request.url().endsWith(`/${method}`))
+        .map((request) => request.headers()["content-type"])
+        .at(-1);
+    expect({
+      GetDomain: typesOf("GetDomain"),
+      Subscribe: typesOf("Subscribe"),
+      WatchBalances: typesOf("WatchBalances"),
+    }).toEqual({ GetDomain: unary, Subscribe: stream, WatchBalances: stream });
+    expect(studio.complaints).toEqual([]);
+    await studio.context.close();
+  });
+
+  it.each([
+    [390, 844, "light"],
+    [390, 844, "dark"],
+    [1440, 900, "light"],
+    [1440, 900, "dark"],
+  ] as const)("fits %s × %s pixels in %s", async (width, height, colorScheme) => {
+    const options = { viewport: { width, height }, colorScheme };
+    const welcome = await browser.newContext(options);
+    const first = await welcome.newPage();
+    await first.goto(url);
+    await first.getByRole("button", { name: "Create a demo wallet" }).waitFor();
+    await keepScreenshot(first, `welcome-${width}-${colorScheme}`);
+    expect(await overflow(first)).toBeLessThanOrEqual(0);
+    await welcome.close();
+
+    const studio = await openStudio(browser, url, options);
+    const { page } = studio;
+    await studio.fund("20.00");
+    await page.getByRole("button", { name: "Buy the bundle" }).click();
+    await page.getByRole("button", { name: /^Sign and pay/ }).waitFor();
+    await keepScreenshot(page, `proposal-${width}-${colorScheme}`);
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+    await page.getByRole("button", { name: /^Sign and pay/ }).click();
+    const intentId = await studio.cleared();
+    await studio.closeDialog();
+    for (const [name, hash] of [
+      ["shop", "#/"],
+      ["activity", "#/activity"],
+      ["wallet", "#/wallet"],
+      ["journal", `#/journal/${intentId}`],
+    ]) {
+      await page.goto(`${url}${hash}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      if (name === "journal") await page.getByText("Checked in this browser").waitFor();
+      expect([name, await overflow(page)]).toEqual([name, 0]);
+      await keepScreenshot(page, `${name}-${width}-${colorScheme}`);
+    }
+    const ground = () => page.evaluate("getComputedStyle(document.body).backgroundColor");
+    expect(await ground()).toBe(colorScheme === "dark" ? "rgb(15, 19, 20)" : "rgb(245, 247, 247)");
+    await page.getByRole("button", { name: /^Switch to/ }).click();
+    await expect
+      .poll(ground)
+      .toBe(colorScheme === "dark" ? "rgb(245, 247, 247)" : "rgb(15, 19, 20)");
+    expect(studio.complaints).toEqual([]);
+    await studio.context.close();
+  });
+
+  it("is bought from with the keyboard alone", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const { page } = studio;
+    const focused = () => page.evaluate("document.activeElement?.getAttribute('aria-label')");
+    await page.locator("body").press("Tab");
+    for (let presses = 0; (await focused()) !== "Buy milk"; presses += 1) {
+      expect(presses).toBeLessThan(20);
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: /^Sign and pay/ }).waitFor();
+    await expect
+      .poll(() => page.evaluate("document.activeElement?.textContent"))
+      .toMatch(/^Sign and pay/);
+    await page.keyboard.press("Enter");
+    await studio.cleared();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await expect.poll(focused).toBe("Buy milk");
+    await studio.context.close();
+  });
+
+  it("renews its token by itself before the old one expires", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(waitMs);
+    await page.clock.install();
+    await page.goto(url);
+    const first = page.waitForResponse(/\/dev\/token$/);
+    await page.getByRole("button", { name: "Create a demo wallet" }).click();
+    const { expiresAtMs } = (await (await first).json()) as { expiresAtMs: number };
+    expect(expiresAtMs - Date.now()).toBeLessThanOrEqual(900_000);
+    const second = page.waitForResponse(/\/dev\/token$/);
+    await page.clock.runFor(725_000);
+    expect((await second).ok()).toBe(true);
+    await context.close();
+  });
+});
+
+type Json = Record<string, never> & {
+  readonly journalEntry: { readonly lines: [{ amount: string }] };
+  readonly intent: { readonly postings: [{ amount: string }] };
+  readonly signers: [{ address: string }];
+};
+
+/** Answers what the mesh answers, changed. */
+async function answerChanged(route: Route, change: (json: Json) => void): Promise<void> {
+  const response = await route.fetch();
+  const json = (await response.json()) as Json;
+  change(json);
+  await route.fulfill({ response, json });
+}
+
+/** In the page: notes when the row of an event comes, and when the answer of a Clear does. */
+const watchForEvents = `(() => {
+  const seen = (globalThis.seen = { rows: {}, clearedMs: undefined });
+  new PerformanceObserver((list) => {
+    for (const { name, responseEnd } of list.getEntries()) {
+      if (name.endsWith("ClearingService/Clear")) seen.clearedMs = responseEnd;
+    }
+  }).observe({ type: "resource" });
+  new MutationObserver(() => {
+    for (const row of document.querySelectorAll("[data-intent]")) {
+      seen.rows[row.dataset.intent] ??= performance.now();
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+})()`;
+
+/** In the page: milliseconds from the answer of Clear to the row; negative if the event was faster. */
+function eventDelay(intentId: string): number {
+  const { seen } = globalThis as unknown as {
+    readonly seen: {
+      readonly rows: Record<string, number>;
+      readonly clearedMs: number | undefined;
+    };
+  };
+  return (seen.rows[intentId] ?? Number.NaN) - (seen.clearedMs ?? Number.NaN);
+}

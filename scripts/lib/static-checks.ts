@@ -37,6 +37,7 @@ function staticChecks(root: string): readonly Check[] {
   return [
     { name: "format and lint (biome)", command: ["biome", "ci", "--error-on-warnings"] },
     { name: "types (tsc)", command: ["tsc", "-p", "."] },
+    { name: "types of Studio (tsc)", command: ["tsc", "-p", "services/studio/app"] },
     { name: "contracts: lint (buf)", command: ["buf", "lint"] },
     { name: "contracts: format (buf)", command: ["buf", "format", "--diff", "--exit-code"] },
     {

@@ -5,6 +5,7 @@ import { findProgram, isExecutable, lastLine, runProgram } from "./run-program.t
 
 const grpcurlVersion = "v1.9.4";
 const buildMs = 300_000;
+const installMs = 240_000;
 
 /**
  * Brings the programs that tests need and this machine lacks, where that needs no question. Returns PATH with
@@ -18,6 +19,7 @@ export async function bringTestPrograms(root: string): Promise<string> {
   if (findProgram("grpcurl") === undefined && !isExecutable(join(bin, "grpcurl"))) {
     await buildGrpcurl(bin);
   }
+  if (findProgram("chromium") === undefined) await installChromium();
   const { PATH = "" } = process.env;
   return [bin, PATH].join(":");
 }
@@ -37,4 +39,22 @@ async function buildGrpcurl(bin: string): Promise<void> {
   if (result.code !== 0) {
     console.log(`no grpcurl: ${lastLine(result.output)}; its tests are skipped`);
   }
+}
+
+/** From Debian, where this process may install: the package, and the lists that it is found by. */
+async function installChromium(): Promise<void> {
+  const apt = findProgram("apt-get");
+  const skipped = "the browser tests are skipped";
+  if (apt === undefined || process.getuid?.() !== 0) {
+    const why = "it is not on PATH, and only root on Debian can install it";
+    console.log(`no chromium: ${why}; ${skipped}`);
+    return;
+  }
+  console.log("installing chromium …");
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const options = { env, timeoutMs: installMs };
+  await runProgram(apt, ["update", "--quiet"], options);
+  const install = ["install", "--yes", "--quiet", "--no-install-recommends", "chromium"];
+  const result = await runProgram(apt, install, options);
+  if (result.code !== 0) console.log(`no chromium: ${lastLine(result.output)}; ${skipped}`);
 }

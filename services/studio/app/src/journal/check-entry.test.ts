@@ -1,0 +1,175 @@
+import { clone, create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { describe, expect, it } from "vitest";
+import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
+import { GetClearingResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { JournalEntrySchema } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
+import { products, purchaseIntent } from "../shop/products.ts";
+import { keepWallet } from "../wallet/demo-wallet.ts";
+import { transferId } from "../wallet/ids.ts";
+import { digestIntent } from "../wallet/intent-digest.ts";
+import { domain, wallet } from "../wallet/test-domain.ts";
+import { checkEntry, type Evidence } from "./check-entry.ts";
+
+const storage = { setItem: () => undefined } as unknown as Storage;
+const attestor = keepWallet(storage, `0x${"22".repeat(32)}`);
+const bundle = products[3];
+if (bundle === undefined) throw new Error("there is no bundle");
+
+/** An entry as an honest mesh tells it. */
+function honest(): Evidence {
+  const intent = purchaseIntent(bundle as NonNullable<typeof bundle>, wallet.address);
+  const digest = digestIntent(domain, intent);
+  const attestation = {
+    digest,
+    signature: attestor.signDigest(digest),
+    signer: attestor.address,
+    walletSignature: wallet.signDigest(digest),
+  };
+  const signer = {
+    address: attestor.address,
+    state: SignerState.ACTIVE,
+    activateTime: timestampFromMs(0),
+  };
+  return {
+    domain: { ...clone(GetDomainResponseSchema, domain), ...signersOf(signer) },
+    cleared: create(GetClearingResponseSchema, { clearing: { digest }, intent, attestation }),
+    entry: create(JournalEntrySchema, {
+      intentId: intent.intentId,
+      digest,
+      attestation,
+      wallet: wallet.address,
+      lines: intent.postings.map((posting, leg) => ({
+        transferId: String(transferId(intent.intentId, leg)),
+        debitAccountId: posting.debitAccountId,
+        creditAccountId: posting.creditAccountId,
+        amount: posting.amount,
+        ledger: posting.ledger,
+        code: posting.code,
+        phase: intent.phase,
+        leg,
+        legs: intent.postings.length,
+        digestPrefix: digest.slice(0, 50),
+      })),
+    }),
+  };
+}
+
+function signersOf(signer: object) {
+  const { signers } = create(GetDomainResponseSchema, { signers: [signer] });
+  return { signers };
+}
+
+const failedOf = (evidence: Evidence) =>
+  checkEntry(evidence)
+    .filter(({ ok }) => ok === false)
+    .map(({ name }) => name);
+
+const digestName = "The digest is that of the intent";
+const signerName = "A trusted signer attested it";
+const walletName = "The wallet signed it";
+const idName = "Every transfer's id follows from the intent";
+const rowName = "Every row is what was signed";
+const prefixName = "Every row names the digest";
+
+describe("checkEntry", () => {
+  it("finds that an honest entry holds", () => {
+    const checks = checkEntry(honest());
+    expect(checks.map(({ name, ok }) => [name, ok])).toEqual(
+      [digestName, signerName, walletName, idName, rowName, prefixName].map((name) => [name, true]),
+    );
+  });
+
+  type Change = readonly [string, (evidence: Evidence) => void, readonly string[]];
+  const other = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+  const first = <Item>(items: readonly Item[]): Item => items[0] as Item;
+  const changes: readonly Change[] = [
+    ["an amount in the ledger", ({ entry }) => (first(entry.lines).amount = "1"), [rowName]],
+    [
+      "an account in the ledger",
+      ({ entry }) => (first(entry.lines).creditAccountId = "1000001"),
+      [rowName],
+    ],
+    ["the rule of a row", ({ entry }) => (first(entry.lines).code = 9), [rowName]],
+    ["the asset of a row", ({ entry }) => (first(entry.lines).ledger = 2), [rowName]],
+    ["a row less", ({ entry }) => entry.lines.pop(), [idName, rowName]],
+    ["rows in another order", ({ entry }) => entry.lines.reverse(), [idName, rowName]],
+    ["no row", ({ entry }) => entry.lines.splice(0), [idName, rowName, prefixName]],
+    ["a transfer's id", ({ entry }) => (first(entry.lines).transferId = "1"), [idName]],
+    [
+      "a row's digest",
+      ({ entry }) => (first(entry.lines).digestPrefix = `0x${"1".repeat(48)}`),
+      [prefixName],
+    ],
+    ["the entry's digest", ({ entry }) => (entry.digest = `0x${"1".repeat(64)}`), [digestName]],
+    [
+      "the entry's id",
+      ({ entry }) => (entry.intentId = "019abcde-f012-7abc-9def-0123456789ab"),
+      [idName],
+    ],
+    [
+      "an amount in the evidence",
+      ({ cleared }) => (first(cleared.intent?.postings ?? []).amount = "1"),
+      [digestName, signerName, walletName, rowName, prefixName],
+    ],
+    [
+      "the Attestor's signature",
+      ({ cleared, entry }) => {
+        if (cleared.attestation) cleared.attestation.signature = wallet.signDigest(entry.digest);
+      },
+      [signerName],
+    ],
+    ["the signers", ({ domain: { signers } }) => (first(signers).address = other), [signerName]],
+    [
+      "a revoked signer",
+      ({ domain: { signers } }) => (first(signers).state = SignerState.REVOKED),
+      [signerName],
+    ],
+    [
+      "a signer of tomorrow",
+      ({ domain: { signers } }) =>
+        (first(signers).activateTime = timestampFromMs(Date.now() + 86_400_000)),
+      [signerName],
+    ],
+    [
+      "a signer of yesterday",
+      ({ domain: { signers } }) =>
+        (first(signers).retireTime = timestampFromMs(Date.now() - 86_400_000)),
+      [signerName],
+    ],
+    [
+      "the wallet's signature",
+      ({ cleared, entry }) => {
+        if (cleared.attestation) {
+          cleared.attestation.walletSignature = attestor.signDigest(entry.digest);
+        }
+      },
+      [walletName],
+    ],
+    [
+      "garbage for signatures",
+      ({ cleared: { attestation } }) => {
+        if (attestation) Object.assign(attestation, { signature: "0x12", walletSignature: "0x" });
+      },
+      [signerName, walletName],
+    ],
+    ["no evidence", ({ cleared }) => delete cleared.intent, ["Evidence"]],
+    ["another form of intent", (evidence) => (evidence.domain.typesJson = "{}"), ["Digest"]],
+  ];
+
+  it.each(changes)("sees %s", (_, change, names) => {
+    const evidence = honest();
+    change(evidence);
+    expect(failedOf(evidence)).toEqual(names);
+  });
+
+  it("asks no wallet to sign for the house", () => {
+    const evidence = honest();
+    const { intent, attestation } = evidence.cleared;
+    if (intent === undefined || attestation === undefined) throw new Error("no evidence");
+    intent.wallet = `0x${"0".repeat(40)}`;
+    const check = checkEntry(evidence).find(({ name }) => name === walletName);
+    expect(check?.ok).toBeUndefined();
+  });
+});

@@ -3,6 +3,7 @@
  *
  *   node bench/eventstream.ts [--engine embedded|tigerbeetle] [--transfers 200000] [--legs 4]
  */
+
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -10,6 +11,7 @@ import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postg
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { transferRows } from "#common/transfer-rows.ts";
 import { walletBytes } from "#common/wallet.ts";
 import {
@@ -26,7 +28,7 @@ import {
   purchase,
 } from "../test/support/intents.ts";
 import { startPostgres } from "../test/support/postgres.ts";
-import { createSeed, toTransfer } from "../test/support/seed.ts";
+import { createSeed } from "../test/support/seed.ts";
 import { engines } from "../test/support/tigerbeetle.ts";
 import { createTokenIssuer } from "../test/support/token-issuer.ts";
 
@@ -106,7 +108,7 @@ const service = await startEventStreamProcess({
 async function clearOne(): Promise<{ intentId: string; committedMs: number }> {
   const item = attested();
   await insertAll(pool, [item]);
-  const rows = transferRows(item.intent, item.digest).map(toTransfer);
+  const rows = transferRows(item.intent, item.digest).map(formatTransfer);
   await ledger.createTransfers(rows);
   const committedMs = performance.now();
   void pool.query(`notify ${clearedChannel}`);
@@ -166,7 +168,7 @@ async function store(transfers: number): Promise<void> {
     const items = Array.from({ length: perBatch }, attested);
     await insertAll(pool, items);
     const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
-    await ledger.createTransfers(rows.map(toTransfer));
+    await ledger.createTransfers(rows.map(formatTransfer));
   }
 }
 

@@ -9,8 +9,8 @@ import {
   TransferFlags,
 } from "tigerbeetle-node";
 import { DomainError } from "#common/domain-error.ts";
-import type { Phase } from "#common/intent.ts";
-import type { TransferRow } from "#common/transfer-rows.ts";
+import { formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
+import { isDerivedRow, type TransferRow } from "#common/transfer-rows.ts";
 import { isWalletAccountId, walletOfUserData, walletUserData } from "#common/wallet.ts";
 import type {
   ClearingLedger,
@@ -112,37 +112,12 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     divisible: false,
   });
   return {
-    write: async (rows, attempt) => chainOutcome(await chains(rows.map(toTransfer), attempt)),
+    write: async (rows, attempt) => chainOutcome(await chains(rows.map(formatTransfer), attempt)),
     fence: async (transferId, attempt) =>
       fenceOutcome(await chains([fenceTransfer(transferId)], attempt)),
     find: found,
     accounts,
     open: opened,
-  };
-}
-
-const phaseFlags = {
-  IMMEDIATE: TransferFlags.none,
-  PENDING: TransferFlags.pending,
-  POST_PENDING: TransferFlags.post_pending_transfer,
-  VOID_PENDING: TransferFlags.void_pending_transfer,
-} as const satisfies Record<Phase, TransferFlags>;
-
-function toTransfer(row: TransferRow): Transfer {
-  return {
-    id: row.id,
-    debit_account_id: row.debitAccountId,
-    credit_account_id: row.creditAccountId,
-    amount: row.amount,
-    pending_id: row.pendingId,
-    user_data_128: row.userData128,
-    user_data_64: row.userData64,
-    user_data_32: row.userData32,
-    timeout: row.timeout,
-    ledger: row.ledger,
-    code: row.code,
-    flags: phaseFlags[row.phase] | (row.linked ? TransferFlags.linked : 0),
-    timestamp: 0n,
   };
 }
 
@@ -219,27 +194,11 @@ function compareChain(rows: readonly TransferRow[], byId: ReadonlyMap<bigint, Tr
     const transfer = byId.get(row.id);
     if (transfer === undefined) continue;
     present += 1;
-    if (isRow(transfer, toTransfer(row))) equal += 1;
+    if (isDerivedRow(parseTransfer(transfer), row)) equal += 1;
     timestamp = transfer.timestamp;
   }
   if (present === 0) return { kind: "NONE" };
   return equal === rows.length ? { kind: "ALL", timestamp } : { kind: "OTHER" };
-}
-
-function isRow(stored: Transfer, derived: Transfer): boolean {
-  return (
-    stored.debit_account_id === derived.debit_account_id &&
-    stored.credit_account_id === derived.credit_account_id &&
-    stored.amount === derived.amount &&
-    stored.pending_id === derived.pending_id &&
-    stored.user_data_128 === derived.user_data_128 &&
-    stored.user_data_64 === derived.user_data_64 &&
-    stored.user_data_32 === derived.user_data_32 &&
-    stored.timeout === derived.timeout &&
-    stored.ledger === derived.ledger &&
-    stored.code === derived.code &&
-    stored.flags === derived.flags
-  );
 }
 
 /** The results of a request, chain by chain. */

@@ -88,3 +88,43 @@ export function transferRows(intent: Intent, digest: string): TransferRow[] {
     linked: leg < legs - 1,
   }));
 }
+
+/** A transfer as the ledger holds it. */
+export interface CommittedTransfer extends TransferRow {
+  /** Flags that no row of ours has (balancing, closing, imported), as TigerBeetle numbers them; 0 for none. */
+  readonly foreignFlags: number;
+  /** When it was committed: u64 nanoseconds, unique and in commit order. */
+  readonly timestamp: bigint;
+}
+
+/** The fields that a row takes from its intent: all of them. */
+const derivedFields = [
+  "id",
+  "debitAccountId",
+  "creditAccountId",
+  "amount",
+  "pendingId",
+  "userData128",
+  "userData64",
+  "userData32",
+  "timeout",
+  "ledger",
+  "code",
+  "phase",
+  "linked",
+] as const satisfies readonly (keyof TransferRow)[];
+
+/** The fields in which a transfer differs from the row that its evidence derives. */
+export function differingFields(
+  transfer: CommittedTransfer,
+  row: TransferRow,
+): (keyof TransferRow)[] {
+  return derivedFields.filter((field) => transfer[field] !== row[field]);
+}
+
+/** Whether a transfer is, field by field, what its evidence derives: whoever writes past Clearing can copy a digest. */
+export function isDerivedRow(transfer: CommittedTransfer, row: TransferRow): boolean {
+  return (
+    transfer.foreignFlags === 0 && derivedFields.every((field) => transfer[field] === row[field])
+  );
+}

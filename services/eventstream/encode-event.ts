@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { classOfCode, classRules, findChartAccount } from "#common/chart.ts";
 import { formatCursor, type Position } from "#common/cursor.ts";
 import { formatNanoseconds, formatPhase } from "#common/intent-codec.ts";
-import { formatDigestPrefix, legOf } from "#common/transfer-rows.ts";
+import { type CommittedTransfer, formatDigestPrefix, legOf } from "#common/transfer-rows.ts";
 import { formatU128 } from "#common/u128.ts";
 import {
   type Event,
@@ -11,13 +11,7 @@ import {
 } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { type Account, AccountSchema, AccountType } from "#gen/sovr/ledger/v1/account_pb.ts";
 import { type Transfer, TransferSchema } from "#gen/sovr/ledger/v1/transfer_pb.ts";
-import {
-  type EventType,
-  eventId,
-  type LedgerAccount,
-  type LedgerTransfer,
-  type StreamEvent,
-} from "./event.ts";
+import { type EventType, eventId, type LedgerAccount, type StreamEvent } from "./event.ts";
 import { walletOf } from "./event-filter.ts";
 
 const typeToProto = {
@@ -89,7 +83,7 @@ export class EventEncoder {
 }
 
 // Field by field, not by an initialiser: this runs for every transfer of a catch-up.
-function encodeTransfer(transfer: LedgerTransfer): Transfer {
+function encodeTransfer(transfer: CommittedTransfer): Transfer {
   const message = create(TransferSchema);
   const { leg, legs } = legOf(transfer.userData32);
   message.transferId = formatU128(transfer.id);

@@ -1,6 +1,7 @@
 import { beginning, comparePositions, endOf, type Position } from "#common/cursor.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { LedgerAccount, LedgerReads, LedgerTransfer, StreamEvent } from "./event.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { LedgerAccount, LedgerReads, StreamEvent } from "./event.ts";
 import { expiryOf } from "./event-expiries.ts";
 import { compileFilter, everything } from "./event-filter.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -188,7 +189,7 @@ export class BalanceWatch {
     return amounts;
   }
 
-  #add({ debitAccountId, creditAccountId }: LedgerTransfer, { posted, pending }: Effect): void {
+  #add({ debitAccountId, creditAccountId }: CommittedTransfer, { posted, pending }: Effect): void {
     const debit = this.#balances.get(debitAccountId);
     if (debit !== undefined) {
       this.#balances.set(debitAccountId, {
@@ -242,7 +243,7 @@ interface Effect {
   readonly pending: bigint;
 }
 
-function effectOf({ phase, amount }: LedgerTransfer, pendingAmount: bigint): Effect {
+function effectOf({ phase, amount }: CommittedTransfer, pendingAmount: bigint): Effect {
   switch (phase) {
     case "IMMEDIATE":
       return { posted: amount, pending: 0n };

@@ -1,19 +1,18 @@
 import { expect, test } from "vitest";
-import { transferRows } from "#common/transfer-rows.ts";
+import { type CommittedTransfer, transferRows } from "#common/transfer-rows.ts";
 import { alice, attest, intentOf, purchase } from "../../test/support/intents.ts";
 import { createRandom } from "../../test/support/random-history.ts";
-import type { LedgerTransfer } from "./event.ts";
 import { Expiries } from "./event-expiries.ts";
 
 const second = 1_000_000_000n;
 
 /** A chain that reserves, its first leg at a timestamp. */
-function hold(timestamp: bigint, timeoutSeconds: number, legs = 1): LedgerTransfer[] {
+function hold(timestamp: bigint, timeoutSeconds: number, legs = 1): CommittedTransfer[] {
   const postings = Array.from({ length: legs }, () => purchase(alice.address));
   const intent = intentOf({ phase: "PENDING", timeoutSeconds, postings });
   return transferRows(intent, attest(intent).digest).map((row, leg) => ({
     ...row,
-    foreignFlags: false,
+    foreignFlags: 0,
     timestamp: timestamp + BigInt(leg),
   }));
 }

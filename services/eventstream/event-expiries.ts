@@ -1,6 +1,6 @@
 import { comparePositions, type Position } from "#common/cursor.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { LedgerTransfer } from "./event.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 
 /** Below this many closed ones the heap is not worth cleaning. */
 const closedMin = 1_024;
@@ -11,7 +11,7 @@ const nanosecondsPerSecond = 1_000_000_000n;
 export interface Expiry {
   readonly position: Position;
   /** The whole chain that reserved. */
-  readonly chain: readonly LedgerTransfer[];
+  readonly chain: readonly CommittedTransfer[];
   /** Ids of its legs that are still open. */
   readonly open: Set<bigint>;
   /**
@@ -22,7 +22,7 @@ export interface Expiry {
 }
 
 /** The instant at which a reservation runs out. It cannot be posted or voided at that instant any more. */
-export function expiryOf(transfer: LedgerTransfer): bigint {
+export function expiryOf(transfer: CommittedTransfer): bigint {
   return transfer.timestamp + BigInt(transfer.timeout) * nanosecondsPerSecond;
 }
 
@@ -53,7 +53,7 @@ export class Expiries {
   }
 
   /** Takes notice of a chain: what it reserves opens, what it posts or voids closes. Throws LIMIT_EXCEEDED. */
-  feed(chain: readonly LedgerTransfer[]): void {
+  feed(chain: readonly CommittedTransfer[]): void {
     for (const transfer of chain) {
       if (transfer.pendingId !== 0n) this.close(transfer.pendingId);
     }
@@ -61,8 +61,8 @@ export class Expiries {
   }
 
   /** Opens the legs of a chain that have a timeout, those with the same one as one expiry. Throws LIMIT_EXCEEDED. */
-  open(chain: readonly LedgerTransfer[], seenAll: boolean): void {
-    const byTimeout = new Map<number, LedgerTransfer[]>();
+  open(chain: readonly CommittedTransfer[], seenAll: boolean): void {
+    const byTimeout = new Map<number, CommittedTransfer[]>();
     for (const transfer of chain) {
       if (transfer.timeout === 0 || transfer.phase !== "PENDING") continue;
       const group = byTimeout.get(transfer.timeout);
@@ -115,7 +115,11 @@ export class Expiries {
     this.#closed = 0;
   }
 
-  #open(chain: readonly LedgerTransfer[], legs: readonly LedgerTransfer[], seenAll: boolean): void {
+  #open(
+    chain: readonly CommittedTransfer[],
+    legs: readonly CommittedTransfer[],
+    seenAll: boolean,
+  ): void {
     const last = legs.at(-1);
     if (last === undefined) return;
     if (this.#byLeg.size + legs.length > this.#legsMax) {

@@ -1,14 +1,8 @@
 import { comparePositions, type Position } from "#common/cursor.ts";
 import type { AttestedIntent } from "#common/intent.ts";
-import { transferId } from "#common/transfer-rows.ts";
+import { type CommittedTransfer, transferId } from "#common/transfer-rows.ts";
 import { isWalletAccountId } from "#common/wallet.ts";
-import type {
-  LedgerAccount,
-  LedgerReads,
-  LedgerTransfer,
-  RecordsReads,
-  StreamEvent,
-} from "./event.ts";
+import type { LedgerAccount, LedgerReads, RecordsReads, StreamEvent } from "./event.ts";
 import { typeOfChain } from "./event.ts";
 import { readAttestations } from "./event-attestation.ts";
 import { Expiries, type Expiry, expiryOf } from "./event-expiries.ts";
@@ -35,7 +29,7 @@ export interface EventBatch {
 
 /** What was read and is not handed out yet. It waits here while the records cannot be reached. */
 interface Due {
-  readonly chains: readonly (readonly LedgerTransfer[])[];
+  readonly chains: readonly (readonly CommittedTransfer[])[];
   readonly accounts: readonly LedgerAccount[];
   readonly expiries: readonly Expiry[];
   readonly through: bigint;
@@ -55,7 +49,7 @@ export class EventReader {
   #due: Due | undefined;
 
   /** Rows that were read and lie behind the instant up to which all is known. */
-  #transfers: LedgerTransfer[] = [];
+  #transfers: CommittedTransfer[] = [];
   #accounts: LedgerAccount[] = [];
   #transferMin: bigint;
   #accountMin: bigint;
@@ -138,9 +132,9 @@ export class EventReader {
   }
 
   /** Chains that ended at or before an instant. One that the end of a page cut waits for its rest. */
-  #takeChains(through: bigint): LedgerTransfer[][] {
+  #takeChains(through: bigint): CommittedTransfer[][] {
     const rows = this.#transfers;
-    const chains: LedgerTransfer[][] = [];
+    const chains: CommittedTransfer[][] = [];
     let taken = 0;
     for (let end = 0; end < rows.length; end += 1) {
       const row = rows[end];
@@ -191,7 +185,7 @@ export class EventReader {
     }
   }
 
-  async #isResolved(leg: LedgerTransfer): Promise<boolean> {
+  async #isResolved(leg: CommittedTransfer): Promise<boolean> {
     // A wallet has a history of its own; the other side may be everybody's.
     const accountId = isWalletAccountId(leg.debitAccountId)
       ? leg.debitAccountId
@@ -216,7 +210,7 @@ export class EventReader {
     return expiries;
   }
 
-  async #readBack(): Promise<LedgerTransfer[]> {
+  async #readBack(): Promise<CommittedTransfer[]> {
     // Intents have at most 64 legs; a longer chain was written past Clearing, and must not be split either.
     for (const limit of [readBackRows, this.#ledger.rowsMax]) {
       const rows = await this.#ledger.transfersBackFrom(this.#start.timestamp, limit);
@@ -260,11 +254,11 @@ export class EventReader {
   }
 
   /** The transfers of intents that exist, by id. */
-  async #lookUp(intents: readonly AttestedIntent[]): Promise<Map<bigint, LedgerTransfer>> {
+  async #lookUp(intents: readonly AttestedIntent[]): Promise<Map<bigint, CommittedTransfer>> {
     const ids = intents.flatMap(({ intent }) =>
       intent.postings.map((_, leg) => transferId(intent.intentId, leg)),
     );
-    const byId = new Map<bigint, LedgerTransfer>();
+    const byId = new Map<bigint, CommittedTransfer>();
     const rowsMax = this.#ledger.rowsMax;
     for (let from = 0; from < ids.length; from += rowsMax) {
       const rows = await this.#ledger.transfersById(ids.slice(from, from + rowsMax));
@@ -275,7 +269,7 @@ export class EventReader {
 }
 
 function chainEvent(
-  chain: readonly LedgerTransfer[],
+  chain: readonly CommittedTransfer[],
   evidence: AttestedIntent | undefined,
 ): StreamEvent {
   return {

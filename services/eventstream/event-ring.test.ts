@@ -1,14 +1,15 @@
 import { expect, test } from "vitest";
 import { beginning, endOf } from "#common/cursor.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { accountAt } from "../../test/support/array-ledger.ts";
-import type { LedgerTransfer, StreamEvent } from "./event.ts";
+import type { StreamEvent } from "./event.ts";
 import { EventRing } from "./event-ring.ts";
 
 function eventAt(timestamp: bigint, transfers = 0): StreamEvent {
   return {
     position: { timestamp, kind: "COMMIT", pendingTimestamp: 0n },
     type: "ACCOUNT_OPENED",
-    transfers: new Array<LedgerTransfer>(transfers),
+    transfers: new Array<CommittedTransfer>(transfers),
     account: accountAt(timestamp, timestamp),
     evidence: undefined,
   };

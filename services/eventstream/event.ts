@@ -1,28 +1,6 @@
 import type { Position } from "#common/cursor.ts";
 import type { AttestedIntent, Phase } from "#common/intent.ts";
-
-/** A transfer as the ledger holds it. Ids, amounts and user data are u128, timestamps u64 nanoseconds. */
-export interface LedgerTransfer {
-  readonly id: bigint;
-  readonly debitAccountId: bigint;
-  readonly creditAccountId: bigint;
-  readonly amount: bigint;
-  /** For posts and voids the pending transfer, else 0. */
-  readonly pendingId: bigint;
-  readonly userData128: bigint;
-  readonly userData64: bigint;
-  readonly userData32: number;
-  /** Seconds; 0 = never expires. */
-  readonly timeout: number;
-  readonly ledger: number;
-  readonly code: number;
-  readonly phase: Phase;
-  /** True: the chain goes on with the next transfer. */
-  readonly linked: boolean;
-  /** True if the row carries flags that Clearing never sets: balancing, closing, imported. */
-  readonly foreignFlags: boolean;
-  readonly timestamp: bigint;
-}
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 
 /** An account as the ledger holds it. Amounts are u128 in minor units. */
 export interface LedgerAccount {
@@ -55,7 +33,7 @@ export interface StreamEvent {
   readonly position: Position;
   readonly type: EventType;
   /** In the order of their timestamps; empty for ACCOUNT_OPENED. For EXPIRED those that reserved and ran out. */
-  readonly transfers: readonly LedgerTransfer[];
+  readonly transfers: readonly CommittedTransfer[];
   /** Only for ACCOUNT_OPENED. */
   readonly account: LedgerAccount | undefined;
   /** Only if every transfer equals what the evidence derives. */
@@ -70,7 +48,7 @@ const typeOfPhase: Readonly<Record<Phase, EventType>> = {
 };
 
 /** What a chain of transfers is. Its first leg decides: only a chain written past Clearing mixes phases. */
-export function typeOfChain(chain: readonly LedgerTransfer[]): EventType {
+export function typeOfChain(chain: readonly CommittedTransfer[]): EventType {
   const [first] = chain;
   if (first === undefined) throw new RangeError("a chain has at least one transfer");
   return typeOfPhase[first.phase];
@@ -92,9 +70,9 @@ export interface LedgerReads {
   /** The ledger's clock: every commit at or before it is visible to reads that start afterwards. */
   clusterTime(): Promise<bigint>;
   /** Transfers from a timestamp on, inclusive, oldest first. */
-  transfersFrom(timestampMin: bigint, limit: number): Promise<LedgerTransfer[]>;
+  transfersFrom(timestampMin: bigint, limit: number): Promise<CommittedTransfer[]>;
   /** Transfers up to a timestamp, inclusive and not 0, newest first. */
-  transfersBackFrom(timestampMax: bigint, limit: number): Promise<LedgerTransfer[]>;
+  transfersBackFrom(timestampMax: bigint, limit: number): Promise<CommittedTransfer[]>;
   /** Accounts from a timestamp on, inclusive, oldest first. */
   accountsFrom(timestampMin: bigint, limit: number): Promise<LedgerAccount[]>;
   /** Transfers that debit or credit an account between two timestamps, inclusive, oldest first. */
@@ -103,9 +81,9 @@ export interface LedgerReads {
     timestampMin: bigint,
     timestampMax: bigint,
     limit: number,
-  ): Promise<LedgerTransfer[]>;
+  ): Promise<CommittedTransfer[]>;
   /** Those of at most `rowsMax` transfers that exist, in any order. */
-  transfersById(ids: readonly bigint[]): Promise<LedgerTransfer[]>;
+  transfersById(ids: readonly bigint[]): Promise<CommittedTransfer[]>;
   /** Those of at most `rowsMax` accounts that exist, in any order and all as of one instant. */
   accountsById(ids: readonly bigint[]): Promise<LedgerAccount[]>;
 }

@@ -1,17 +1,9 @@
-import {
-  type Account,
-  AccountFilterFlags,
-  AccountFlags,
-  type QueryFilter,
-  QueryFilterFlags,
-  type Transfer,
-  TransferFlags,
-} from "tigerbeetle-node";
+import { type Account, AccountFilterFlags, AccountFlags } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { Phase } from "#common/intent.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import type { LedgerAccount, LedgerReads, LedgerTransfer } from "./event.ts";
+import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
+import type { LedgerAccount, LedgerReads } from "./event.ts";
 
 export interface LedgerReadsOptions {
   readonly client: ReadOnlyClient;
@@ -33,15 +25,15 @@ export function createLedgerReads(options: LedgerReadsOptions): LedgerReads {
     rowsMax: options.batchMax,
     clusterTime: () => ask(() => client.clusterTime()),
     async transfersFrom(timestampMin, limit) {
-      const filter = everything({ timestampMin, timestampMax: 0n, limit, reversed: false });
+      const filter = everythingIn({ timestampMin, timestampMax: 0n, limit, reversed: false });
       return (await ask(() => client.queryTransfers(filter))).map(parseTransfer);
     },
     async transfersBackFrom(timestampMax, limit) {
-      const filter = everything({ timestampMin: 0n, timestampMax, limit, reversed: true });
+      const filter = everythingIn({ timestampMin: 0n, timestampMax, limit, reversed: true });
       return (await ask(() => client.queryTransfers(filter))).map(parseTransfer);
     },
     async accountsFrom(timestampMin, limit) {
-      const filter = everything({ timestampMin, timestampMax: 0n, limit, reversed: false });
+      const filter = everythingIn({ timestampMin, timestampMax: 0n, limit, reversed: false });
       return (await ask(() => client.queryAccounts(filter))).map(parseAccount);
     },
     async transfersOfAccount(accountId, timestampMin, timestampMax, limit) {
@@ -94,62 +86,6 @@ function limitRequests(options: LedgerReadsOptions) {
 
 function unavailable(message: string, cause?: unknown): DomainError<"LEDGER_UNAVAILABLE"> {
   return new DomainError("LEDGER_UNAVAILABLE", message, { cause, retryAfterMs: 500 });
-}
-
-interface Range {
-  /** Inclusive; 0 = no bound. */
-  readonly timestampMin: bigint;
-  readonly timestampMax: bigint;
-  readonly limit: number;
-  readonly reversed: boolean;
-}
-
-/** A query with no predicate but time: those are a change log without gaps. */
-function everything({ timestampMin, timestampMax, limit, reversed }: Range): QueryFilter {
-  return {
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    ledger: 0,
-    code: 0,
-    timestamp_min: timestampMin,
-    timestamp_max: timestampMax,
-    limit,
-    flags: reversed ? QueryFilterFlags.reversed : QueryFilterFlags.none,
-  };
-}
-
-const knownFlags =
-  TransferFlags.linked |
-  TransferFlags.pending |
-  TransferFlags.post_pending_transfer |
-  TransferFlags.void_pending_transfer;
-
-function parseTransfer(row: Transfer): LedgerTransfer {
-  return {
-    id: row.id,
-    debitAccountId: row.debit_account_id,
-    creditAccountId: row.credit_account_id,
-    amount: row.amount,
-    pendingId: row.pending_id,
-    userData128: row.user_data_128,
-    userData64: row.user_data_64,
-    userData32: row.user_data_32,
-    timeout: row.timeout,
-    ledger: row.ledger,
-    code: row.code,
-    phase: phaseOf(row.flags),
-    linked: (row.flags & TransferFlags.linked) !== 0,
-    foreignFlags: (row.flags & ~knownFlags) !== 0,
-    timestamp: row.timestamp,
-  };
-}
-
-function phaseOf(flags: number): Phase {
-  if ((flags & TransferFlags.pending) !== 0) return "PENDING";
-  if ((flags & TransferFlags.post_pending_transfer) !== 0) return "POST_PENDING";
-  if ((flags & TransferFlags.void_pending_transfer) !== 0) return "VOID_PENDING";
-  return "IMMEDIATE";
 }
 
 function parseAccount(row: Account): LedgerAccount {

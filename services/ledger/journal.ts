@@ -1,14 +1,15 @@
 import { DomainError } from "#common/domain-error.ts";
 import { type AttestedIntent, postingsMax } from "#common/intent.ts";
 import {
+  type CommittedTransfer,
   formatDigestPrefix,
+  isDerivedRow,
   legOf,
-  type TransferRow,
   transferId,
   transferRows,
 } from "#common/transfer-rows.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { Range, TransferRecord } from "./ledger-reader.ts";
+import type { Range } from "./ledger-reader.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 import { touchesOwn } from "./transfers.ts";
@@ -17,7 +18,7 @@ import { walletAccountIds } from "./viewer.ts";
 /** A chain of transfers with the evidence that authorised it. */
 export interface JournalEntry extends AttestedIntent {
   /** In the order of the legs. */
-  readonly lines: readonly TransferRecord[];
+  readonly lines: readonly CommittedTransfer[];
   /** The commit time: that of the last line, nanoseconds. */
   readonly timestamp: bigint;
 }
@@ -59,7 +60,7 @@ export async function listJournalEntries(
   const { wallet, from } = filter;
   const list = { name: "journal", fields: [wallet, from, filter.to] };
   const place = await placeOf(view, list, page, filter);
-  const { items, next } = await scan<TransferRecord, JournalEntry>({
+  const { items, next } = await scan<CommittedTransfer, JournalEntry>({
     // The line that touches a wallet may come before the entry's last, which is what the span is about.
     place: page.pageToken === "" ? { ...place, after: earlier(place.after) } : place,
     wanted: page.pageSize,
@@ -106,7 +107,7 @@ function withinLines(entries: readonly JournalEntry[]): readonly JournalEntry[] 
 function transferSource(
   view: LedgerView,
   filterWallet: string | undefined,
-): (range: Range) => Promise<TransferRecord[]> {
+): (range: Range) => Promise<CommittedTransfer[]> {
   const { reader, viewer } = view;
   const wallet = filterWallet ?? viewer.wallet;
   if (wallet === undefined) return (range) => reader.listTransfers("any", range);
@@ -131,7 +132,7 @@ function transferSource(
 /** The entries that the given rows are legs of, in commit order. Rows that no evidence stands for are left out. */
 async function entriesOf(
   view: LedgerView,
-  rows: readonly TransferRecord[],
+  rows: readonly CommittedTransfer[],
 ): Promise<JournalEntry[]> {
   const prefixes = new Set(rows.map(formatDigestPrefix));
   const found = await view.evidence.byPrefixes([...prefixes]);
@@ -160,32 +161,11 @@ async function joinEntries(
     const expected = chains[index] ?? [];
     const lines = expected.flatMap((row) => {
       const line = found.get(row.id);
-      return line !== undefined && isSameRow(line, row) ? [line] : [];
+      return line !== undefined && isDerivedRow(line, row) ? [line] : [];
     });
     const last = lines.at(-1);
     return last !== undefined && lines.length === expected.length
       ? [{ ...attested, lines, timestamp: last.timestamp }]
       : [];
   });
-}
-
-/** The fields that a row takes from its intent, all of them. */
-const derivedFields = [
-  "id",
-  "debitAccountId",
-  "creditAccountId",
-  "amount",
-  "pendingId",
-  "userData128",
-  "userData64",
-  "userData32",
-  "timeout",
-  "ledger",
-  "code",
-  "phase",
-  "linked",
-] as const satisfies readonly (keyof TransferRow)[];
-
-function isSameRow(line: TransferRow, expected: TransferRow): boolean {
-  return derivedFields.every((field) => line[field] === expected[field]);
 }

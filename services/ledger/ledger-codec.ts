@@ -4,7 +4,7 @@ import type { Asset } from "#common/assets.ts";
 import type { AccountType } from "#common/chart.ts";
 import { invalidField } from "#common/domain-error.ts";
 import { formatAttestation, formatNanoseconds, formatPhase } from "#common/intent-codec.ts";
-import { formatDigestPrefix, legOf } from "#common/transfer-rows.ts";
+import { type CommittedTransfer, formatDigestPrefix, legOf } from "#common/transfer-rows.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
 import { parseWallet } from "#common/wallet.ts";
 import {
@@ -30,7 +30,7 @@ import { type Transfer as TransferProto, TransferSchema } from "#gen/sovr/ledger
 import { type AccountSelector, accountName, accountType, checkLedger } from "./accounts.ts";
 import type { Balance, Sums } from "./balances.ts";
 import type { JournalEntry } from "./journal.ts";
-import type { AccountRecord, TransferRecord } from "./ledger-reader.ts";
+import type { AccountRecord } from "./ledger-reader.ts";
 import type { PageRequest, Span } from "./page.ts";
 import type { StatementLine } from "./statement.ts";
 import type { TrialBalance } from "./trial-balance.ts";
@@ -149,7 +149,7 @@ function formatSums(sums: Sums) {
   };
 }
 
-export function formatTransfer(transfer: TransferRecord): TransferProto {
+export function formatTransfer(transfer: CommittedTransfer): TransferProto {
   return create(TransferSchema, {
     transferId: formatU128(transfer.id),
     debitAccountId: formatU128(transfer.debitAccountId),

@@ -1,4 +1,4 @@
-import type { TransferRow } from "#common/transfer-rows.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 
 /** An account as the engine holds it. */
 export interface AccountRecord {
@@ -11,12 +11,6 @@ export interface AccountRecord {
   readonly wallet: string;
   readonly closed: boolean;
   /** When it was opened: u64 nanoseconds. */
-  readonly timestamp: bigint;
-}
-
-/** A transfer as the engine holds it. */
-export interface TransferRecord extends TransferRow {
-  /** When it was committed: u64 nanoseconds. */
   readonly timestamp: bigint;
 }
 
@@ -55,13 +49,13 @@ export interface LedgerReader {
   /** Accounts by id; unknown ids are left out. */
   findAccounts(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, AccountRecord>>;
   /** Transfers by id; unknown ids are left out. */
-  findTransfers(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, TransferRecord>>;
+  findTransfers(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, CommittedTransfer>>;
   /** Accounts, in the order in which they were opened. */
   listAccounts(which: AccountPredicate, range: Range): Promise<AccountRecord[]>;
   /** Transfers, in commit order. */
-  listTransfers(which: TransferPredicate, range: Range): Promise<TransferRecord[]>;
+  listTransfers(which: TransferPredicate, range: Range): Promise<CommittedTransfer[]>;
   /** An account's transfers, the newest first. */
-  newestTransfers(accountId: bigint, range: Range): Promise<TransferRecord[]>;
+  newestTransfers(accountId: bigint, range: Range): Promise<CommittedTransfer[]>;
   /** An account's sums after each of its transfers, the newest first. */
   newestBalances(accountId: bigint, range: Range): Promise<BalanceRecord[]>;
 }

@@ -1,7 +1,9 @@
 // Goal: what is reserved is told from the reservations' own times, whatever the engine's sums still hold.
 // Method: accounts written down by hand, with an engine that releases as late as the case says.
+
 import { describe, expect, test } from "vitest";
-import type { BalanceRecord, Range, TransferRecord } from "./ledger-reader.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { BalanceRecord, Range } from "./ledger-reader.ts";
 import { createReservations, type ReservationReader, reservationReadsMax } from "./reservations.ts";
 
 const accountId = 7n;
@@ -194,7 +196,7 @@ function readerOf(events: readonly Event[], lag: bigint, rowsMax: number) {
   };
 }
 
-function transferOf(event: Event): TransferRecord {
+function transferOf(event: Event): CommittedTransfer {
   const isReservation = event.timeout !== undefined || isPending(event);
   return {
     id: event.at,
@@ -210,6 +212,7 @@ function transferOf(event: Event): TransferRecord {
     code: 2,
     phase: event.resolves !== undefined ? "POST_PENDING" : isReservation ? "PENDING" : "IMMEDIATE",
     linked: false,
+    foreignFlags: 0,
     timestamp: event.at,
   };
 }

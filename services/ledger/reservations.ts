@@ -1,4 +1,5 @@
-import type { BalanceRecord, LedgerReader, TransferRecord } from "./ledger-reader.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { BalanceRecord, LedgerReader } from "./ledger-reader.ts";
 
 /** What is reserved on an account: the sums of its open pending transfers on either side. */
 export interface Pending {
@@ -156,7 +157,7 @@ async function searchBack(
   return search;
 }
 
-function reservationOf(accountId: bigint, transfer: TransferRecord): Reservation {
+function reservationOf(accountId: bigint, transfer: CommittedTransfer): Reservation {
   const { id, amount, timeout, timestamp } = transfer;
   const isDebit = transfer.debitAccountId === accountId;
   return {
@@ -203,7 +204,7 @@ class ReservationSearch {
   }
 
   /** Takes older transfers, the newest of them first. `last`: there are no older ones. */
-  add(transfers: readonly TransferRecord[], last: boolean): void {
+  add(transfers: readonly CommittedTransfer[], last: boolean): void {
     this.reads += 1;
     for (const transfer of transfers) {
       if (transfer.phase === "PENDING") this.#addReservation(transfer);
@@ -220,7 +221,7 @@ class ReservationSearch {
     return minus(pending, sumOf(this.#expired));
   }
 
-  #addReservation(transfer: TransferRecord): void {
+  #addReservation(transfer: CommittedTransfer): void {
     const reservation = reservationOf(this.#accountId, transfer);
     // Whoever posts or voids comes before the end, so this is the earlier of the two.
     const end = this.#resolved.get(transfer.id) ?? reservation.end;

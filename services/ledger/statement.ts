@@ -1,13 +1,14 @@
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { accountType, getAccount } from "./accounts.ts";
 import { postedAt } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { AccountRecord, TransferRecord } from "./ledger-reader.ts";
+import type { AccountRecord } from "./ledger-reader.ts";
 import { formatPageToken, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 
 /** One posted movement. */
 export interface StatementLine {
-  readonly transfer: TransferRecord;
+  readonly transfer: CommittedTransfer;
   /** What it did to the posted balance on the account's normal side; negative for a decrease. */
   readonly change: bigint;
   /** The posted balance after it. */
@@ -42,7 +43,7 @@ export async function getStatement(
     postedAt(reader, account, (span.from ?? 1n) - 1n),
     postedAt(reader, account, place.to),
     postedAt(reader, account, place.after),
-    scan<TransferRecord, TransferRecord>({
+    scan<CommittedTransfer, CommittedTransfer>({
       place,
       wanted: page.pageSize,
       rowsMax: reader.rowsMax,
@@ -64,7 +65,7 @@ export async function getStatement(
 
 function statementLines(
   account: AccountRecord,
-  transfers: readonly TransferRecord[],
+  transfers: readonly CommittedTransfer[],
   balanceBefore: bigint,
 ): StatementLine[] {
   const isAsset = accountType(account) === "ASSET";

@@ -5,14 +5,12 @@ import {
   AccountFilterFlags,
   AccountFlags,
   type QueryFilter,
-  type Transfer,
-  TransferFlags,
 } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { Phase } from "#common/intent.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { isWalletAccountId, walletOfUserData } from "#common/wallet.ts";
 import type {
   AccountPredicate,
@@ -21,7 +19,6 @@ import type {
   LedgerReader,
   Range,
   TransferPredicate,
-  TransferRecord,
 } from "./ledger-reader.ts";
 
 export interface LedgerEngineOptions {
@@ -122,7 +119,7 @@ function createReader(client: ReadOnlyClient, batchMax: number, ask: Ask): Ledge
     },
     async findTransfers(ids) {
       const transfers = await byId(ids, (part) => client.lookupTransfers(part));
-      return new Map(transfers.map((transfer) => [transfer.id, transferRecord(transfer)]));
+      return new Map(transfers.map((transfer) => [transfer.id, parseTransfer(transfer)]));
     },
     async listAccounts(which, range) {
       if (isEmpty(range)) return [];
@@ -134,12 +131,12 @@ function createReader(client: ReadOnlyClient, batchMax: number, ask: Ask): Ledge
         typeof which === "object" && "accountId" in which
           ? await ask(() => client.getAccountTransfers(accountFilter(which.accountId, range)))
           : await ask(() => client.queryTransfers(queryFilter(which, range)));
-      return rows.map(transferRecord);
+      return rows.map(parseTransfer);
     },
     async newestTransfers(accountId, range) {
       if (isEmpty(range)) return [];
       const filter = accountFilter(accountId, range, AccountFilterFlags.reversed);
-      return (await ask(() => client.getAccountTransfers(filter))).map(transferRecord);
+      return (await ask(() => client.getAccountTransfers(filter))).map(parseTransfer);
     },
     async newestBalances(accountId, range) {
       if (isEmpty(range)) return [];
@@ -197,32 +194,6 @@ function accountRecord(account: Account): AccountRecord {
     closed: (account.flags & AccountFlags.closed) !== 0,
     timestamp: account.timestamp,
   };
-}
-
-function transferRecord(transfer: Transfer): TransferRecord {
-  return {
-    id: transfer.id,
-    debitAccountId: transfer.debit_account_id,
-    creditAccountId: transfer.credit_account_id,
-    amount: transfer.amount,
-    pendingId: transfer.pending_id,
-    userData128: transfer.user_data_128,
-    userData64: transfer.user_data_64,
-    userData32: transfer.user_data_32,
-    timeout: transfer.timeout,
-    ledger: transfer.ledger,
-    code: transfer.code,
-    phase: phaseOf(transfer.flags),
-    linked: (transfer.flags & TransferFlags.linked) !== 0,
-    timestamp: transfer.timestamp,
-  };
-}
-
-function phaseOf(flags: number): Phase {
-  if ((flags & TransferFlags.pending) !== 0) return "PENDING";
-  if ((flags & TransferFlags.post_pending_transfer) !== 0) return "POST_PENDING";
-  if ((flags & TransferFlags.void_pending_transfer) !== 0) return "VOID_PENDING";
-  return "IMMEDIATE";
 }
 
 function balanceRecord(balance: AccountBalance): BalanceRecord {

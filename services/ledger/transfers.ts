@@ -1,7 +1,8 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { getAccount } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { TransferPredicate, TransferRecord } from "./ledger-reader.ts";
+import type { TransferPredicate } from "./ledger-reader.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 
@@ -14,7 +15,10 @@ export interface TransferFilter extends Span {
 }
 
 /** Reads a transfer. Throws TRANSFER_NOT_FOUND, also for one that touches no account of the caller's. */
-export async function getTransfer(view: LedgerView, transferId: bigint): Promise<TransferRecord> {
+export async function getTransfer(
+  view: LedgerView,
+  transferId: bigint,
+): Promise<CommittedTransfer> {
   const transfer = (await view.reader.findTransfers([transferId])).get(transferId);
   if (transfer === undefined || !touchesOwn(view, transfer)) {
     throw new DomainError("TRANSFER_NOT_FOUND", `there is no transfer ${transferId}`, {
@@ -27,7 +31,7 @@ export async function getTransfer(view: LedgerView, transferId: bigint): Promise
 /** True if a transfer touches an account that the caller may see. */
 export function touchesOwn(
   view: LedgerView,
-  transfer: Pick<TransferRecord, "debitAccountId" | "creditAccountId">,
+  transfer: Pick<CommittedTransfer, "debitAccountId" | "creditAccountId">,
 ): boolean {
   return view.viewer.sees(transfer.debitAccountId) || view.viewer.sees(transfer.creditAccountId);
 }
@@ -37,7 +41,7 @@ export async function listTransfers(
   view: LedgerView,
   filter: TransferFilter,
   page: PageRequest,
-): Promise<Page<TransferRecord>> {
+): Promise<Page<CommittedTransfer>> {
   const { accountId, code } = filter;
   if (accountId === undefined && view.viewer.wallet !== undefined) {
     throw invalidField(
@@ -48,7 +52,7 @@ export async function listTransfers(
   }
   if (accountId !== undefined) await getAccount(view, { accountId });
   const list = { name: "transfers", fields: [accountId, code, filter.from, filter.to] };
-  const { items, next } = await scan<TransferRecord, TransferRecord>({
+  const { items, next } = await scan<CommittedTransfer, CommittedTransfer>({
     place: await placeOf(view, list, page, filter),
     wanted: page.pageSize,
     rowsMax: view.reader.rowsMax,

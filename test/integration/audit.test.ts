@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { packPostings, unhex } from "#common/postgres/evidence.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { transferRows } from "#common/transfer-rows.ts";
 import { walletAccountId, walletUserData } from "#common/wallet.ts";
 import { auditConfig } from "../../scripts/lib/audit/audit-config.ts";
@@ -34,7 +35,7 @@ import {
 } from "../support/clearing-world.ts";
 import { runMeshCommand } from "../support/mesh.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { insertEvidence, toTransfer } from "../support/seed.ts";
+import { insertEvidence } from "../support/seed.ts";
 import { describeOnEngines } from "../support/tigerbeetle.ts";
 
 interface Audited extends AuditResult {
@@ -105,7 +106,7 @@ describeOnEngines("./mesh audit", (engine) => {
   };
 
   const rowsOf = ({ intent, attestation }: ClearRequest): Transfer[] =>
-    transferRows(intent, attestation.digest).map(toTransfer);
+    transferRows(intent, attestation.digest).map(formatTransfer);
 
   /** Evidence and chain as Clearing would store them, without its checks. */
   const force = async (request: ClearRequest): Promise<bigint> => {

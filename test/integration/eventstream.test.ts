@@ -1,5 +1,6 @@
 // Goal: the stream keeps its promises on both engines. Method: a real ledger, real records and the real service over
 // gRPC; what subscribers recorded is held against a full scan of the ledger, one validator per promise.
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
@@ -11,6 +12,7 @@ import { formatNanoseconds } from "#common/intent-codec.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { walletAccountId } from "#common/wallet.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import {
@@ -40,7 +42,6 @@ import {
 } from "../support/intents.ts";
 import { LedgerModel } from "../support/ledger-model.ts";
 import { createRandom, writeRandomHistory } from "../support/random-history.ts";
-import { toTransfer } from "../support/seed.ts";
 import {
   eventsOf,
   isAfter,
@@ -263,7 +264,7 @@ describeOnEngines("EventStream", (engine) => {
     // Past Clearing: only the ledger knows that this one was voided.
     await writePast(
       bypassed.rows.map((row) => ({
-        ...toTransfer(row),
+        ...formatTransfer(row),
         id: row.id + 1n,
         pending_id: row.id,
         timeout: 0,
@@ -287,7 +288,7 @@ describeOnEngines("EventStream", (engine) => {
     await live.until((messages) => messages.length === 1);
     const honest = await world.seed.clear(bundle());
     const copied = honest.rows.map((row, leg) => ({
-      ...toTransfer(row),
+      ...formatTransfer(row),
       id: row.id + BigInt(leg) + 1_000n,
     }));
     await writePast(copied);

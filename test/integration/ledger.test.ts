@@ -1,5 +1,6 @@
 // Goal: the LedgerService answers what the ledger and the records say, and to a wallet no more than is its own.
 // Method: the real service behind the real runtime on a real engine and PostgreSQL, called over gRPC with tokens.
+
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -15,6 +16,7 @@ import { mountOf } from "#common/rpc/mount.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { transferId } from "#common/transfer-rows.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { walletAccountId } from "#common/wallet.ts";
@@ -45,7 +47,7 @@ import {
   usd,
 } from "../support/intents.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { createSeed, insertEvidence, type Seed, type Seeded, toTransfer } from "../support/seed.ts";
+import { createSeed, insertEvidence, type Seed, type Seeded } from "../support/seed.ts";
 import { describeOnEngines, type RunningEngine } from "../support/tigerbeetle.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
 
@@ -433,7 +435,7 @@ describeOnEngines("LedgerService", (engine) => {
       // A row that copies the digest of another intent.
       const [copied] = bundle.rows;
       if (copied === undefined) throw new Error("the bundle has no rows");
-      await client.createTransfers([toTransfer({ ...copied, id: 4_242n, linked: false })]);
+      await client.createTransfers([formatTransfer({ ...copied, id: 4_242n, linked: false })]);
       expect((await client.lookupTransfers([4_242n])).length).toBe(1);
       const before = idsOf(funded, bundle, sent, reserved, posted);
       expect(await listed(ledger)).toEqual(before);

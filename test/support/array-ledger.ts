@@ -1,11 +1,6 @@
 import type { AttestedIntent, Intent } from "#common/intent.ts";
-import { type TransferRow, transferRows } from "#common/transfer-rows.ts";
-import type {
-  LedgerAccount,
-  LedgerReads,
-  LedgerTransfer,
-  RecordsReads,
-} from "../../services/eventstream/event.ts";
+import { type CommittedTransfer, type TransferRow, transferRows } from "#common/transfer-rows.ts";
+import type { LedgerAccount, LedgerReads, RecordsReads } from "../../services/eventstream/event.ts";
 import { attest } from "./intents.ts";
 
 /**
@@ -13,7 +8,7 @@ import { attest } from "./intents.ts";
  * real engine lets one choose. It knows no rules: it holds what it is told.
  */
 export class ArrayLedger {
-  readonly transfers: LedgerTransfer[] = [];
+  readonly transfers: CommittedTransfer[] = [];
   readonly accounts: LedgerAccount[] = [];
   readonly evidence: AttestedIntent[] = [];
   /** Nanoseconds. */
@@ -37,7 +32,7 @@ export class ArrayLedger {
   write(rows: readonly TransferRow[], timestamp: bigint): void {
     const first = timestamp - BigInt(rows.length - 1);
     for (const [index, row] of rows.entries()) {
-      this.transfers.push({ ...row, foreignFlags: false, timestamp: first + BigInt(index) });
+      this.transfers.push({ ...row, foreignFlags: 0, timestamp: first + BigInt(index) });
     }
     this.transfers.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
     this.tick(timestamp);

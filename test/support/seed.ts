@@ -4,13 +4,12 @@ import {
   type Client,
   CreateAccountStatus,
   CreateTransferStatus,
-  type Transfer,
-  TransferFlags,
 } from "tigerbeetle-node";
 import { accountClasses, chartAccounts, classRules } from "#common/chart.ts";
-import type { AttestedIntent, Intent, Phase } from "#common/intent.ts";
+import type { AttestedIntent, Intent } from "#common/intent.ts";
 import { packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import type { Pool } from "#common/postgres/pool.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { type TransferRow, transferRows } from "#common/transfer-rows.ts";
 import { walletAccountId, walletBytes, walletUserData } from "#common/wallet.ts";
 import { attest, usd } from "./intents.ts";
@@ -45,7 +44,7 @@ export function createSeed(client: Client, pool: Pool | undefined): Seed {
     const attested = intents.map((intent) => ({ intent, attestation: attest(intent) }));
     if (pool !== undefined) for (const item of attested) await insertEvidence(pool, item);
     const chains = attested.map((item) => transferRows(item.intent, item.attestation.digest));
-    const results = await client.createTransfers(chains.flat().map(toTransfer));
+    const results = await client.createTransfers(chains.flat().map(formatTransfer));
     let first = 0;
     return attested.map((item, index) => {
       const rows = chains[index] ?? [];
@@ -135,32 +134,6 @@ async function openAccounts(client: Client, accounts: readonly Account[]): Promi
       }
     }
   }
-}
-
-const phaseFlags = {
-  IMMEDIATE: TransferFlags.none,
-  PENDING: TransferFlags.pending,
-  POST_PENDING: TransferFlags.post_pending_transfer,
-  VOID_PENDING: TransferFlags.void_pending_transfer,
-} as const satisfies Record<Phase, TransferFlags>;
-
-/** A row as the engine's client takes it. */
-export function toTransfer(row: TransferRow): Transfer {
-  return {
-    id: row.id,
-    debit_account_id: row.debitAccountId,
-    credit_account_id: row.creditAccountId,
-    amount: row.amount,
-    pending_id: row.pendingId,
-    user_data_128: row.userData128,
-    user_data_64: row.userData64,
-    user_data_32: row.userData32,
-    timeout: row.timeout,
-    ledger: row.ledger,
-    code: row.code,
-    flags: phaseFlags[row.phase] | (row.linked ? TransferFlags.linked : 0),
-    timestamp: 0n,
-  };
 }
 
 /** Stores the evidence of an intent, whatever the ledger says about it. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { type AuditOptions, type AuditState, auditLedger } from "./audit-ledger.ts";
-import type { AccountRow, AuditLedger, CommittedTransfer, HistoryRow } from "./audit-ports.ts";
+import type { AccountRow, AuditLedger, HistoryRow } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
 
 // Goal: sums, chains, expiries, pages and checkpoints are judged right, also by what no engine would ever say.

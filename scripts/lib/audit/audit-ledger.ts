@@ -1,11 +1,6 @@
 import { findAsset, formatAmount } from "#common/assets.ts";
-import type {
-  AccountRow,
-  AuditLedger,
-  CommittedTransfer,
-  HistoryRow,
-  Sums,
-} from "./audit-ports.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./audit-ports.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { checkAccount } from "./check-account.ts";
 import { type ExamineTransfers, isLeg } from "./examine-transfers.ts";

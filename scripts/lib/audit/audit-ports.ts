@@ -1,13 +1,5 @@
 import type { AttestedIntent } from "#common/intent.ts";
-import type { TransferRow } from "#common/transfer-rows.ts";
-
-/** A transfer as the ledger holds it. */
-export interface CommittedTransfer extends TransferRow {
-  /** When it was committed, nanoseconds; unique and in commit order. */
-  readonly timestamp: bigint;
-  /** Flags that no transfer of the mesh has, as TigerBeetle numbers them; 0 for none. */
-  readonly foreignFlags: number;
-}
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 
 /** The four sums of an account, minor units. */
 export interface Sums {

@@ -1,8 +1,8 @@
 import { findAsset, formatAmount } from "#common/assets.ts";
 import { findChartAccount } from "#common/chart.ts";
 import { postingName } from "#common/posting-rules.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import type { AuditResult, Progress } from "./audit-ledger.ts";
-import type { CommittedTransfer } from "./audit-ports.ts";
 import type { Finding, FindingClass } from "./finding.ts";
 
 /** What is said also when there is none of it. */

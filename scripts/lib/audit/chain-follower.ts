@@ -1,5 +1,4 @@
-import { legOf } from "#common/transfer-rows.ts";
-import type { CommittedTransfer } from "./audit-ports.ts";
+import { type CommittedTransfer, legOf } from "#common/transfer-rows.ts";
 import type { Finding } from "./finding.ts";
 
 /** Sees that the legs of an intent stand in one run, all of them, in order. */

@@ -11,9 +11,15 @@ import {
 } from "#common/posting-rules.ts";
 import { recoverAddress } from "#common/signature.ts";
 import { type Signers, trustSigner } from "#common/signers.ts";
-import { formatDigestPrefix, type TransferRow, transferRows } from "#common/transfer-rows.ts";
+import {
+  type CommittedTransfer,
+  differingFields,
+  formatDigestPrefix,
+  type TransferRow,
+  transferRows,
+} from "#common/transfer-rows.ts";
 import { checkWalletSignature } from "#common/verify-attestation.ts";
-import type { AuditRecords, CommittedTransfer } from "./audit-ports.ts";
+import type { AuditRecords } from "./audit-ports.ts";
 import type { Finding, FindingKind } from "./finding.ts";
 
 /** What evidence is judged by. */
@@ -150,27 +156,10 @@ function faultsOf(
   ];
 }
 
-const comparedFields = [
-  "debitAccountId",
-  "creditAccountId",
-  "amount",
-  "pendingId",
-  "userData128",
-  "userData64",
-  "userData32",
-  "timeout",
-  "ledger",
-  "code",
-  "phase",
-  "linked",
-] as const satisfies readonly (keyof TransferRow)[];
-
 function differences(row: TransferRow, transfer: CommittedTransfer): string[] {
-  const differs: string[] = [];
-  for (const field of comparedFields) {
-    if (row[field] === transfer[field]) continue;
-    differs.push(`${field} is ${transfer[field]} in the ledger and ${row[field]} by its intent`);
-  }
+  const differs = differingFields(transfer, row).map(
+    (field) => `${field} is ${transfer[field]} in the ledger and ${row[field]} by its intent`,
+  );
   if (transfer.foreignFlags !== 0)
     differs.push(`it has the foreign flags ${transfer.foreignFlags}`);
   return differs;

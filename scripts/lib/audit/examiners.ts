@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { DomainError } from "#common/domain-error.ts";
 import type { IntentDomain } from "#common/intent-digest.ts";
 import type { Signers } from "#common/signers.ts";
-import type { CommittedTransfer } from "./audit-ports.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import type { ExamineTransfers } from "./examine-transfers.ts";
 import type { Finding } from "./finding.ts";
 

@@ -1,5 +1,4 @@
-import type { CommittedTransfer } from "./audit-ports.ts";
-
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 /** Everything that an audit can find, and what it counts as. */
 export const findingKinds = {
   /** No evidence carries the digest that the transfer carries. */

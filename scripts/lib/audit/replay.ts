@@ -1,4 +1,5 @@
-import type { AccountRow, CommittedTransfer, HistoryRow, Sums } from "./audit-ports.ts";
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { AccountRow, HistoryRow, Sums } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
 import { Reservations, type ReservedTransfer } from "./reservations.ts";
 

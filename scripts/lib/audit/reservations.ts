@@ -1,5 +1,4 @@
-import type { CommittedTransfer } from "./audit-ports.ts";
-
+import type { CommittedTransfer } from "#common/transfer-rows.ts";
 /** What of a pending transfer is needed until it is posted, voided or has run out. */
 export type ReservedTransfer = Pick<
   CommittedTransfer,

@@ -1,16 +1,9 @@
-import {
-  type Account,
-  AccountFilterFlags,
-  AccountFlags,
-  type QueryFilter,
-  type Transfer,
-  TransferFlags,
-} from "tigerbeetle-node";
+import { type Account, AccountFilterFlags, AccountFlags } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
-import type { Phase } from "#common/intent.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { Problem } from "../problem.ts";
-import type { AccountRow, AuditLedger, CommittedTransfer } from "./audit-ports.ts";
+import type { AccountRow, AuditLedger } from "./audit-ports.ts";
 
 /** How long one request may take, in milliseconds: the client itself waits for ever. */
 const requestMs = 30_000;
@@ -25,11 +18,23 @@ export function createAuditLedger(client: ReadOnlyClient, rowsMax: number): Audi
     instant: () => answered(client.clusterTime()),
     async transfers(from, to) {
       if (from > to) return [];
-      return (await answered(client.queryTransfers(between(from, to, rowsMax)))).map(parseTransfer);
+      return (
+        await answered(
+          client.queryTransfers(
+            everythingIn({ timestampMin: from, timestampMax: to, limit: rowsMax }),
+          ),
+        )
+      ).map(parseTransfer);
     },
     async accounts(from, to) {
       if (from > to) return [];
-      return (await answered(client.queryAccounts(between(from, to, rowsMax)))).map(parseAccount);
+      return (
+        await answered(
+          client.queryAccounts(
+            everythingIn({ timestampMin: from, timestampMax: to, limit: rowsMax }),
+          ),
+        )
+      ).map(parseAccount);
     },
     history: (accountId, to) =>
       historyTurns(async () => {
@@ -73,54 +78,6 @@ function limitConcurrency(max: number) {
       else next();
     }
   };
-}
-
-/** No predicate but time: such a query is a log without gaps. */
-function between(from: bigint, to: bigint, limit: number): QueryFilter {
-  return {
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    ledger: 0,
-    code: 0,
-    timestamp_min: from,
-    timestamp_max: to,
-    limit,
-    flags: 0,
-  };
-}
-
-const knownTransferFlags =
-  TransferFlags.linked |
-  TransferFlags.pending |
-  TransferFlags.post_pending_transfer |
-  TransferFlags.void_pending_transfer;
-
-function parseTransfer(row: Transfer): CommittedTransfer {
-  return {
-    id: row.id,
-    debitAccountId: row.debit_account_id,
-    creditAccountId: row.credit_account_id,
-    amount: row.amount,
-    pendingId: row.pending_id,
-    userData128: row.user_data_128,
-    userData64: row.user_data_64,
-    userData32: row.user_data_32,
-    timeout: row.timeout,
-    ledger: row.ledger,
-    code: row.code,
-    phase: phaseOf(row.flags),
-    linked: (row.flags & TransferFlags.linked) !== 0,
-    timestamp: row.timestamp,
-    foreignFlags: row.flags & ~knownTransferFlags,
-  };
-}
-
-function phaseOf(flags: number): Phase {
-  if ((flags & TransferFlags.pending) !== 0) return "PENDING";
-  if ((flags & TransferFlags.post_pending_transfer) !== 0) return "POST_PENDING";
-  if ((flags & TransferFlags.void_pending_transfer) !== 0) return "VOID_PENDING";
-  return "IMMEDIATE";
 }
 
 // `closed` comes and goes with transfers; those are what an audit finds. `linked` says how it was created, no more.

@@ -1,4 +1,4 @@
-import { beginning, endOf, type Position } from "#common/cursor.ts";
+import { beginning, comparePositions, endOf, type Position } from "#common/cursor.ts";
 import type { LedgerReads, StreamEvent } from "./event.ts";
 import type { Interest } from "./event-interests.ts";
 import { Interests } from "./event-interests.ts";
@@ -46,6 +46,8 @@ export class EventHub {
   #isWanted = false;
   #failure: { readonly error: unknown; readonly sinceMs: number } | undefined;
   #endPause: (() => void) | undefined;
+  /** Who is called when the head reaches which place. */
+  readonly #calls = new Map<() => void, Position>();
 
   /** `time`: an instant that the ledger told. The ring starts a little before it. */
   constructor(options: EventHubOptions) {
@@ -122,6 +124,16 @@ export class EventHub {
     interest.firstMatch = undefined;
   }
 
+  /** Calls back, once, when the head has moved to a place or beyond. One call for each function. */
+  callAt(position: Position, call: () => void): void {
+    this.#calls.set(call, position);
+  }
+
+  /** Takes a call back. */
+  forget(call: () => void): void {
+    this.#calls.delete(call);
+  }
+
   /** Something was committed: starts a round now, or another one when the running one is done. */
   wake(): void {
     this.#isWanted = true;
@@ -185,6 +197,11 @@ export class EventHub {
       this.interests.tell(event, this.#ring.push(event));
     }
     this.#head = batch.through === this.#newest.timestamp ? this.#newest : endOf(batch.through);
+    for (const [call, position] of this.#calls) {
+      if (comparePositions(position, this.#head) > 0) continue;
+      this.#calls.delete(call);
+      call();
+    }
   }
 
   #noteTime(time: bigint): void {

@@ -178,6 +178,42 @@ test("a bookmark carries the head and never passes what was not told", async () 
   expect(last).toEqual(endOf(ledger.now));
 });
 
+test.each([
+  ["has what matches", "market-1", 30],
+  ["has nothing that matches", "market-2", 0],
+])(
+  "one whose past %s hears at once, and once, that he is live",
+  async (_past, merchantId, count) => {
+    const ledger = new ArrayLedger();
+    const written = commit(ledger, 1_000n, 30);
+    const stream = streamOver(ledger, { pollMs: 20 });
+    const subscription = await subscribe(stream, { start: { kind: "earliest" }, merchantId });
+    const kinds: string[] = [];
+    let bookmark: StreamMessage;
+    do {
+      bookmark = await subscription.next();
+      kinds.push(bookmark.kind);
+    } while (bookmark.kind !== "bookmark");
+    expect(kinds).toEqual(["opened", ...Array(count).fill("event"), "bookmark"]);
+    expect(bookmark.position.timestamp).toBeGreaterThanOrEqual(written.at(-1) ?? 0n);
+    expect(bookmark.head).toEqual(bookmark.position);
+    commit(ledger, 2_000n, 2, merchantId);
+    expect((await subscription.next()).kind).toBe("event");
+    expect((await subscription.next()).kind).toBe("event");
+    const quiet = await Promise.race([subscription.next(), sleep(60)]);
+    expect(quiet).toBeUndefined();
+  },
+);
+
+test("one who starts now is told of no catching up", async () => {
+  const ledger = new ArrayLedger();
+  ledger.tick(500n);
+  const subscription = await subscribe(streamOver(ledger));
+  expect((await subscription.next()).kind).toBe("opened");
+  const quiet = await Promise.race([subscription.next(), sleep(60)]);
+  expect(quiet).toBeUndefined();
+});
+
 test("a bookmark that comes before what is in the ring does not pass it", async () => {
   const ledger = new ArrayLedger();
   ledger.tick(500n);

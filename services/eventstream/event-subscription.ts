@@ -76,6 +76,8 @@ export class Subscription {
   #isJoined = false;
   #isClosed = false;
   #isBookmarkDue = false;
+  /** The head that `opened` named, while the stream is behind it. */
+  #openedHead: Position | undefined;
   #ending: ClosingReason | undefined;
   #resume: (() => void) | undefined;
 
@@ -131,6 +133,7 @@ export class Subscription {
     if (this.#isJoined) this.#options.hub.leave(this.#interest);
     this.#isJoined = false;
     this.#isClosed = true;
+    this.#options.hub.forget(this.#wake);
     this.#dropReader();
     this.#wake();
   }
@@ -141,8 +144,7 @@ export class Subscription {
       if (ends.signal.aborted) throw new DomainError("CANCELLED", "The caller gave up.");
       if (this.#isClosed) throw new DomainError("DRAINING", "The stream has ended; resume it.");
       if (!this.#isOpened) {
-        this.#isOpened = true;
-        return { kind: "opened", position: this.#at, head: hub.newest };
+        return this.#open();
       }
       if (this.#ending !== undefined) {
         this.#isClosed = true;
@@ -151,13 +153,34 @@ export class Subscription {
       if (this.#isBookmarkDue) {
         this.#isBookmarkDue = false;
         this.#passQuiet();
+        this.#hasCaughtUp();
         return { kind: "bookmark", position: this.#at, head: hub.newest };
       }
       const event = this.#isJoined ? this.#takeFromRing() : await this.#takeFromPage();
       if (event !== undefined) return { kind: "event", position: event.position, event };
       this.#throwFailure();
-      if (this.#isJoined || !this.#advance()) await this.#wait();
+      if (this.#hasCaughtUp()) this.#isBookmarkDue = true;
+      else if (this.#isJoined || !this.#advance()) await this.#wait();
     }
+  }
+
+  #open(): StreamMessage {
+    const { hub } = this.#options;
+    this.#isOpened = true;
+    if (comparePositions(this.#at, hub.newest) < 0) {
+      this.#openedHead = hub.newest;
+      // Maybe nothing that matches comes from here on, and nothing else would wake us.
+      hub.callAt(hub.newest, this.#wake);
+    }
+    return { kind: "opened", position: this.#at, head: hub.newest };
+  }
+
+  /** True once: when a stream that started behind the head has told everything up to it, and goes on live. */
+  #hasCaughtUp(): boolean {
+    if (this.#openedHead === undefined || !this.#isJoined) return false;
+    if (comparePositions(this.#at, this.#openedHead) < 0) return false;
+    this.#openedHead = undefined;
+    return true;
   }
 
   #takeFromRing(): StreamEvent | undefined {

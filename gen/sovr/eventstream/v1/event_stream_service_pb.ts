@@ -111,7 +111,8 @@ export type SubscribeResponse = Message<"sovr.eventstream.v1.SubscribeResponse">
     case: "event";
   } | {
     /**
-     * Everything that matches up to this message's cursor has been delivered.
+     * Everything that matches up to this message's cursor has been delivered. Comes at least every
+     * `heartbeat_interval`, and at once when a stream that started behind the head has caught up: it is live then.
      *
      * @generated from field: sovr.eventstream.v1.Bookmark bookmark = 3;
      */
@@ -192,7 +193,8 @@ export const OpenedSchema: GenMessage<Opened> = /*@__PURE__*/
   messageDesc(file_sovr_eventstream_v1_event_stream_service, 2);
 
 /**
- * Bookmark says that the stream is complete up to its cursor.
+ * Bookmark says that the stream is complete up to its cursor. A stream whose start lay behind the head gets one,
+ * once, as soon as everything up to the head that `opened` named was delivered and it goes on live.
  *
  * @generated from message sovr.eventstream.v1.Bookmark
  */
@@ -391,7 +393,8 @@ export const WatchBalancesRequestSchema: GenMessage<WatchBalancesRequest> = /*@_
   messageDesc(file_sovr_eventstream_v1_event_stream_service, 7);
 
 /**
- * WatchBalancesResponse carries balances.
+ * WatchBalancesResponse carries balances. Without a change one with no balances comes every 15 seconds: none of
+ * those watched changed up to its cursor, and the stream is alive.
  *
  * @generated from message sovr.eventstream.v1.WatchBalancesResponse
  */

@@ -1,5 +1,15 @@
 # One image for every service, which its argument chooses: docker run sovr-mesh services/clearing/main.ts
-# There is nothing to build: Node strips the types of the .ts files as it loads them.
+# Of the services there is nothing to build: Node strips the types of the .ts files as it loads them. Studio's app is
+# built, with the packages of development, of which only its files stay.
+FROM node:24.21.0-bookworm-slim AS studio
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY gen ./gen
+COPY services ./services
+COPY scripts ./scripts
+RUN node scripts/build-studio.ts
+
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -12,6 +22,7 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY gen ./gen
 COPY services ./services
+COPY --from=studio /app/services/studio/dist ./services/studio/dist
 # For Envoy's configuration, and for operators: audit, token, tail.
 COPY envoy ./envoy
 COPY scripts ./scripts

@@ -9,7 +9,7 @@ import { parse } from "yaml";
 import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
 import { findProgram, runProgram } from "../../scripts/lib/run-program.ts";
 import { dockerfileSteps } from "../support/image-tree.ts";
-import { readByService, serviceNames } from "../support/service-configs.ts";
+import { partNames, readByService } from "../support/service-configs.ts";
 
 const root = join(import.meta.dirname, "../..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -64,7 +64,7 @@ describe("compose.yaml", () => {
     },
   );
 
-  it.each(serviceNames)("%s takes its environment", (name) => {
+  it.each(partNames)("%s takes its environment", (name) => {
     const { environment = {}, command } = service(name);
     readByService(name, environment);
     expect(command).toEqual([`services/${name}/main.ts`]);
@@ -72,9 +72,9 @@ describe("compose.yaml", () => {
 
   it("tells nobody what nobody reads", () => {
     const known = new Set(
-      serviceNames.flatMap((name) => [...readByService(name, service(name).environment ?? {})]),
+      partNames.flatMap((name) => [...readByService(name, service(name).environment ?? {})]),
     );
-    const unread = serviceNames
+    const unread = partNames
       .flatMap((name) => Object.keys(service(name).environment ?? {}))
       .filter((variable) => !known.has(variable));
     expect(unread).toEqual([]);

@@ -27,7 +27,7 @@ import {
 } from "../support/manifests.ts";
 import { admits, blocksReached, isInBlock, mayCall } from "../support/network-reach.ts";
 import { podProblems } from "../support/pod-checks.ts";
-import { readByService, serviceNames } from "../support/service-configs.ts";
+import { partNames, readByService, serviceNames } from "../support/service-configs.ts";
 import { clientsOfReplica, sessionsMax } from "../support/session-budget.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -132,19 +132,16 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
   });
 
   describe.each(whole)("%s", (overlay) => {
-    it.each(serviceNames)(
-      "%s takes its environment and is told nothing that nobody reads",
-      (name) => {
-        const { values, own } = environmentOf(containerOf(overlay, name), manifestsOf(overlay));
-        const read = readByService(name, values);
-        expect(own.filter((variable) => !read.has(variable))).toEqual([]);
-        expect(containerOf(overlay, name).args).toEqual([`services/${name}/main.ts`]);
-      },
-    );
+    it.each(partNames)("%s takes its environment and is told nothing that nobody reads", (name) => {
+      const { values, own } = environmentOf(containerOf(overlay, name), manifestsOf(overlay));
+      const read = readByService(name, values);
+      expect(own.filter((variable) => !read.has(variable))).toEqual([]);
+      expect(containerOf(overlay, name).args).toEqual([`services/${name}/main.ts`]);
+    });
 
     it("has no setting that nobody reads", () => {
       const read = new Set(
-        serviceNames.flatMap((name) => [...readByService(name, settingsOf(overlay, name))]),
+        partNames.flatMap((name) => [...readByService(name, settingsOf(overlay, name))]),
       );
       const template = readFileSync(join(root, "envoy/envoy.yaml"), "utf8");
       const { data } = settingsMap(overlay);
@@ -154,20 +151,30 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       expect(unread).toEqual([]);
     });
 
-    it.each(serviceNames)("%s listens where its ports say", (name) => {
+    it("gives nobody the key that makes a mesh one of development", () => {
+      const told = workloadsOf(manifestsOf(overlay)).flatMap(({ spec }) =>
+        spec.template.spec.containers.flatMap((container) =>
+          Object.keys(environmentOf(container, manifestsOf(overlay)).values),
+        ),
+      );
+      expect(told.filter((variable) => variable.startsWith("DEVELOPMENT_"))).toEqual([]);
+    });
+
+    it.each(partNames)("%s listens where its ports say", (name) => {
       const settings = settingsOf(overlay, name);
       const ports = containerOf(overlay, name).ports?.map((port) => [
         port.name,
         port.containerPort,
       ]);
-      const listening = ["GRPC", "CONNECT", "METRICS"].map((what) => [
+      const kinds = name === "studio" ? ["CONNECT", "METRICS"] : ["GRPC", "CONNECT", "METRICS"];
+      const listening = kinds.map((what) => [
         what.toLowerCase(),
         Number(settings[`${what}_ADDRESS`]?.replace("0.0.0.0:", "")),
       ]);
       expect(ports).toEqual(listening);
     });
 
-    it.each(serviceNames)("%s is given the time that it takes to drain", (name) => {
+    it.each(partNames)("%s is given the time that it takes to drain", (name) => {
       const settings = settingsOf(overlay, name);
       const drainMs = Number(settings["DRAIN_DELAY_MS"]) + Number(settings["DRAIN_GRACE_MS"]);
       const graceMs = (podOf(overlay, name).terminationGracePeriodSeconds ?? 30) * 1_000;
@@ -218,7 +225,7 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
         readonly version: string;
       };
-      for (const name of serviceNames) {
+      for (const name of partNames) {
         expect(containerOf(overlay, name).image).toMatch(new RegExp(`(^|/)sovr-mesh:${version}$`));
       }
       expect(podOf(overlay, "envoy").initContainers?.[0]?.image).toBe(
@@ -234,9 +241,9 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       expect(own.filter((variable) => !template.includes(`\${${variable}}`))).toEqual([]);
       const services = ofKind(manifestsOf(overlay), "Service").map(({ metadata }) => metadata.name);
       expect(edgeAddresses(renderTemplate(template, values))).toEqual(
-        serviceNames
+        partNames
           .filter((name) => services.includes(name))
-          .flatMap((name) => [`${name}:5100`, `${name}:5200`])
+          .flatMap((name) => (name === "studio" ? [] : [`${name}:5100`]).concat(`${name}:5200`))
           .sort(),
       );
       expect(
@@ -348,7 +355,7 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
   }
 
   function expectedPairs(overlay: string): string[] {
-    const edge = serviceNames.flatMap((name) =>
+    const edge = partNames.flatMap((name) =>
       [5100, 5200, 5300].map((port) => `envoy ${name}:${port}`),
     );
     const inside = [

@@ -31,7 +31,7 @@ import {
   killContainer,
 } from "../support/oci-container.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { type ServiceName, serviceNames } from "../support/service-configs.ts";
+import { type PartName, partNames } from "../support/service-configs.ts";
 import { clientsOfReplica } from "../support/session-budget.ts";
 import {
   developmentBatchMax,
@@ -62,12 +62,12 @@ beforeAll(async () => {
     startPostgres(),
     hasTigerBeetle ? startTigerBeetle(1n) : undefined,
   ]);
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
   for (const child of running) child.kill("SIGKILL");
   if (noContainers === undefined) {
-    await Promise.all(serviceNames.map((name) => killContainer(folder, containerOf(name))));
+    await Promise.all(partNames.map((name) => killContainer(folder, containerOf(name))));
   }
   await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
   rmSync(folder, { recursive: true, force: true });
@@ -95,10 +95,10 @@ interface Started {
   readonly log: () => string;
 }
 
-const containerOf = (name: ServiceName) => `sovr-${name}-${process.pid}`;
+const containerOf = (name: PartName) => `sovr-${name}-${process.pid}`;
 
 /** Starts a service with the environment of compose.yaml, its addresses moved to this machine. */
-async function start(name: ServiceName): Promise<Started> {
+async function start(name: PartName): Promise<Started> {
   const ports = await Promise.all([freePort(), freePort(), freePort()]);
   const [grpc = "", connect = "", metrics = ""] = ports.map((port) => `127.0.0.1:${port}`);
   const env = {
@@ -120,7 +120,7 @@ async function start(name: ServiceName): Promise<Started> {
   return { child, metrics: `http://${metrics}`, log: () => log };
 }
 
-function spawnService(name: ServiceName, env: Readonly<Record<string, string>>): ChildProcess {
+function spawnService(name: PartName, env: Readonly<Record<string, string>>): ChildProcess {
   const main = `services/${name}/main.ts`;
   if (noContainers === undefined) {
     const [program = "", ...flags] = containerCommand(folder, {
@@ -147,7 +147,7 @@ function spawnService(name: ServiceName, env: Readonly<Record<string, string>>):
   });
 }
 
-function composeEnvironment(name: ServiceName): Record<string, string> {
+function composeEnvironment(name: PartName): Record<string, string> {
   const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), { merge: true }) as {
     readonly services: Record<string, { readonly environment: Record<string, string> }>;
   };
@@ -202,7 +202,10 @@ describe("the image", () => {
   it("has the services and no tests, no keys, no development dependencies", async () => {
     const files = await filesOf(tree.folder);
     expect(files).toEqual(
-      expect.arrayContaining(serviceNames.map((name) => `services/${name}/main.ts`)),
+      expect.arrayContaining([
+        ...partNames.map((name) => `services/${name}/main.ts`),
+        "services/studio/dist/index.html",
+      ]),
     );
     const own = files.filter((file) => !file.startsWith("node_modules/"));
     expect(own.filter((file) => /\.test\.ts$|\.(key|jwk|db|env)$|^\.|\/\./.test(file))).toEqual([]);
@@ -236,12 +239,12 @@ describe("the image", () => {
 
   it(`starts every service ${how}, which takes its sessions, is ready, and stops at SIGTERM`, async () => {
     if (noContainers === undefined) giveToContainer(filesUnder(state));
-    const started = new Map<ServiceName, Started>();
-    for (const name of serviceNames) started.set(name, await start(name));
+    const started = new Map<PartName, Started>();
+    for (const name of partNames) started.set(name, await start(name));
     for (const [, service] of started) await untilReady(service);
     if (tigerbeetle !== undefined && process.platform === "linux") {
       const port = Number(tigerbeetle.address.split(":")[1]);
-      const counted: [ServiceName, number][] = [];
+      const counted: [PartName, number][] = [];
       for (const [name, { child }] of started) {
         const pid =
           noContainers === undefined
@@ -249,7 +252,7 @@ describe("the image", () => {
             : (child.pid ?? 0);
         counted.push([name, connectionsTo(port, pid)]);
       }
-      expect(Object.fromEntries(counted)).toEqual({ attestor: 0, ...clientsOfReplica });
+      expect(Object.fromEntries(counted)).toEqual({ attestor: 0, studio: 0, ...clientsOfReplica });
     }
     for (const [name, { child, log }] of started) {
       const ended = once(child, "exit");

@@ -42,7 +42,7 @@ interface Stage {
 const runMs = 85_000;
 
 /**
- * Follows a Dockerfile in `target`: its COPYs, through .dockerignore, and its npm commands. Throws Error for a step that
+ * Follows a Dockerfile in `target`: its COPYs, through .dockerignore, and what it runs by npm and node. Throws Error for a step that
  * it cannot follow, so that the Dockerfile cannot do what no test does.
  */
 export async function buildImageTree(context: string, target: string): Promise<ImageTree> {
@@ -122,11 +122,12 @@ async function copy(words: readonly string[], stage: Stage, build: Build): Promi
 
 async function run(command: string, stage: Stage): Promise<void> {
   const words = command.split(/\s+/);
-  if (words[0] !== "npm")
+  const [program = ""] = words;
+  if (program !== "npm" && program !== "node")
     throw new Error(`the Dockerfile runs ${command}, which is not followed here`);
   // npm must run under the Node of the image: under an older one it leaves out what does not fit that one.
   const PATH = [dirname(process.execPath), process.env["PATH"]].join(delimiter);
-  const result = await runProgram("npm", words.slice(1), {
+  const result = await runProgram(program, words.slice(1), {
     cwd: join(stage.root, stage.workdir),
     env: { ...process.env, ...stage.environment, PATH },
     timeoutMs: runMs,

@@ -6,6 +6,7 @@ import { attestorConfig } from "../../services/attestor/config.ts";
 import { clearingConfig } from "../../services/clearing/config.ts";
 import { eventStreamConfig } from "../../services/eventstream/config.ts";
 import { ledgerConfig } from "../../services/ledger/config.ts";
+import { studioConfig } from "../../services/studio/config.ts";
 
 /** Every service and how it reads its environment. */
 export const serviceConfigs = {
@@ -18,17 +19,24 @@ export const serviceConfigs = {
 export type ServiceName = keyof typeof serviceConfigs;
 export const serviceNames = Object.keys(serviceConfigs) as ServiceName[];
 
+/** The services and Studio, which speaks no gRPC and needs no records. */
+export const partConfigs = { ...serviceConfigs, studio: studioConfig } as const;
+
+export type PartName = keyof typeof partConfigs;
+export const partNames = Object.keys(partConfigs) as PartName[];
+
 /** Files that the configuration itself reads, with contents that it takes. */
 const secrets = {
   DATABASE_URL_FILE: "postgres://sovr:secret@postgres:5432/sovr",
   ATTESTOR_PRIVATE_KEY_FILE: `0x${"11".repeat(32)}`,
+  DEVELOPMENT_ISSUER_KEY_FILE: '{"kty":"OKP","crv":"Ed25519","x":"eA","d":"ZA"}',
 };
 
 /**
  * Has a service read an environment that a manifest gives it. Returns the names that it looked at. Throws the service's
  * own ConfigError for what is missing or bad.
  */
-export function readByService(name: ServiceName, values: Environment): ReadonlySet<string> {
+export function readByService(name: PartName, values: Environment): ReadonlySet<string> {
   const folder = mkdtempSync(join(tmpdir(), "sovr-config-"));
   try {
     const given: Record<string, string | undefined> = { ...values };
@@ -45,7 +53,7 @@ export function readByService(name: ServiceName, values: Environment): ReadonlyS
         return target[variable];
       },
     });
-    serviceConfigs[name](watched);
+    partConfigs[name](watched);
     return read;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import { beginning, comparePositions, endOf, type Position } from "#common/cursor.ts";
 import { DomainError } from "#common/domain-error.ts";
+import type { Sums } from "#common/ledger-reader/sums-at.ts";
 import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import type { LedgerAccount, LedgerReads, StreamEvent } from "./event.ts";
 import { expiryOf } from "./event-expiries.ts";
@@ -7,14 +8,6 @@ import { compileFilter, everything } from "./event-filter.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Interest } from "./event-interests.ts";
 import type { StreamEnds } from "./event-subscription.ts";
-
-/** The four sums of an account, u128 in minor units. */
-export interface Sums {
-  readonly debitsPosted: bigint;
-  readonly creditsPosted: bigint;
-  readonly debitsPending: bigint;
-  readonly creditsPending: bigint;
-}
 
 export interface WatchedBalance extends Sums {
   readonly account: LedgerAccount;

@@ -1,8 +1,7 @@
+import { createReservations } from "#common/ledger-reader/reservations.ts";
+import { sumsAt } from "#common/ledger-reader/sums-at.ts";
+import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import { sumsAt } from "../ledger/balances.ts";
-import { createReservations } from "../ledger/reservations.ts";
-import { createLedgerEngine } from "../ledger/tigerbeetle.ts";
-import type { LedgerAccount } from "./event.ts";
 import type { ReadSumsAt } from "./event-balances.ts";
 
 /** Reads balances as of an instant the way the Ledger does: one truth for both. */
@@ -10,9 +9,5 @@ export function createReadSumsAt(client: ReadOnlyClient, batchMax: number): Read
   const { reader } = createLedgerEngine(client, { batchMax });
   const reservations = createReservations();
   return (accounts, instant, signal) =>
-    sumsAt({ reader: reader(signal), reservations }, accounts.map(toRecord), instant);
-}
-
-function toRecord({ id, ledger, code, closed, timestamp }: LedgerAccount) {
-  return { id, ledger, code, wallet: "", closed, timestamp };
+    sumsAt({ reader: reader(signal), reservations }, accounts, instant);
 }

@@ -1,9 +1,9 @@
 import { findAsset } from "#common/assets.ts";
 import { type AccountType, classOfCode, classRules, findChartAccount } from "#common/chart.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { AccountRecord, Range } from "#common/ledger-reader/ledger-reader.ts";
 import { walletAccountId } from "#common/wallet.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { AccountRecord, Range } from "./ledger-reader.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf } from "./page.ts";
 import { scan } from "./scan.ts";
 import { walletAccountIds } from "./viewer.ts";

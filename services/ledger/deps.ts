@@ -1,13 +1,13 @@
+import { createReservations } from "#common/ledger-reader/reservations.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { LedgerConfig } from "./config.ts";
 import type { LedgerPorts } from "./ledger.ts";
 import { createLedgerRecords } from "./postgres.ts";
-import { createReservations } from "./reservations.ts";
-import { createLedgerEngine } from "./tigerbeetle.ts";
 
 export interface LedgerDeps extends LedgerPorts {
   readonly dependencies: readonly Dependency[];

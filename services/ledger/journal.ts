@@ -1,5 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
 import { type AttestedIntent, postingsMax } from "#common/intent.ts";
+import type { Range } from "#common/ledger-reader/ledger-reader.ts";
 import {
   type CommittedTransfer,
   formatDigestPrefix,
@@ -9,7 +10,6 @@ import {
   transferRows,
 } from "#common/transfer-rows.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { Range } from "./ledger-reader.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 import { touchesOwn } from "./transfers.ts";

@@ -1,8 +1,8 @@
+import type { AccountRecord } from "#common/ledger-reader/ledger-reader.ts";
 import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { accountType, getAccount } from "./accounts.ts";
 import { postedAt } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { AccountRecord } from "./ledger-reader.ts";
 import { formatPageToken, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 

@@ -1,8 +1,8 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { TransferPredicate } from "#common/ledger-reader/ledger-reader.ts";
 import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { getAccount } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { TransferPredicate } from "./ledger-reader.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 

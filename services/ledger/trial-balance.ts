@@ -1,11 +1,12 @@
 import { type Asset, findAsset } from "#common/assets.ts";
 import { accountClasses, chartAccountId, walletClassId } from "#common/chart.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { AccountRecord } from "#common/ledger-reader/ledger-reader.ts";
+import { type Sums, sumsAt } from "#common/ledger-reader/sums-at.ts";
 import { isWalletAccountId } from "#common/wallet.ts";
 import { accountName } from "./accounts.ts";
-import { instantOf, type Sums, sumsAt } from "./balances.ts";
+import { instantOf } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
-import type { AccountRecord } from "./ledger-reader.ts";
 
 /** One account, or all wallets together. */
 export interface TrialBalanceLine extends Sums {

@@ -4,15 +4,15 @@
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chartAccountId, chartAccounts, walletClassId } from "#common/chart.ts";
+import type { BalanceRecord, LedgerReader } from "#common/ledger-reader/ledger-reader.ts";
+import { createReservations } from "#common/ledger-reader/reservations.ts";
+import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { isWalletAccountId, walletAccountId } from "#common/wallet.ts";
 import { type Balance, getBalances } from "../../services/ledger/balances.ts";
 import { type LedgerView, viewLedger } from "../../services/ledger/ledger.ts";
-import type { BalanceRecord, LedgerReader } from "../../services/ledger/ledger-reader.ts";
-import { createReservations } from "../../services/ledger/reservations.ts";
 import { getStatement } from "../../services/ledger/statement.ts";
-import { createLedgerEngine } from "../../services/ledger/tigerbeetle.ts";
 import { listTransfers } from "../../services/ledger/transfers.ts";
 import { getTrialBalance, type TrialBalance } from "../../services/ledger/trial-balance.ts";
 import { alice, bob, chart, testKey, usd } from "../support/intents.ts";

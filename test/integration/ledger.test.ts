@@ -14,6 +14,7 @@ import { reasonOf } from "#common/rpc/errors.ts";
 import { createLogger } from "#common/rpc/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
+import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
@@ -31,7 +32,6 @@ import { ledgerConfig } from "../../services/ledger/config.ts";
 import { createLedgerDeps } from "../../services/ledger/deps.ts";
 import { ledgerErrors } from "../../services/ledger/errors.ts";
 import { createLedgerService } from "../../services/ledger/service.ts";
-import { createLedgerEngine } from "../../services/ledger/tigerbeetle.ts";
 import {
   alice,
   attest,

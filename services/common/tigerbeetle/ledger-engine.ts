@@ -8,10 +8,6 @@ import {
 } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { Dependency } from "#common/rpc/health.ts";
-import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import { parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { isWalletAccountId, walletOfUserData } from "#common/wallet.ts";
 import type {
   AccountPredicate,
   AccountRecord,
@@ -19,7 +15,11 @@ import type {
   LedgerReader,
   Range,
   TransferPredicate,
-} from "./ledger-reader.ts";
+} from "#common/ledger-reader/ledger-reader.ts";
+import type { Dependency } from "#common/rpc/health.ts";
+import { isWalletAccountId, walletOfUserData } from "#common/wallet.ts";
+import type { ReadOnlyClient } from "./read-only-client.ts";
+import { parseTransfer } from "./transfer-codec.ts";
 
 export interface LedgerEngineOptions {
   /** The most rows of one request. */
@@ -30,7 +30,7 @@ export interface LedgerEngineOptions {
   readonly waitingMax?: number;
 }
 
-/** The engine as this service uses it: a reader for each call, and what readiness asks. */
+/** The engine as a service reads it: a reader for each call, and what readiness asks. */
 export interface LedgerEngine {
   reader(signal: AbortSignal): LedgerReader;
   readonly dependency: Dependency;

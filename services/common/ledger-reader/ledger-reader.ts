@@ -38,7 +38,7 @@ export type AccountPredicate = { readonly ledger: number } | { readonly code: nu
 export type TransferPredicate = { readonly accountId: bigint } | { readonly code: number } | "any";
 
 /**
- * What this service asks of the engine, for the time of one call. Every read throws LEDGER_UNAVAILABLE when the
+ * What a service asks of the engine, for the time of one call. Every read throws LEDGER_UNAVAILABLE when the
  * engine is silent, and the reason of the call's signal when that fires first.
  */
 export interface LedgerReader {

@@ -51,6 +51,7 @@ export async function createAttestorDeps(
   const pool = createPool({
     databaseUrl: config.databaseUrl,
     applicationName: "sovr-attestor",
+    role: "sovr_attestor",
     statementTimeoutMs,
   });
   const close = async () => {
@@ -59,7 +60,7 @@ export async function createAttestorDeps(
   };
   try {
     requireActiveKey(config.keys, signersFile.current(), now());
-    await migrateAtStart(pool, "attestor", migrations);
+    await migrateAtStart(config.databaseUrl, "attestor", migrations);
   } catch (error) {
     await close();
     throw error;

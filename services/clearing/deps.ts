@@ -57,7 +57,11 @@ export async function createClearingDeps(
   const nowMs = overrides.nowMs ?? Date.now;
   const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
   const signersFile = openSigners(config.signersFile, logger);
-  const pool = createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-clearing" });
+  const pool = createPool({
+    databaseUrl: config.databaseUrl,
+    applicationName: "sovr-clearing",
+    role: "sovr_clearing",
+  });
   const clients: Client[] = [];
   const threads = startThreads();
   const close = async () => {
@@ -67,7 +71,7 @@ export async function createClearingDeps(
     await pool.end();
   };
   try {
-    await migrateAtStart(pool, "clearing", new URL("./migrations/", import.meta.url));
+    await migrateAtStart(config.databaseUrl, "clearing", new URL("./migrations/", import.meta.url));
     // A client has one request in flight: a page of reads must not hold up a clearing.
     const writer = await openClient(engine);
     clients.push(writer);

@@ -106,7 +106,7 @@ function running(server: Server, databaseDir: string, port: number): TestPostgre
     databaseUrl: `postgres://sovr:sovr@127.0.0.1:${port}/postgres`,
     port,
     kill: async () => {
-      process.kill(await postmasterPid(databaseDir), "SIGKILL");
+      await killAll(await postmasterPid(databaseDir));
       // Nothing is left to stop; this waits for the end, and keeps the package from stopping it once more.
       await within(patienceMs, server.postgres.stop(), "the end of PostgreSQL");
     },
@@ -118,6 +118,24 @@ function running(server: Server, databaseDir: string, port: number): TestPostgre
       await rm(databaseDir, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * Ends the postmaster and its backends. Backends alone would go on to answer until they notice, some milliseconds later;
+ * where the system does not list them, that is what happens.
+ */
+async function killAll(postmaster: number): Promise<void> {
+  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").catch(
+    () => "",
+  );
+  process.kill(postmaster, "SIGKILL");
+  for (const pid of children.split(" ").filter((text) => text !== "")) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
 }
 
 async function postmasterPid(databaseDir: string): Promise<number> {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import { DomainError } from "../domain-error.ts";
 import { ConfigError } from "../rpc/environment.ts";
-import { withRecords } from "./pool.ts";
+import { createPool, withRecords } from "./pool.ts";
 
 /** Any number, the same in every process: two migrations at once take turns on it. */
 const migrationLock = 7_107_112;
@@ -14,22 +14,35 @@ const startMs = 30_000;
 const retryMs = 500;
 
 /**
- * As `migrate`, for the start of a service: services and PostgreSQL start in any order. Throws ConfigError if
- * PostgreSQL does not answer within half a minute.
+ * As `migrate`, for the start of a service: as the role that logs in, which owns the tables; and services and PostgreSQL
+ * start in any order. Throws ConfigError if PostgreSQL does not answer within half a minute.
  */
-export async function migrateAtStart(pool: Pool, owner: string, folder: URL): Promise<string[]> {
+export async function migrateAtStart(
+  databaseUrl: string,
+  owner: string,
+  folder: URL,
+): Promise<string[]> {
+  const pool = createPool({
+    databaseUrl,
+    applicationName: `sovr-${owner}-migrate`,
+    connectionsMax: 1,
+  });
   const deadlineMs = Date.now() + startMs;
-  for (;;) {
-    try {
-      return await withRecords(() => migrate(pool, owner, folder));
-    } catch (error) {
-      if (!(error instanceof DomainError)) throw error;
-      if (Date.now() >= deadlineMs) {
-        const cause = error.cause instanceof Error ? error.cause.message : error.message;
-        throw new ConfigError("DATABASE_URL", "(hidden)", `PostgreSQL does not answer: ${cause}`);
+  try {
+    for (;;) {
+      try {
+        return await withRecords(() => migrate(pool, owner, folder));
+      } catch (error) {
+        if (!(error instanceof DomainError)) throw error;
+        if (Date.now() >= deadlineMs) {
+          const cause = error.cause instanceof Error ? error.cause.message : error.message;
+          throw new ConfigError("DATABASE_URL", "(hidden)", `PostgreSQL does not answer: ${cause}`);
+        }
       }
+      await sleep(retryMs);
     }
-    await sleep(retryMs);
+  } finally {
+    await pool.end();
   }
 }
 

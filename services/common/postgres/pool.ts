@@ -10,6 +10,8 @@ export interface PoolOptions {
   readonly statementTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
   readonly applicationName: string;
+  /** The role as which every connection works; by default the one that logs in. */
+  readonly role?: string;
 }
 
 export type { Pool, PoolClient } from "pg";
@@ -27,6 +29,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: statementTimeoutMs + 1_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    ...(options.role === undefined ? {} : { options: `-c role=${options.role}` }),
   });
   // An idle connection that breaks (a restart of PostgreSQL) is reported here and nowhere else; the pool drops
   // it and the next query opens another. Without a listener it would end the process.

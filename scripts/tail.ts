@@ -1,26 +1,31 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { once } from "node:events";
+import { styleText } from "node:util";
 import { toJsonString } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { EventSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import { ConnectError, createClient } from "@connectrpc/connect";
+import {
+  type Followed,
+  type FollowOptions,
+  followEvents,
+  StreamGapError,
+} from "#common/events-client/follow-events.ts";
+import { type Event, EventSchema, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { readArguments, runCommand } from "./lib/command.ts";
-import { eventText } from "./lib/event-text.ts";
-import { errorReason, type MeshClient, openMesh } from "./lib/mesh-client.ts";
+import { eventLines, type Paint, walletNames } from "./lib/event-text.ts";
+import { type MeshClient, openMesh } from "./lib/mesh-client.ts";
 import { Problem } from "./lib/problem.ts";
 import { readSettings } from "./lib/settings.ts";
-import { resolveAddress } from "./lib/wallets.ts";
+import { describeRpcError, TailVoice } from "./lib/tail-voice.ts";
+import { listWallets, resolveAddress } from "./lib/wallets.ts";
 
 const usage = "./mesh tail [--since TIME|CURSOR|earliest] [--wallet WALLET]… [--json]";
 
-/** How often in a row it may fail to connect, a second apart, before it gives up. */
-const attemptsMax = 60;
+/** How often in a row the stream may turn out to have a gap at one place before that is all there is to say. */
+const gapsMax = 3;
 
-type Start =
-  | { readonly case: "cursor"; readonly value: string }
-  | { readonly case: "earliest"; readonly value: true }
-  | { readonly case: "sinceTime"; readonly value: ReturnType<typeof timestampFromDate> }
-  | { readonly case: undefined };
+// Heeds whether it is a terminal, and NO_COLOR.
+const paintOut: Paint = (style, text) => styleText(style, text, { stream: process.stdout });
 
 runCommand(async () => {
   const { values } = readArguments(
@@ -33,58 +38,72 @@ runCommand(async () => {
   );
   const settings = readSettings(process.env);
   const wallets = values.wallet.map((wallet) => resolveAddress(settings, wallet));
-  const mesh = openMesh(settings);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
+  // Whoever read us has gone, as `head` does.
+  process.stdout.on("error", () => stop.abort());
 
-  let start = parseStart(values.since);
-  let failures = 0;
-  while (!stop.signal.aborted && failures < attemptsMax) {
-    try {
-      for await (const message of subscribe(mesh, start, wallets, stop.signal)) {
-        failures = 0;
-        start = { case: "cursor", value: message.cursor };
-        if (message.message.case !== "event") continue;
-        const event = message.message.value;
-        console.log(values.json ? toJsonString(EventSchema, event) : eventText(event));
-      }
-    } catch (error) {
-      if (stop.signal.aborted) return 0;
-      const connectError = ConnectError.from(error);
-      if (!mayReturn(connectError)) {
-        throw new Problem(
-          `${errorReason(connectError) ?? Code[connectError.code]}: ${connectError.rawMessage}`,
-        );
-      }
-      failures += 1;
-    }
-    await sleep(1_000, undefined, { signal: stop.signal }).catch(() => undefined);
-  }
-  if (stop.signal.aborted) return 0;
-  throw new Problem(`the stream could not be opened ${attemptsMax} times in a row: ./mesh status`);
+  let names = walletNames(listWallets(settings));
+  const print = async (event: Event) => {
+    // Maybe somebody has just made the wallet.
+    if (event.type === EventType.ACCOUNT_OPENED) names = walletNames(listWallets(settings));
+    const text = values.json
+      ? toJsonString(EventSchema, event)
+      : eventLines(event, names, paintOut).join("\n");
+    if (process.stdout.write(`${text}\n`)) return;
+    await once(process.stdout, "drain", { signal: stop.signal }).catch(() => undefined);
+  };
+  const voice = new TailVoice(values.since !== undefined && process.stderr.isTTY === true);
+  await follow(openMesh(settings), parseStart(values.since), {
+    ...(wallets.length === 0 ? {} : { filter: { wallets } }),
+    signal: stop.signal,
+    onInterrupted: (error) => voice.interrupted(error),
+    onFollowed: async (followed) => {
+      voice.followed(followed);
+      if (followed.kind === "event") await print(followed.event);
+    },
+    onGap: (gap) => voice.gap(gap),
+  });
+  return 0;
 });
 
-function subscribe(mesh: MeshClient, start: Start, wallets: string[], signal: AbortSignal) {
+interface TailOptions extends Omit<FollowOptions, "start"> {
+  readonly onFollowed: (followed: Followed) => Promise<void>;
+  readonly onGap: (gap: StreamGapError) => void;
+}
+
+/** Follows until the signal fires. After a gap it goes on from where the stream was whole. Throws a Problem. */
+async function follow(
+  mesh: MeshClient,
+  first: FollowOptions["start"],
+  options: TailOptions,
+): Promise<void> {
   const client = createClient(EventStreamService, mesh.transport);
-  const filter = wallets.length === 0 ? {} : { filter: { wallets } };
-  return client.subscribe({ start, ...filter }, { signal });
+  let start = first;
+  for (let gaps = 0; ; gaps += 1) {
+    try {
+      for await (const followed of followEvents(client, { ...options, ...(start && { start }) })) {
+        gaps = 0;
+        await options.onFollowed(followed);
+      }
+      return;
+    } catch (error) {
+      if (error instanceof StreamGapError && gaps < gapsMax) {
+        options.onGap(error);
+        start = { case: "cursor", value: error.cursor };
+        continue;
+      }
+      if (error instanceof StreamGapError) throw new Problem(`${error.message}, time and again`);
+      throw new Problem(
+        `${describeRpcError(ConnectError.from(error))} (./mesh status shows what runs)`,
+      );
+    }
+  }
 }
 
-/** A mesh that restarts, or a planned end: the stream goes on from its cursor. */
-function mayReturn(error: ConnectError): boolean {
-  const codes = [
-    Code.Unavailable,
-    Code.Aborted,
-    Code.Canceled,
-    Code.DeadlineExceeded,
-    Code.Unknown,
-  ];
-  return codes.includes(error.code) || errorReason(error) === "SLOW_CONSUMER";
-}
-
-function parseStart(since: string | undefined): Start {
-  if (since === undefined) return { case: undefined };
+function parseStart(since: string | undefined): FollowOptions["start"] {
+  if (since === undefined) return undefined;
   if (since === "earliest") return { case: "earliest", value: true };
   const ms = /^[0-9]{4}-/.test(since) ? Date.parse(since) : Number.NaN;
   if (Number.isFinite(ms)) return { case: "sinceTime", value: timestampFromDate(new Date(ms)) };

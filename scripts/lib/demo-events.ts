@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import type { Event } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { eventText } from "./event-text.ts";
+import { eventLines } from "./event-text.ts";
 import type { MeshClient } from "./mesh-client.ts";
 
 /** Prints a wallet's events as they arrive. */
@@ -26,7 +26,7 @@ export async function printEvents(mesh: MeshClient, wallet: string): Promise<Eve
     for await (const { message } of stream) {
       if (message.case === "opened") opened.resolve();
       if (message.case !== "event") continue;
-      console.log(`             ${describeEvent(message.value)}`);
+      console.log(describeEvent(message.value));
       seen.add(message.value.intentId);
       waiting.get(message.value.intentId)?.();
     }
@@ -65,5 +65,6 @@ function describeEvent(event: Event): string {
     committed === undefined
       ? 0
       : Date.now() - Number(committed.seconds) * 1_000 - committed.nanos / 1_000_000;
-  return `⇢ ${eventText(event)}\n              (${lagMs.toFixed(1)} ms after its commit)`;
+  const lines = [...eventLines(event), `(${lagMs.toFixed(1)} ms after its commit)`];
+  return lines.map((line, index) => `${(index === 0 ? "⇢ " : "").padStart(15)}${line}`).join("\n");
 }

@@ -14,12 +14,17 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { Wallet } from "ethers";
+import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatIntent } from "#common/intent-codec.ts";
 import { BadRequestSchema, ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
+import { fundingIntent } from "../../scripts/lib/intents.ts";
 import { findProgram } from "../../scripts/lib/run-program.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
 
@@ -223,10 +228,75 @@ describe("curl through Envoy", () => {
     expect(body.details.map(({ type }) => type)).toEqual(["google.rpc.ErrorInfo"]);
   });
 
-  it("finds nothing but the services", async () => {
-    for (const path of ["/", "/metrics", "/sovr.ledger.v1.Ledger/ListAssets", "/readyz"]) {
+  it("finds nothing but the services and Studio", async () => {
+    for (const path of [
+      "/index.html",
+      "/assets/none.js",
+      "/metrics",
+      "/sovr.ledger.v1.Ledger/ListAssets",
+      "/readyz",
+    ]) {
       expect((await post(path, {})).status).toBe(404);
     }
+  });
+
+  it("finds Studio at /, its policy as Studio sent it, without a token", async () => {
+    const response = await fetch(`http://${mesh.address}/?anything`);
+    const page = await response.text();
+    const nonce = /nonce="([^"]+)"/.exec(page)?.[1];
+    expect(response.headers.get("content-security-policy")).toContain(`'nonce-${nonce}'`);
+    const script = /src="(\/assets\/[^"]+\.js)"/.exec(page)?.[1];
+    const { status, headers } = await fetch(`http://${mesh.address}${script}`, { method: "HEAD" });
+    expect([status, headers.get("cache-control")]).toEqual([
+      200,
+      "public, max-age=31536000, immutable",
+    ]);
+  });
+
+  type DevAnswer = Readonly<Record<"nonce" | "message" | "token", string>> & {
+    readonly expiresAtMs: number;
+  };
+
+  it("gives a wallet's token to its holder, and test money, in development", async () => {
+    const dev = async (path: string, body: object, token = "") => {
+      const response = await fetch(`http://${mesh.address}/dev/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+        body: JSON.stringify(body),
+      });
+      return [response.status, (await response.json()) as DevAnswer] as const;
+    };
+    const wallet = new Wallet(`0x${"37".repeat(32)}`);
+    const [, { nonce, message }] = await dev("challenge", { wallet: wallet.address.toLowerCase() });
+    const [, { token, expiresAtMs }] = await dev("token", {
+      nonce,
+      signature: await wallet.signMessage(message),
+    });
+    expect(expiresAtMs - Date.now()).toBeLessThanOrEqual(900_000);
+    const claims = decodeJwt(token);
+    expect(claims["wallet"]).toBe(wallet.address);
+    expect(claims["scope"]).toBe(
+      "ledger.read events.read attest clearing.write wallet.open checkout.buy",
+    );
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBeLessThanOrEqual(900);
+    expect(await dev("faucet", { amount: "1234" }, token)).toMatchObject([200, {}]);
+    expect(await dev("faucet", { amount: "10001" }, token)).toMatchObject([
+      400,
+      { reason: "INVALID_FIELD" },
+    ]);
+    const transport = throughEnvoy("Connect, JSON", authorizedBy(`Bearer ${token}`));
+    const { balance } = await createClient(LedgerService, transport).getBalance({
+      wallet: wallet.address,
+      ledger: 1,
+    });
+    expect(balance?.available).toBe("1234");
+    // A wallet's session is no house: it cannot have its own funding attested.
+    const intent = formatIntent(fundingIntent(1n, wallet.address));
+    await expect(createClient(AttestorService, transport).attest({ intent })).rejects.toMatchObject(
+      {
+        code: Code.PermissionDenied,
+      },
+    );
   });
 });
 

@@ -95,9 +95,7 @@ async function follow(
         continue;
       }
       if (error instanceof StreamGapError) throw new Problem(`${error.message}, time and again`);
-      throw new Problem(
-        `${describeRpcError(ConnectError.from(error))} (./mesh status shows what runs)`,
-      );
+      throw new Problem(describeRpcError(ConnectError.from(error)));
     }
   }
 }

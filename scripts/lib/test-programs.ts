@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { findChromium } from "./chromium-program.ts";
 import { requireEnvoy } from "./envoy-program.ts";
 import { describeError } from "./problem.ts";
 import { findProgram, isExecutable, lastLine, runProgram } from "./run-program.ts";
@@ -19,7 +20,7 @@ export async function bringTestPrograms(root: string): Promise<string> {
   if (findProgram("grpcurl") === undefined && !isExecutable(join(bin, "grpcurl"))) {
     await buildGrpcurl(bin);
   }
-  if (findProgram("chromium") === undefined) await installChromium();
+  if (findChromium() === undefined) await installChromium();
   const { PATH = "" } = process.env;
   return [bin, PATH].join(":");
 }

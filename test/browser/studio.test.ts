@@ -318,6 +318,25 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     await studio.context.close();
   });
 
+  it("gives its streams back while nobody looks, and loses nothing by it", async () => {
+    const studio = await openStudio(browser, url);
+    await studio.fund("20.00");
+    const { page } = studio;
+    const ended: string[] = [];
+    page.on("requestfailed", (request) => ended.push(request.url().split("/").at(-1) ?? ""));
+    await page.clock.install();
+    await page.evaluate(setVisibility("hidden"));
+    await page.clock.runFor(31_000);
+    await expect.poll(() => ended.toSorted()).toEqual(["Subscribe", "WatchBalances"]);
+    const wallet = await page.evaluate("Object.keys(sessionStorage)[0].split('.').at(-1)");
+    expect(await mesh.run("fund", String(wallet), "1.00")).toMatchObject({ code: 0 });
+    await page.evaluate(setVisibility("visible"));
+    await page.locator('header [data-connection="live"]').waitFor();
+    await studio.available("21.00");
+    await page.getByText("+1.00 USD").waitFor();
+    await studio.context.close();
+  });
+
   it("renews its token by itself before the old one expires", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
@@ -340,6 +359,12 @@ type Json = Record<string, never> & {
   readonly intent: { readonly postings: [{ amount: string }] };
   readonly signers: [{ address: string }];
 };
+
+/** In the page: shows or hides it, as another tab before it would. */
+const setVisibility = (state: "hidden" | "visible") => `(() => {
+  Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+})()`;
 
 /** Answers what the mesh answers, changed. */
 async function answerChanged(route: Route, change: (json: Json) => void): Promise<void> {

@@ -1,17 +1,17 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { findProgram } from "../../scripts/lib/run-program.ts";
+import { findChromium } from "../../scripts/lib/chromium-program.ts";
 
 const screenshots = join(import.meta.dirname, "../../.mesh-test/screenshots");
 
 /** Chromium on this machine, or undefined. */
-export const chromiumProgram = findProgram("chromium");
+export const chromiumProgram = findChromium();
 
 /** Why the browser tests cannot run here; undefined if they can. */
 export const browserMissing =
   chromiumProgram === undefined
-    ? "no chromium on PATH; on Debian, ./mesh test installs it when it runs as root"
+    ? "no chromium or google-chrome on PATH; on Debian, ./mesh test installs one when it runs as root"
     : undefined;
 
 /** Starts Chromium, which keeps nothing and calls nobody but the page's own server. */

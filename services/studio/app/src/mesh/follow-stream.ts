@@ -1,4 +1,5 @@
 import { explain, type Problem } from "./problem.ts";
+import { untilVisible, watchHidden } from "./visibility.ts";
 
 /** Where a stream that is kept open stands. */
 export type Connection = "connecting" | "live" | "reconnecting";
@@ -28,6 +29,8 @@ export async function followStream<Message>(
   let pauseMs = pauseMsMin;
   onConnection("connecting", undefined);
   while (!signal.aborted) {
+    await untilVisible(signal);
+    if (signal.aborted) return;
     let problem: Problem | undefined;
     try {
       await readOnce(options, signal, () => {
@@ -52,6 +55,7 @@ async function readOnce<Message>(
 ): Promise<void> {
   const ended = new AbortController();
   const silence = watchSilence(silenceMsMax, () => ended.abort());
+  const unwatch = watchHidden(() => ended.abort());
   let first = true;
   try {
     for await (const message of open(AbortSignal.any([signal, ended.signal]))) {
@@ -62,6 +66,7 @@ async function readOnce<Message>(
     }
   } finally {
     silence.stop();
+    unwatch();
     ended.abort(); // leaving the loop alone would leave the call open
   }
 }

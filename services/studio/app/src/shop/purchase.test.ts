@@ -28,6 +28,14 @@ function failure(reason: string, code = Code.Unavailable): ConnectError {
   return new ConnectError(reason, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
 }
 
+function memoryStorage() {
+  const stored = new Map<string, string>();
+  return {
+    getItem: (key: string) => stored.get(key) ?? null,
+    setItem: (key: string, value: string) => void stored.set(key, value),
+  };
+}
+
 describe("a purchase", () => {
   let proposal: Purchase;
   let kept: Purchase[];
@@ -144,12 +152,17 @@ describe("a purchase", () => {
     }
   });
 
+  it("is not forgotten for one of another tab", () => {
+    const storage = memoryStorage();
+    const tabs = [openPurchases(storage, wallet.address), openPurchases(storage, wallet.address)];
+    const other = proposePurchase("BUNDLE", purchaseIntent(bundle, wallet.address), domain);
+    tabs[0]?.keep(proposal);
+    tabs[1]?.keep(other);
+    expect(openPurchases(storage, wallet.address).state.get()).toEqual([other, proposal]);
+  });
+
   it("is not forgotten for newer ones while it is not over", () => {
-    const stored = new Map<string, string>();
-    const storage = {
-      getItem: (key: string) => stored.get(key) ?? null,
-      setItem: (key: string, value: string) => void stored.set(key, value),
-    };
+    const storage = memoryStorage();
     const purchases = openPurchases(storage, wallet.address);
     purchases.keep(proposal);
     for (let count = 0; count < 40; count += 1) {

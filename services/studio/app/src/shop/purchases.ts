@@ -29,7 +29,8 @@ export function openPurchases(
     state,
     keep(purchase) {
       const { intentId } = purchase.intent;
-      const others = state.get().filter(({ intent }) => intent.intentId !== intentId);
+      // From the storage and not from memory: another tab may have begun a purchase meanwhile.
+      const others = load(storage, key).filter(({ intent }) => intent.intentId !== intentId);
       // What is not over stays, however old: only its intent's id tells what became of it.
       const room = others.filter((other, index) => !isOver(other) || index < purchasesMax - 1);
       save([purchase, ...room]);
@@ -38,7 +39,7 @@ export function openPurchases(
       state.set([...state.get()]);
     },
     dismiss(intentId) {
-      save(state.get().filter(({ intent }) => intent.intentId !== intentId));
+      save(load(storage, key).filter(({ intent }) => intent.intentId !== intentId));
     },
   };
 }

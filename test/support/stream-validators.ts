@@ -77,7 +77,10 @@ export function validateAtomic(recording: Recording, truth: readonly TrueEvent[]
   }
 }
 
-/** A bookmark's cursor is a promise: all that matches up to it, since the start, was delivered before it. */
+/**
+ * A bookmark's cursor is a promise: all that matches up to it, since the start, was delivered before it. `matching`
+ * is in order.
+ */
 export function validateBookmarks(
   { messages }: Recording,
   clusterId: bigint,
@@ -86,16 +89,18 @@ export function validateBookmarks(
   const [first] = messages;
   if (first === undefined) return;
   const start = placeOf(first.cursor, clusterId);
+  const due = matching.filter(({ place }) => isAfter(place, start));
   const delivered = new Set<string>();
+  let next = 0;
   for (const [index, { message, cursor }] of messages.entries()) {
     if (message.case === "event") delivered.add(message.value.eventId);
     const at = placeOf(cursor, clusterId);
-    const missing = matching.find(
-      ({ place, eventId }) =>
-        isAfter(place, start) && !isAfter(place, at) && !delivered.has(eventId),
-    );
-    if (missing !== undefined) {
-      fail(index, `${message.case} passes ${missing.eventId}, which was not delivered`);
+    for (let event = due[next]; event !== undefined && !isAfter(event.place, at); ) {
+      if (!delivered.has(event.eventId)) {
+        fail(index, `${message.case} passes ${event.eventId}, which was not delivered`);
+      }
+      next += 1;
+      event = due[next];
     }
   }
 }

@@ -48,9 +48,7 @@ export function BalanceCard() {
         <Part name="Reserved" amount={balance?.pendingOut} />
         <Part name="Coming in" amount={balance?.pendingIn} />
       </dl>
-      {faucet.problem !== undefined && (
-        <ProblemBox problem={faucet.problem} variant="filled" mt="md" />
-      )}
+      {faucet.problem !== undefined && <ProblemBox problem={faucet.problem} mt="md" />}
     </section>
   );
 }
@@ -73,9 +71,14 @@ function Part({ name, amount }: { readonly name: string; readonly amount: string
   );
 }
 
-function statusOf({ unopened, heardMs, connection }: BalanceState, stale: boolean): string {
+function statusOf(
+  { unopened, heardMs, connection, problem }: BalanceState,
+  stale: boolean,
+): string {
   if (unopened) return "No account yet: test money opens it";
-  if (heardMs === undefined) return "Asking the ledger …";
+  if (heardMs === undefined) {
+    return problem === undefined ? "Asking the ledger …" : `${problem.title} · trying again`;
+  }
   if (stale) return `Last heard at ${clockTime(heardMs)} · reconnecting`;
   return connection === "live" ? "Live from the ledger" : `As of ${clockTime(heardMs)}`;
 }

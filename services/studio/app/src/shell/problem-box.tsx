@@ -2,6 +2,7 @@ import { Alert, type AlertProps, Text } from "@mantine/core";
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Problem } from "../mesh/problem.ts";
+import classes from "./problem-box.module.css";
 
 interface ProblemBoxProps extends AlertProps {
   readonly problem: Problem;
@@ -13,8 +14,13 @@ interface ProblemBoxProps extends AlertProps {
 export function ProblemBox({ problem, children, ...props }: ProblemBoxProps) {
   return (
     <Alert
-      color={problem.remedy === "over" ? "red" : "yellow"}
-      variant="light"
+      classNames={{
+        root: classes.box ?? "",
+        title: classes.title ?? "",
+        icon: classes.icon ?? "",
+        message: classes.advice ?? "",
+      }}
+      data-remedy={problem.remedy}
       radius="lg"
       icon={<CircleAlert size={18} aria-hidden />}
       title={problem.title}

@@ -31,7 +31,13 @@ export function ProductCard({ product, onBuy }: ProductCardProps) {
         <strong className={classes.price}>
           <Money amount={priceOf(product)} ledger={usd} />
         </strong>
-        <Button radius="xl" onClick={onBuy} aria-label={`Buy ${product.name.toLowerCase()}`}>
+        <Button
+          radius="xl"
+          px={16}
+          flex="none"
+          onClick={onBuy}
+          aria-label={`Buy ${product.name.toLowerCase()}`}
+        >
           Buy
         </Button>
       </div>

@@ -3,6 +3,7 @@ import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import { type AuditOptions, type AuditState, auditLedger } from "./audit-ledger.ts";
 import type { AccountRow, AuditLedger, HistoryRow } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
+import { unpackTransfers } from "./packed-transfers.ts";
 
 // Goal: sums, chains, expiries, pages and checkpoints are judged right, also by what no engine would ever say.
 // Method: a ledger of arrays, whose transfers all count as attested.
@@ -270,7 +271,11 @@ describe("findings and failures", () => {
         pagesMax: 5,
         examine: async (page) => {
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
-          return page.map((row) => ({ kind: "NO_EVIDENCE", detail: "", transfer: row }));
+          return unpackTransfers(page).map((row) => ({
+            kind: "NO_EVIDENCE",
+            detail: "",
+            transfer: row,
+          }));
         },
       },
     );
@@ -287,7 +292,7 @@ describe("findings and failures", () => {
       {
         pagesMax: 4,
         examine: (page) =>
-          page[0]?.timestamp === 3n
+          unpackTransfers(page)[0]?.timestamp === 3n
             ? Promise.reject(new Error("gone"))
             : new Promise((resolve) => setTimeout(() => resolve([]), 5)),
       },

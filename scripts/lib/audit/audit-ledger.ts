@@ -3,8 +3,9 @@ import type { CommittedTransfer } from "#common/transfer-rows.ts";
 import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./audit-ports.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { checkAccount } from "./check-account.ts";
-import { type ExamineTransfers, isLeg } from "./examine-transfers.ts";
+import { isLeg } from "./examine-transfers.ts";
 import { type Finding, type FindingCounts, FindingList } from "./finding.ts";
+import { type PackedTransfers, packTransfers, unpackTransfers } from "./packed-transfers.ts";
 import { Replay, type ReplayState } from "./replay.ts";
 
 /** How far an audit has come. */
@@ -29,8 +30,8 @@ export interface AuditState {
 
 export interface AuditOptions {
   readonly ledger: AuditLedger;
-  /** May work on several pages at once. */
-  readonly examine: ExamineTransfers;
+  /** ExamineTransfers of a page. It may work on several at once. */
+  readonly examine: (page: PackedTransfers) => Promise<readonly Finding[]>;
   /** The most pages that are examined at once, 1 or more: what bounds the memory. */
   readonly pagesMax: number;
   /** The most findings that are told; all are counted. */
@@ -94,25 +95,27 @@ class Audit {
   async readTransfers(): Promise<void> {
     const { ledger, examine, pagesMax } = this.#options;
     this.#instant = await ledger.instant();
-    const underWay: { page: readonly CommittedTransfer[]; findings: Promise<Outcome> }[] = [];
+    const underWay: { page: PackedTransfers; findings: Promise<Outcome> }[] = [];
     let from = this.#last + 1n;
     let more = true;
     while (more || underWay.length > 0) {
       if (more && underWay.length < pagesMax) {
-        const page = await ledger.transfers(from, this.#instant);
-        more = page.length === ledger.rowsMax;
-        from = (page.at(-1)?.timestamp ?? this.#instant) + 1n;
+        const transfers = await ledger.transfers(from, this.#instant);
+        more = transfers.length === ledger.rowsMax;
+        from = (transfers.at(-1)?.timestamp ?? this.#instant) + 1n;
+        const page = packTransfers(transfers);
         underWay.push({ page, findings: settled(examine(page)) });
         continue;
       }
       const first = underWay.shift();
-      if (first !== undefined) this.#take(first.page, resultOf(await first.findings));
+      if (first !== undefined)
+        this.#take(await resultOf(first.findings), unpackTransfers(first.page));
     }
     for (const finding of this.#chains.end()) this.#findings.add(finding);
     this.#replay.runOut(this.#instant);
   }
 
-  #take(page: readonly CommittedTransfer[], findings: readonly Finding[]): void {
+  #take(findings: readonly Finding[], page: readonly CommittedTransfer[]): void {
     const byTimestamp = new Map(findings.map((finding) => [finding.transfer?.timestamp, finding]));
     for (const transfer of page) {
       const finding = byTimestamp.get(transfer.timestamp);
@@ -230,7 +233,8 @@ function settled(findings: Promise<readonly Finding[]>): Promise<Outcome> {
   );
 }
 
-function resultOf(outcome: Outcome): readonly Finding[] {
+async function resultOf(settledFindings: Promise<Outcome>): Promise<readonly Finding[]> {
+  const outcome = await settledFindings;
   if ("findings" in outcome) return outcome.findings;
   throw outcome.error;
 }

@@ -3,6 +3,7 @@ import { DomainError } from "#common/domain-error.ts";
 import { intentDigester } from "#common/intent-digest.ts";
 import { examineTransfers } from "./examine-transfers.ts";
 import type { ExaminerAnswer, ExaminerConfig, ExaminerTask } from "./examiners.ts";
+import { unpackTransfers } from "./packed-transfers.ts";
 import { openAuditRecords } from "./postgres.ts";
 
 // One thread of the examiners: its own connection, its own digester. What it throws ends the audit.
@@ -18,9 +19,9 @@ parentPort?.on("message", (message: ExaminerTask | "close") => {
   else void answer(message).then((found) => parentPort?.postMessage(found));
 });
 
-async function answer({ id, transfers }: ExaminerTask): Promise<ExaminerAnswer> {
+async function answer({ id, page }: ExaminerTask): Promise<ExaminerAnswer> {
   try {
-    return { id, findings: await examine(transfers) };
+    return { id, findings: await examine(unpackTransfers(page)) };
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     return { id, unavailable: error.message };

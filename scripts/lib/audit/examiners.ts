@@ -3,9 +3,8 @@ import { Worker } from "node:worker_threads";
 import { DomainError } from "#common/domain-error.ts";
 import type { IntentDomain } from "#common/intent-digest.ts";
 import type { Signers } from "#common/signers.ts";
-import type { CommittedTransfer } from "#common/transfer-rows.ts";
-import type { ExamineTransfers } from "./examine-transfers.ts";
 import type { Finding } from "./finding.ts";
+import type { PackedTransfers } from "./packed-transfers.ts";
 
 /** What every examiner must be told. */
 export interface ExaminerConfig {
@@ -17,7 +16,7 @@ export interface ExaminerConfig {
 /** A page that an examiner is to look at. */
 export interface ExaminerTask {
   readonly id: number;
-  readonly transfers: readonly CommittedTransfer[];
+  readonly page: PackedTransfers;
 }
 
 /** What it found; or why it could not look. */
@@ -28,7 +27,8 @@ export type ExaminerAnswer = { readonly id: number } & (
 
 export interface Examiners {
   readonly count: number;
-  readonly examine: ExamineTransfers;
+  /** ExamineTransfers of a page. */
+  readonly examine: (page: PackedTransfers) => Promise<readonly Finding[]>;
   close(): Promise<void>;
 }
 
@@ -36,6 +36,9 @@ interface Waiting {
   readonly resolve: (findings: readonly Finding[]) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** In MB. A page and its evidence need a fraction; without limits garbage would pile up before it is looked for. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 128 };
 
 /**
  * Examines on threads of its own, a page at a time each: signatures and digests are what an audit's time goes into.
@@ -50,6 +53,7 @@ export function startExaminers(count: number, config: ExaminerConfig): Examiners
   const workers = Array.from({ length: count }, () => {
     const worker = new Worker(new URL("./examiner-worker.ts", import.meta.url), {
       workerData: config,
+      resourceLimits,
     });
     worker.on("message", (answer: ExaminerAnswer) => {
       const page = waiting.get(answer.id);
@@ -63,12 +67,12 @@ export function startExaminers(count: number, config: ExaminerConfig): Examiners
   let next = 0;
   return {
     count,
-    examine: (transfers) =>
+    examine: (page) =>
       new Promise((resolve, reject) => {
         const id = next;
         next += 1;
         waiting.set(id, { resolve, reject });
-        const task: ExaminerTask = { id, transfers };
+        const task: ExaminerTask = { id, page };
         workers[id % workers.length]?.postMessage(task);
       }),
     close: async () => {

@@ -22,6 +22,8 @@ export interface RunAuditOptions
   readonly onResume?: (state: AuditState) => void;
 }
 
+/** Rows of a page: enough for a query to be worth it, few enough that a page for every thread is little memory. */
+const pageRowsMax = 1_024;
 /** A thread more would wait for the ledger's and PostgreSQL's processes. */
 const examinersMax = 8;
 /** Between two checkpoints, in milliseconds: what a crash costs. */
@@ -48,7 +50,7 @@ export async function runAudit(
   try {
     return await auditLedger({
       ...rest,
-      ledger: createAuditLedger(client, config.engine.batchMax),
+      ledger: createAuditLedger(client, Math.min(config.engine.batchMax, pageRowsMax)),
       examine: examiners.examine,
       pagesMax: examiners.count + 1,
       resume,

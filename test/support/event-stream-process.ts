@@ -10,6 +10,8 @@ import type { TokenIssuer } from "./token-issuer.ts";
 /** An EventStream in a process of its own, as it runs in production. */
 export interface EventStreamProcess {
   readonly pid: number;
+  /** host:port of gRPC. */
+  readonly address: string;
   readonly metricsPort: number;
   /** A client with a token for events; closed with the process's `stop`. */
   connect(): RpcClient<typeof EventStreamService>;
@@ -47,6 +49,7 @@ export async function startEventStreamProcess(
     get pid() {
       return child.pid ?? 0;
     },
+    address: `127.0.0.1:${port}`,
     metricsPort,
     connect() {
       const client = createRpcClient(EventStreamService, {

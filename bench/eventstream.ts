@@ -1,19 +1,27 @@
 /**
- * Measures EventStream in a process of its own: commit to subscriber, fan-out, catch-up, memory, idle requests.
+ * Measures EventStream in a process of its own: commit to subscriber, directly and through Envoy, fan-out, catch-up,
+ * memory of idle subscribers, requests when nothing happens. Prints a table, and JSON with --json.
  *
- *   node bench/eventstream.ts [--engine embedded|tigerbeetle] [--transfers 200000] [--legs 4]
+ *   node bench/eventstream.ts [--engine embedded|tigerbeetle] [--transfers 200000] [--legs 4] [--seconds 8]
+ *     [--json FILE] [--only light|rate|fan-out|idle|catch-up]…
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-node";
+import type { EventStreamClient } from "#common/events-client/follow-events.ts";
 import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { createRpcClient } from "#common/rpc/client.ts";
+import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { transferRows } from "#common/transfer-rows.ts";
 import { walletBytes } from "#common/wallet.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { table } from "../scripts/lib/ready-text.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
@@ -29,23 +37,61 @@ import {
 } from "../test/support/intents.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { createSeed } from "../test/support/seed.ts";
-import { engines } from "../test/support/tigerbeetle.ts";
 import { createTokenIssuer } from "../test/support/token-issuer.ts";
+import { withBareEngine } from "./bench-world.ts";
+import { startEnvoy } from "./start-envoy.ts";
 
 const { values: options } = parseArgs({
   options: {
     engine: { type: "string", default: "tigerbeetle" },
     transfers: { type: "string", default: "200000" },
     legs: { type: "string", default: "4" },
+    seconds: { type: "string", default: "8" },
+    json: { type: "string" },
+    only: { type: "string", multiple: true, default: [] },
   },
 });
+const { engine } = options;
+if (engine !== "embedded" && engine !== "tigerbeetle") throw new Error(`no engine ${engine}`);
 const legs = Number(options.legs);
-const say = (line: string) => process.stdout.write(`${line}\n`);
+const seconds = Number(options.seconds);
 
-function percentiles(samples: readonly number[]): string {
+/** One line of the table. */
+interface Line {
+  readonly name: string;
+  /** Clearings a second, or transfers of a catch-up. */
+  readonly rate?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly p999Ms?: number;
+  /** CPU of the service, percent of one core. */
+  readonly cpuPercent: number;
+  /** Memory of the service. */
+  readonly megabytes: number;
+  readonly note?: string;
+}
+
+function reportTable(lines: readonly Line[]): string {
+  const number = (value: number | undefined, digits: number) => value?.toFixed(digits) ?? "";
+  return table([
+    ["", "per s", "p50 ms", "p99 ms", "p99.9 ms", "CPU %", "MB", ""],
+    ...lines.map((line) => [
+      line.name,
+      number(line.rate, 0),
+      number(line.p50Ms, 2),
+      number(line.p99Ms, 2),
+      number(line.p999Ms, 2),
+      number(line.cpuPercent, 0),
+      number(line.megabytes, 0),
+      line.note ?? "",
+    ]),
+  ]);
+}
+
+function percentiles(samples: readonly number[]) {
   const sorted = samples.toSorted((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(2);
-  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, p99.9 ${at(0.999)} ms`;
+  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
+  return { p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
 }
 
 function memoryMb({ pid }: EventStreamProcess): number {
@@ -87,83 +133,105 @@ function attested() {
   return { intent, digest: digestIntent(intent) };
 }
 
-const engineUnderTest = engines.find(({ name }) => name === options.engine);
-if (engineUnderTest === undefined) throw new Error(`no engine ${options.engine}`);
-const engine = await engineUnderTest.start();
-const postgres = await startPostgres();
-const pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "bench" });
-await migrate(pool, "clearing", new URL("../services/clearing/migrations/", import.meta.url));
-const ledger = await openClient(engine.config);
-const seed = createSeed(ledger, pool);
-const issuer = await createTokenIssuer();
-await seed.openChart();
-await seed.openWallets([alice.address]);
-await seed.clear(houseIntentOf({ postings: [funding(alice.address, 10n ** 12n)] }));
-const service = await startEventStreamProcess({
-  engine: engine.config,
-  databaseUrl: postgres.databaseUrl,
-  issuer,
-});
-
-async function clearOne(): Promise<{ intentId: string; committedMs: number }> {
-  const item = attested();
-  await insertAll(pool, [item]);
-  const rows = transferRows(item.intent, item.digest).map(formatTransfer);
-  await ledger.createTransfers(rows);
-  const committedMs = performance.now();
-  void pool.query(`notify ${clearedChannel}`);
-  return { intentId: item.intent.intentId, committedMs };
+/** What one run of the bench works with. */
+interface World {
+  readonly service: EventStreamProcess;
+  readonly ledger: Awaited<ReturnType<typeof openClient>>;
+  readonly pool: Pool;
+  readonly batchMax: number;
+  /** A new connection each, over gRPC or gRPC-Web, directly or through Envoy. */
+  connect(way: Way): EventStreamClient & Partial<Disposable>;
 }
 
-async function latency(subscribers: number, count: number, pauseMs: number): Promise<void> {
+type Way = "direct" | "Envoy, gRPC" | "Envoy, gRPC-Web";
+
+/** Commits at a rate, in batches of at most ten milliseconds' worth; tells when each intent was committed. */
+async function commitAt(world: World, perSecond: number): Promise<Map<string, number>> {
+  const { pool, ledger } = world;
+  const tickMs = Math.max(10, 1_000 / perSecond);
+  const perTick = Math.max(1, Math.round((perSecond * tickMs) / 1_000));
+  const committed = new Map<string, number>();
+  const startMs = performance.now();
+  for (let tick = 1; performance.now() - startMs < seconds * 1_000; tick += 1) {
+    const items = Array.from({ length: perTick }, attested);
+    await insertAll(pool, items);
+    const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
+    await ledger.createTransfers(rows.map(formatTransfer));
+    const nowMs = performance.now();
+    for (const { intent } of items) committed.set(intent.intentId, nowMs);
+    void pool.query(`notify ${clearedChannel}`);
+    const waitMs = startMs + tick * tickMs - performance.now();
+    if (waitMs > 0) await sleep(waitMs);
+  }
+  return committed;
+}
+
+/** So many streams share a connection. */
+const streamsPerConnection = 100;
+
+interface LatencyOptions {
+  readonly name: string;
+  readonly way: Way;
+  readonly subscribers: number;
+  readonly perSecond: number;
+}
+
+async function latency(world: World, options: LatencyOptions): Promise<Line> {
+  const { name, way, subscribers, perSecond } = options;
   const arrivals = new Map<string, number[]>();
   const controller = new AbortController();
-  const isOpen: Promise<void>[] = [];
+  const connections: (EventStreamClient & Partial<Disposable>)[] = [];
+  const opened: Promise<void>[] = [];
   for (let index = 0; index < subscribers; index += 1) {
-    const client = service.connect();
-    isOpen.push(
-      new Promise((resolve, reject) => {
-        const run = async () => {
-          for await (const { message } of client.subscribe({}, { signal: controller.signal })) {
-            const now = performance.now();
-            if (message.case === "opened") resolve();
-            if (message.case !== "event") continue;
-            const known = arrivals.get(message.value.intentId);
-            if (known === undefined) arrivals.set(message.value.intentId, [now]);
-            else known.push(now);
-          }
-        };
-        run()
-          .catch(reject)
-          .finally(() => client[Symbol.dispose]());
-      }),
-    );
+    if (index % streamsPerConnection === 0) connections.push(world.connect(way));
+    const client = connections.at(-1);
+    if (client !== undefined) opened.push(listen(client, arrivals, controller.signal));
   }
-  await Promise.all(isOpen);
-  const committed = new Map<string, number>();
-  const cpu = cpuSeconds(service);
-  const startMs = performance.now();
-  for (let index = 0; index < count; index += 1) {
-    const { intentId, committedMs } = await clearOne();
-    committed.set(intentId, committedMs);
-    if (pauseMs > 0) await sleep(pauseMs);
-  }
+  await Promise.all(opened);
+  const cpu = cpuSeconds(world.service);
+  const committed = await commitAt(world, perSecond);
+  const cpuUsed = cpuSeconds(world.service) - cpu;
+  const megabytes = memoryMb(world.service);
   await sleep(1_500);
+  controller.abort();
+  for (const connection of connections) connection[Symbol.dispose]?.();
   const lags = [...committed].flatMap(([intentId, at]) =>
     (arrivals.get(intentId) ?? []).map((arrival) => arrival - at),
   );
-  const seconds = (performance.now() - startMs - 1_500) / 1_000;
-  say(
-    `commit to subscriber, ${subscribers} subscribers, ${(count / seconds).toFixed(0)} clearings/s: ` +
-      `${percentiles(lags)} (${lags.length} of ${count * subscribers} told, ` +
-      `CPU ${(((cpuSeconds(service) - cpu) / seconds) * 100).toFixed(0)} %, ${memoryMb(service).toFixed(0)} MB)`,
-  );
-  controller.abort();
-  await sleep(200);
+  const missing = committed.size * subscribers - lags.length;
+  return {
+    name,
+    rate: committed.size / seconds,
+    ...percentiles(lags),
+    cpuPercent: (cpuUsed / seconds) * 100,
+    megabytes,
+    ...(missing === 0 ? {} : { note: `${missing} of ${committed.size * subscribers} came late` }),
+  };
 }
 
-async function store(transfers: number): Promise<void> {
-  const perBatch = Math.floor(Math.min(engine.config.batchMax, 2_000) / legs);
+/** Resolves once the stream is open; then notes when which intent arrived. */
+function listen(
+  client: EventStreamClient,
+  arrivals: Map<string, number[]>,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const run = async () => {
+      for await (const { message } of client.subscribe({}, { signal })) {
+        const nowMs = performance.now();
+        if (message.case === "opened") resolve();
+        if (message.case !== "event") continue;
+        const known = arrivals.get(message.value.intentId);
+        if (known === undefined) arrivals.set(message.value.intentId, [nowMs]);
+        else known.push(nowMs);
+      }
+    };
+    run().catch(reject);
+  });
+}
+
+async function store({ pool, ledger, batchMax }: World, transfers: number): Promise<void> {
+  const perBatch = Math.floor(Math.min(batchMax, 4_000) / legs);
   for (let stored = 0; stored < transfers; stored += perBatch * legs) {
     const items = Array.from({ length: perBatch }, attested);
     await insertAll(pool, items);
@@ -172,77 +240,169 @@ async function store(transfers: number): Promise<void> {
   }
 }
 
-async function catchUp(): Promise<void> {
-  const client = service.connect();
-  const controller = new AbortController();
-  const cpu = cpuSeconds(service);
+/** From the first event to the bookmark that says that this is all. */
+async function catchUp(world: World): Promise<Line> {
+  const client = world.connect("direct");
+  const cpu = cpuSeconds(world.service);
   const startMs = performance.now();
+  const controller = new AbortController();
   let transfers = 0;
-  const stream = client.subscribe(
-    { start: { case: "earliest", value: true }, heartbeatInterval: { seconds: 1n, nanos: 0 } },
-    { signal: controller.signal },
-  );
-  for await (const { message, cursor } of stream) {
+  const start = { case: "earliest", value: true } as const;
+  for await (const { message } of client.subscribe({ start }, { signal: controller.signal })) {
     if (message.case === "event") transfers += message.value.transfers.length;
-    if (transfers >= Number(options.transfers)) break;
-    if (message.case === "bookmark" && message.value.head === cursor) break;
+    if (message.case === "bookmark" && transfers >= Number(options.transfers)) break;
   }
-  const seconds = (performance.now() - startMs) / 1_000;
-  say(
-    `catch-up from earliest: ${transfers} transfers in ${seconds.toFixed(1)} s = ` +
-      `${(transfers / seconds).toFixed(0)}/s (CPU ${(((cpuSeconds(service) - cpu) / seconds) * 100).toFixed(0)} %, ` +
-      `${memoryMb(service).toFixed(0)} MB)`,
-  );
-  client[Symbol.dispose]();
+  const tookSeconds = (performance.now() - startMs) / 1_000;
+  controller.abort();
+  client[Symbol.dispose]?.();
+  return {
+    name: "catch-up, transfers",
+    rate: transfers / tookSeconds,
+    cpuPercent: ((cpuSeconds(world.service) - cpu) / tookSeconds) * 100,
+    megabytes: memoryMb(world.service),
+    note: `${transfers} in ${tookSeconds.toFixed(1)} s`,
+  };
 }
 
-async function idle(subscribers: number): Promise<void> {
+async function idle(world: World, subscribers: number): Promise<Line> {
+  const { service } = world;
   const before = memoryMb(service);
   const controller = new AbortController();
-  const client = service.connect();
+  const client = world.connect("direct");
   const opened = Array.from({ length: subscribers }, async () => {
     const stream = client.subscribe({}, { signal: controller.signal })[Symbol.asyncIterator]();
     await stream.next();
     stream.next().catch(() => undefined);
   });
   await Promise.all(opened);
-  const requests = await ledgerRounds();
-  const cpu = cpuSeconds(service);
+  const [requests, cpu] = [await ledgerRequests(service), cpuSeconds(service)];
   await sleep(5_000);
-  say(
-    `${subscribers} idle subscribers: ${(memoryMb(service) - before).toFixed(0)} MB more ` +
-      `(${memoryMb(service).toFixed(0)} MB), ${(((await ledgerRounds()) - requests) / 5).toFixed(1)} rounds/s, ` +
-      `CPU ${(((cpuSeconds(service) - cpu) / 5) * 100).toFixed(1)} %`,
-  );
+  const more = memoryMb(service) - before;
+  const line = {
+    name: `${subscribers} idle subscribers`,
+    cpuPercent: ((cpuSeconds(service) - cpu) / 5) * 100,
+    megabytes: memoryMb(service),
+    note:
+      `${more.toFixed(0)} MB more, ${((more * 1_024) / subscribers).toFixed(1)} KB each; ` +
+      `${(((await ledgerRequests(service)) - requests) / 5).toFixed(1)} rounds/s`,
+  };
   controller.abort();
-  client[Symbol.dispose]();
+  client[Symbol.dispose]?.();
+  return line;
 }
 
-async function ledgerRounds(): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${service.metricsPort}/metrics`)).text();
+async function ledgerRequests({ metricsPort }: EventStreamProcess): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   return Number(/eventstream_round_seconds_count\S* (\d+)/.exec(text)?.[1] ?? 0);
 }
 
-try {
-  say(`engine ${options.engine}, ${legs} legs an intent`);
-  await latency(1, 200, 20);
-  await latency(1, 2_000, 0);
-  await latency(10, 500, 5);
-  await latency(100, 100, 20);
-  await idle(1_000);
-  const startMs = performance.now();
-  await store(Number(options.transfers));
-  say(
-    `(stored ${options.transfers} transfers in ${((performance.now() - startMs) / 1_000).toFixed(0)} s)`,
-  );
-  await catchUp();
-  await catchUp();
-} finally {
-  await service.stop();
-  ledger.destroy();
-  await pool.end();
-  await postgres.stop();
-  await engine.stop();
-  issuer[Symbol.dispose]();
+const ways: readonly Way[] = ["direct", "Envoy, gRPC", "Envoy, gRPC-Web"];
+
+/** Every measure; those of one name run together. What fills the ledger comes last. */
+const measures: readonly (readonly [string, (world: World) => Promise<Line>])[] = [
+  ...ways.map(
+    (way) =>
+      [
+        "light",
+        (world: World) =>
+          latency(world, { name: `light load, ${way}`, way, subscribers: 1, perSecond: 25 }),
+      ] as const,
+  ),
+  ...ways.flatMap((way) =>
+    [200, 1_000].map(
+      (perSecond) =>
+        [
+          "rate",
+          (world: World) =>
+            latency(world, { name: `${perSecond}/s, ${way}`, way, subscribers: 1, perSecond }),
+        ] as const,
+    ),
+  ),
+  ...[
+    [10, 100],
+    [100, 20],
+    [1_000, 4],
+  ].map(
+    ([subscribers = 0, perSecond = 0]) =>
+      [
+        "fan-out",
+        (world: World) =>
+          latency(world, { name: `to ${subscribers}`, way: "direct", subscribers, perSecond }),
+      ] as const,
+  ),
+  ["idle", (world) => idle(world, 1_000)],
+  [
+    "catch-up",
+    async (world) => {
+      await store(world, Number(options.transfers));
+      return catchUp(world);
+    },
+  ],
+  ["catch-up", catchUp],
+];
+
+async function runAll(config: EngineConfig): Promise<Line[]> {
+  await using stack = new AsyncDisposableStack();
+  const postgres = await startPostgres();
+  stack.defer(() => postgres.stop());
+  const { databaseUrl } = postgres;
+  const pool = createPool({ databaseUrl, applicationName: "bench" });
+  stack.defer(() => pool.end());
+  await migrate(pool, "clearing", new URL("../services/clearing/migrations/", import.meta.url));
+  const ledger = await openClient(config);
+  stack.defer(() => ledger.destroy());
+  const seed = createSeed(ledger, pool);
+  await seed.openChart();
+  await seed.openWallets([alice.address]);
+  await seed.clear(houseIntentOf({ postings: [funding(alice.address, 10n ** 12n)] }));
+  using issuer = await createTokenIssuer();
+  const service = await startEventStreamProcess({ engine: config, databaseUrl, issuer });
+  stack.defer(() => service.stop());
+  const envoy = await startEnvoy(service, issuer.jwksPath);
+  stack.defer(() => envoy.stop());
+  const token = await issuer.token({ scope: "events.read" });
+  const world: World = {
+    service,
+    ledger,
+    pool,
+    batchMax: config.batchMax,
+    connect: (way) => connect(way, { direct: service.address, envoy: envoy.address, token }),
+  };
+  const lines: Line[] = [];
+  for (const [id, measure] of measures) {
+    if (options.only.length > 0 && !options.only.includes(id)) continue;
+    lines.push(await measure(world));
+    process.stderr.write(`${lines.at(-1)?.name}: done\n`);
+  }
+  return lines;
+}
+
+function connect(
+  way: Way,
+  to: { readonly direct: string; readonly envoy: string; readonly token: string },
+): EventStreamClient & Partial<Disposable> {
+  if (way !== "Envoy, gRPC-Web") {
+    const address = way === "direct" ? to.direct : to.envoy;
+    const token = async () => to.token;
+    return createRpcClient(EventStreamService, { address, defaultTimeoutMs: 20_000, token });
+  }
+  const transport = createGrpcWebTransport({
+    baseUrl: `http://${to.envoy}`,
+    httpVersion: "1.1",
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("authorization", `Bearer ${to.token}`);
+        return next(request);
+      },
+    ],
+  });
+  return createClient(EventStreamService, transport);
+}
+
+const lines = await withBareEngine(engine, runAll);
+console.log(`EventStream on ${engine}, ${legs} legs an intent; from commit to subscriber`);
+console.log(reportTable(lines));
+if (options.json !== undefined) {
+  writeFileSync(options.json, `${JSON.stringify({ engine, legs, seconds, lines }, null, 2)}\n`);
 }
 process.exit();

@@ -12,6 +12,8 @@ export interface EventStreamProcess {
   readonly pid: number;
   /** host:port of gRPC. */
   readonly address: string;
+  readonly grpcPort: number;
+  readonly connectPort: number;
   readonly metricsPort: number;
   /** A client with a token for events; closed with the process's `stop`. */
   connect(): RpcClient<typeof EventStreamService>;
@@ -50,6 +52,8 @@ export async function startEventStreamProcess(
       return child.pid ?? 0;
     },
     address: `127.0.0.1:${port}`,
+    grpcPort: port,
+    connectPort,
     metricsPort,
     connect() {
       const client = createRpcClient(EventStreamService, {

@@ -14,7 +14,7 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           prints an intent as JSON, ready to be attested
   ./mesh call Service/Method JSON
                           one call through Envoy, with a token
-  ./mesh tail [--since TIME|earliest] [--wallet WALLET] [--json]
+  ./mesh tail [--since TIME|CURSOR|earliest] [--wallet WALLET]… [--json]
                           the event stream, as it happens
   ./mesh token [--scope SCOPE]… [--wallet WALLET] [--ttl SECONDS]
                           prints a token for grpcurl, curl and others

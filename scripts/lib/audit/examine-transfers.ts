@@ -56,13 +56,16 @@ export function examineTransfers(records: AuditRecords, rules: AuditRules): Exam
     const prefixes = transfers.map(formatDigestPrefix);
     const found = await records.byPrefix([...new Set(prefixes)]);
     const relatedTo = await readRelated(records, rules, [...found.values()]);
-    const judged = new Map<string, Judged>();
-    for (const [prefix, evidence] of found) {
-      judged.set(prefix, judgeEvidence(evidence, relatedTo(evidence.intent), rules));
-    }
+    // One at a time: the legs of an intent stand together, and a page of the largest intents would fill the memory.
+    let last: { readonly prefix: string; readonly judged: Judged | undefined } | undefined;
     return transfers.flatMap((transfer, index) => {
-      const evidence = judged.get(prefixes[index] ?? "");
-      return findingOf(transfer, faultsOf(transfer, evidence, rules.signers)) ?? [];
+      const prefix = prefixes[index] ?? "";
+      if (last?.prefix !== prefix) {
+        const evidence = found.get(prefix);
+        const judged = evidence && judgeEvidence(evidence, relatedTo(evidence.intent), rules);
+        last = { prefix, judged };
+      }
+      return findingOf(transfer, faultsOf(transfer, last.judged, rules.signers)) ?? [];
     });
   };
 }

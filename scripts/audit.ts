@@ -9,7 +9,7 @@ import {
   summaryJson,
   summaryText,
 } from "./lib/audit/audit-text.ts";
-import { runAudit } from "./lib/audit/run-audit.ts";
+import { runAuditOnThread } from "./lib/audit/audit-thread.ts";
 import { readArguments, runCommand } from "./lib/command.ts";
 import { Problem } from "./lib/problem.ts";
 
@@ -34,7 +34,7 @@ runCommand(async () => {
     progress.clear();
     console.log(text);
   };
-  const result = await runAudit(auditConfig(process.env), {
+  const result = await runAuditOnThread(auditConfig(process.env), {
     findingsMax: Number(values.findings),
     checkpointFile: values.checkpoint,
     onResume: ({ transfers, timestamp }) =>

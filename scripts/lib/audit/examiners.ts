@@ -38,7 +38,7 @@ interface Waiting {
 }
 
 /** In MB. A page and its evidence need a fraction; without limits garbage would pile up before it is looked for. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48 };
+const resourceLimits = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 32 };
 
 /**
  * Examines on threads of its own, a page at a time each: signatures and digests are what an audit's time goes into.

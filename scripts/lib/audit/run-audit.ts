@@ -19,11 +19,11 @@ export interface RunAuditOptions
   /** Where the audit goes on from, and what it keeps there for the next. */
   readonly checkpointFile?: string | undefined;
   /** Told before the first page if an earlier audit is continued. */
-  readonly onResume?: (state: AuditState) => void;
+  readonly onResume?: (state: Pick<AuditState, "transfers" | "timestamp">) => void;
 }
 
 /** Rows of a page: enough for a query to be worth it, few enough that a page for every thread is little memory. */
-const pageRowsMax = 1_024;
+const pageRowsMax = 512;
 /** A thread more would wait for the ledger's and PostgreSQL's processes. */
 const examinersMax = 8;
 /** Between two checkpoints, in milliseconds: what a crash costs. */

@@ -31,7 +31,7 @@ export function walletBytes(wallet: string): Buffer {
 
 // The checksum costs a hash; a mesh sees the same wallets again and again. Bounded: oldest out first.
 const checksummed = new Map<string, string>();
-const checksummedMax = 100_000;
+const checksummedMax = 10_000;
 
 function checksumAddress(lowerHex: string): string {
   const known = checksummed.get(lowerHex);

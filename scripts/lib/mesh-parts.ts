@@ -5,6 +5,7 @@ import { requireEnvoy } from "./envoy-program.ts";
 import type { KeyFiles } from "./keys.ts";
 import type { Launch, Part } from "./part.ts";
 import { preparePostgres, probePostgres } from "./postgres.ts";
+import { recordsEnvironment } from "./records-environment.ts";
 import {
   type ServiceName,
   type Settings,
@@ -14,7 +15,7 @@ import {
 } from "./settings.ts";
 import type { MeshIdentity } from "./state.ts";
 import { buildStudio, isStudioBuilt } from "./studio-build.ts";
-import { developmentBatchMax, prepareTigerBeetle, probeTigerBeetle } from "./tigerbeetle.ts";
+import { prepareTigerBeetle, probeTigerBeetle } from "./tigerbeetle.ts";
 
 export interface Mesh {
   readonly settings: Settings;
@@ -118,14 +119,8 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
       JWT_JWKS_FILE: keys.jwks,
       JWT_ISSUER: settings.jwt.issuer,
       JWT_AUDIENCE: settings.jwt.audience,
-      SOVR_ENVIRONMENT: identity.environment,
-      DATABASE_URL_FILE: keys.databaseUrl,
-      SIGNERS_FILE: keys.signers,
-      EIP712_CHAIN_ID: identity.chainId,
-      EIP712_VERIFYING_CONTRACT: identity.verifyingContract,
       ...(name === "attestor" ? { ATTESTOR_PRIVATE_KEY_FILE: keys.attestor } : {}),
-      TIGERBEETLE_CLUSTER_ID: identity.clusterId,
-      ...engineEnvironment(mesh),
+      ...recordsEnvironment(settings, identity, keys),
     },
   };
 }
@@ -184,17 +179,6 @@ function peerAddresses({ host, ports }: Settings): NodeJS.ProcessEnv {
       `${host}:${ports.services[peer].grpc}`,
     ]),
   );
-}
-
-function engineEnvironment({ settings, identity }: Mesh): NodeJS.ProcessEnv {
-  if (identity.engine === "embedded") {
-    return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db") };
-  }
-  if (identity.external) return { TIGERBEETLE_ADDRESSES: settings.tigerbeetleAddresses };
-  return {
-    TIGERBEETLE_ADDRESSES: `${settings.host}:${settings.ports.tigerbeetle}`,
-    TIGERBEETLE_BATCH_MAX: String(developmentBatchMax),
-  };
 }
 
 function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) => void): Part {

@@ -44,7 +44,8 @@ interface Audited extends AuditResult {
 
 // Goal: an audit is clean over whatever Clearing does, and names everything that anyone does past it.
 // Method: a Clearing in this process writes; the tests then write to the ledger with a client of their own, and to the
-// records as the superuser that no trigger holds back.
+// records as the superuser that no trigger holds back. A ledger takes seconds to start, so tests share one: what an
+// earlier test left in it is known, and an audit of a test tells the rest.
 describeOnEngines("./mesh audit", (engine) => {
   let postgres: TestPostgres;
   let pool: Pool;
@@ -52,6 +53,9 @@ describeOnEngines("./mesh audit", (engine) => {
   let replica: ClearingDeps;
   let client: Client;
   let database = 0;
+  /** What the audits of earlier tests found in the ledger, and what the last one of this test did. */
+  let known: ReadonlySet<string>;
+  let lastFound: ReadonlySet<string>;
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -60,25 +64,31 @@ describeOnEngines("./mesh audit", (engine) => {
     await postgres?.stop();
   });
 
-  // Every test its own ledger: what is once in it stays in it.
-  beforeEach(async () => {
-    const admin = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
-    database += 1;
-    await admin.query(`create database audit_${engine.name}_${database}`);
-    await admin.end();
-    const url = new URL(postgres.databaseUrl);
-    url.pathname = `/audit_${engine.name}_${database}`;
-    pool = createPool({ databaseUrl: url.href, applicationName: "test" });
-    const running = await engine.start();
-    world = new ClearingWorld(running, url.href);
-    replica = await world.openReplica();
-    client = await openClient(running.config);
-  });
-  afterEach(async () => {
-    client?.destroy();
-    await pool?.end();
-    await world?.close();
-  });
+  /** Gives a group of tests a ledger and records of its own. */
+  const ownLedger = () => {
+    beforeAll(async () => {
+      const admin = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
+      database += 1;
+      await admin.query(`create database audit_${engine.name}_${database}`);
+      await admin.end();
+      const url = new URL(postgres.databaseUrl);
+      url.pathname = `/audit_${engine.name}_${database}`;
+      pool = createPool({ databaseUrl: url.href, applicationName: "test" });
+      const running = await engine.start();
+      world = new ClearingWorld(running, url.href);
+      replica = await world.openReplica();
+      client = await openClient(running.config);
+      lastFound = new Set();
+    });
+    beforeEach(() => {
+      known = lastFound;
+    });
+    afterAll(async () => {
+      client?.destroy();
+      await pool?.end();
+      await world?.close();
+    });
+  };
 
   const audit = async (checkpointFile?: string): Promise<Audited> => {
     const findings: Finding[] = [];
@@ -89,7 +99,8 @@ describeOnEngines("./mesh audit", (engine) => {
       checkpointFile,
     });
     expect(findings.length).toBe(result.findingCount);
-    return { ...result, findings };
+    lastFound = new Set(findings.map(keyOf));
+    return { ...result, findings: findings.filter((finding) => !known.has(keyOf(finding))) };
   };
 
   /** What an audit finds, each as the kind and the transfer's or account's id. */
@@ -122,6 +133,12 @@ describeOnEngines("./mesh audit", (engine) => {
     await pool.query("alter table evidence enable trigger all");
   };
 
+  const forget = async ({ intent }: ClearRequest): Promise<void> => {
+    await pool.query("alter table evidence disable trigger all");
+    await pool.query("delete from evidence where intent_id = $1", [intent.intentId]);
+    await pool.query("alter table evidence enable trigger all");
+  };
+
   const foreign = (fields: Partial<Transfer> = {}): Transfer => ({
     id: 77n,
     debit_account_id: chart.cash,
@@ -143,7 +160,7 @@ describeOnEngines("./mesh audit", (engine) => {
     world.attest(world.intent({ postings: [posting(chart.cash, chart.stripe, amount, 10)] }));
 
   /** Everything that a mesh does in a day. */
-  const aDay = async (): Promise<TestKey> => {
+  const aDay = async (): Promise<{ key: TestKey; expiring: ClearRequest }> => {
     const key = await world.openFunded(replica, 10_000n);
     const account = walletAccountId(key.address, 1);
     const bundle = [chart.milk, chart.eggs, chart.bread].map((goods, index) =>
@@ -169,373 +186,396 @@ describeOnEngines("./mesh audit", (engine) => {
       const resolved = bundle.map((leg) => ({ ...leg, amount: amountOf(leg.amount) }));
       await clearOne(replica, world.resolve(pending.intent, phase, resolved));
     }
-    await clearOne(
-      replica,
-      world.purchase(key, 70n, { phase: "PENDING", timeoutSeconds: 1, merchantId: "expires" }),
-    );
+    const expiring = world.purchase(key, 70n, { phase: "PENDING", timeoutSeconds: 1 });
+    await clearOne(replica, expiring);
     await clearOne(replica, world.purchase(key, 30n, { phase: "PENDING", timeoutSeconds: 3_600 }));
     const many = Array.from({ length: 64 }, (_, leg) =>
       posting(chart.cash, account, BigInt(leg + 1), 1),
     );
     await clearOne(replica, world.attest(world.intent({ wallet: key.address, postings: many })));
-    return key;
+    return { key, expiring };
   };
 
-  it("is clean over all phases, expiries and chains, before, while and after they expire", async () => {
-    const key = await aDay();
-    const transfers = 1 + 3 + 2 + 2 * (3 + 3) + 1 + 1 + 64;
-    const first = await audit();
-    expect(first.findings).toEqual([]);
-    expect(summaryText(first)).toBe(`${transfers} transfers, 0 unattested, 0 altered, balanced`);
-    await sleep(1_200);
-    expect((await audit()).findings).toEqual([]);
-    await clearOne(replica, world.purchase(key, 10n));
-    const last = await audit();
-    expect(last.findings).toEqual([]);
-    expect(last.transfers).toBe(transfers + 1);
-    expect(last.accounts).toBeGreaterThan(10);
+  let folder: string;
+  let file: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "sovr-audit-"));
+    file = join(folder, "checkpoint.json");
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
   });
 
-  it("is clean over an empty ledger", async () => {
-    const result = await audit();
-    expect(summaryText(result)).toBe("0 transfers, 0 unattested, 0 altered, balanced");
-  });
+  describe("over what Clearing does", () => {
+    ownLedger();
 
-  it("is clean and of one instant while the ledger goes on", async () => {
-    const key = await world.openFunded(replica, 1_000_000n);
-    let stopped = false;
-    const clearings = (async () => {
-      for (let round = 0; !stopped && round < 500; round += 1) {
-        const pending = world.purchase(key, 5n, { phase: "PENDING", timeoutSeconds: 1 });
-        await Promise.all([
-          clearOne(replica, world.purchase(key, 3n)),
-          clearOne(replica, pending),
-          clearOne(replica, house(7n)),
-        ]);
-        if (round % 2 === 0) {
-          await clearOne(
-            replica,
-            world.resolve(pending.intent, "POST_PENDING", pending.intent.postings),
-          );
-        }
-      }
-    })();
-    const counts: number[] = [];
-    for (let round = 0; round < 5; round += 1) {
-      await sleep(300);
+    it("is clean over an empty ledger", async () => {
       const result = await audit();
-      expect(result.findings).toEqual([]);
-      counts.push(result.transfers);
-    }
-    stopped = true;
-    await clearings;
-    expect(counts).toEqual(counts.toSorted((a, b) => a - b));
-    expect(counts.at(-1)).toBeGreaterThan(counts[0] ?? 0);
-    expect((await audit()).findings).toEqual([]);
+      expect(summaryText(result)).toBe("0 transfers, 0 unattested, 0 altered, balanced");
+    });
+
+    it("is clean over all phases, expiries and chains, before, while and after they expire", async () => {
+      const { key } = await aDay();
+      const transfers = 1 + 3 + 2 + 2 * (3 + 3) + 1 + 1 + 64;
+      const first = await audit();
+      expect(first.findings).toEqual([]);
+      expect(summaryText(first)).toBe(`${transfers} transfers, 0 unattested, 0 altered, balanced`);
+      await sleep(1_200);
+      expect((await audit()).findings).toEqual([]);
+      await clearOne(replica, world.purchase(key, 10n));
+      const last = await audit();
+      expect(last.findings).toEqual([]);
+      expect(last.transfers).toBe(transfers + 1);
+      expect(last.accounts).toBeGreaterThan(10);
+    });
+
+    it("is clean and of one instant while the ledger goes on", async () => {
+      const key = await world.openFunded(replica, 1_000_000n);
+      let stopped = false;
+      const clearings = (async () => {
+        for (let round = 0; !stopped && round < 500; round += 1) {
+          const pending = world.purchase(key, 5n, { phase: "PENDING", timeoutSeconds: 1 });
+          await Promise.all([
+            clearOne(replica, world.purchase(key, 3n)),
+            clearOne(replica, pending),
+            clearOne(replica, house(7n)),
+          ]);
+          if (round % 2 === 0) {
+            await clearOne(
+              replica,
+              world.resolve(pending.intent, "POST_PENDING", pending.intent.postings),
+            );
+          }
+        }
+      })();
+      const counts: number[] = [];
+      for (let round = 0; round < 3; round += 1) {
+        await sleep(300);
+        const result = await audit();
+        expect(result.findings).toEqual([]);
+        counts.push(result.transfers);
+      }
+      stopped = true;
+      await clearings;
+      expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+      expect(counts.at(-1)).toBeGreaterThan(counts[0] ?? 0);
+      expect((await audit()).findings).toEqual([]);
+    });
+
+    it("is a command with an exit code, a line for people and JSON for programs", async () => {
+      await clearOne(replica, house(5n));
+      const { transfers } = await audit();
+      const command = (...words: string[]) =>
+        runMeshCommand(readSettings({}), { ...process.env, ...world.environment() }, [
+          "audit",
+          ...words,
+        ]);
+      const clean = await command();
+      expect(clean.stdout).toBe(`${transfers} transfers, 0 unattested, 0 altered, balanced\n`);
+      expect(clean.code).toBe(0);
+      await write(foreign(), foreign({ id: 78n }));
+      const found = await command("--findings", "1");
+      expect(found.code).toBe(1);
+      const [first, more, summary] = found.stdout.split("\n");
+      expect(first).toMatch(
+        /^NO_EVIDENCE: transfer 77 of .*Z, 0.05 USD from CASH_ODFI to STRIPE_SETTLEMENT \(STRIPE_PAYOUT\): no evidence has the digest 0x0/,
+      );
+      expect(more).toMatch(/^… and 1 more findings/);
+      expect(summary).toBe(`${transfers + 2} transfers, 2 unattested, 0 altered, balanced`);
+      const json = await command("--json");
+      const lines = json.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      expect(lines).toMatchObject([
+        { finding: { kind: "NO_EVIDENCE", transfer: { id: "77", amount: "5", code: 10 } } },
+        { finding: { kind: "NO_EVIDENCE", transfer: { id: "78" } } },
+        {
+          summary: {
+            transfers: transfers + 2,
+            findingCount: 2,
+            counts: { unattested: 2 },
+            balanced: true,
+          },
+        },
+      ]);
+      expect(json.code).toBe(1);
+      expect(await command("--nonsense")).toMatchObject({ code: 1, stdout: "" });
+    });
   });
 
-  describe("finds a transfer written past Clearing", () => {
-    it("that carries no digest", async () => {
-      await aDay();
-      await write(foreign());
-      expect(await found()).toEqual([["NO_EVIDENCE", 77n]]);
-      expect(summaryText(await audit())).toMatch(/, 1 unattested, 0 altered, balanced$/);
-    });
+  describe("over what others do", () => {
+    ownLedger();
 
-    it("that copies the digest of a real one", async () => {
-      const real = house(5n);
-      await clearOne(replica, real);
-      const [row] = rowsOf(real);
-      await write({ ...foreign(), ...row, id: 78n });
-      expect(await found()).toEqual([["NOT_A_LEG", 78n]]);
-    });
+    describe("finds a transfer written past Clearing", () => {
+      it("that carries no digest", async () => {
+        await aDay();
+        await write(foreign());
+        expect(await found()).toEqual([["NO_EVIDENCE", 77n]]);
+        expect(summaryText(await audit())).toMatch(/, 1 unattested, 0 altered, balanced$/);
+      });
 
-    it("into the middle of a real chain, and the chain for what is missing", async () => {
-      const postings = [1n, 2n, 3n].map((amount) => posting(chart.cash, chart.stripe, amount, 10));
-      const request = world.attest(world.intent({ postings }));
-      const [first, second, third] = rowsOf(request);
-      if (first === undefined || second === undefined || third === undefined) throw new Error();
-      await insertEvidence(pool, request);
-      await write(first, foreign({ flags: TransferFlags.linked }), third);
-      expect(await found()).toEqual([
-        ["NO_EVIDENCE", 77n],
-        ["CHAIN_INCOMPLETE", first.id],
-        ["CHAIN_INCOMPLETE", third.id],
-      ]);
-    });
+      it("that copies the digest of a real one", async () => {
+        const real = house(5n);
+        await clearOne(replica, real);
+        const [row] = rowsOf(real);
+        await write({ ...foreign(), ...row, id: 78n });
+        expect(await found()).toEqual([["NOT_A_LEG", 78n]]);
+      });
 
-    it("with another amount than its intent says", async () => {
-      const request = house(5n);
-      await insertEvidence(pool, request);
-      const [row] = rowsOf(request);
-      await write({ ...foreign(), ...row, amount: 6n });
-      const { findings } = await audit();
-      expect(findings).toMatchObject([
-        { kind: "ROW_ALTERED", detail: "amount is 6 in the ledger and 5 by its intent" },
-      ]);
-    });
+      it("into the middle of a real chain, and the chain for what is missing", async () => {
+        const postings = [1n, 2n, 3n].map((amount) =>
+          posting(chart.cash, chart.stripe, amount, 10),
+        );
+        const request = world.attest(world.intent({ postings }));
+        const [first, second, third] = rowsOf(request);
+        if (first === undefined || second === undefined || third === undefined) throw new Error();
+        await insertEvidence(pool, request);
+        await write(first, foreign({ id: 79n, flags: TransferFlags.linked }), third);
+        expect(await found()).toEqual([
+          ["NO_EVIDENCE", 79n],
+          ["CHAIN_INCOMPLETE", first.id],
+          ["CHAIN_INCOMPLETE", third.id],
+        ]);
+      });
 
-    it("that balances, closes or reserves", async () => {
-      await write(
-        foreign({ id: 1_001n, flags: TransferFlags.balancing_debit, debit_account_id: chart.cash }),
-        foreign({
-          id: 1_002n,
-          flags: TransferFlags.pending | TransferFlags.closing_debit,
-          debit_account_id: 5_000_001n,
-          amount: 0n,
-        }),
-      );
-      expect(await found()).toEqual([
-        ["NO_EVIDENCE", 1_001n],
-        ["NO_EVIDENCE", 1_002n],
-      ]);
-    });
-  });
+      it("with another amount than its intent says", async () => {
+        const request = house(5n);
+        await insertEvidence(pool, request);
+        const [row] = rowsOf(request);
+        await write({ ...foreign(), ...row, amount: 6n });
+        const { findings } = await audit();
+        expect(findings).toMatchObject([
+          { kind: "ROW_ALTERED", detail: "amount is 6 in the ledger and 5 by its intent" },
+        ]);
+      });
 
-  it("finds a chain without its last leg", async () => {
-    const postings = [1n, 2n].map((amount) => posting(chart.cash, chart.stripe, amount, 10));
-    const request = world.attest(world.intent({ postings }));
-    await insertEvidence(pool, request);
-    const [first] = rowsOf(request);
-    await write({ ...foreign(), ...first, flags: 0 });
-    const { findings } = await audit();
-    expect(findings.map(({ kind }) => kind)).toEqual(["ROW_ALTERED", "CHAIN_INCOMPLETE"]);
-  });
-
-  describe("finds evidence", () => {
-    it("whose amount was changed", async () => {
-      const request = house(5n);
-      await clearOne(replica, request);
-      const postings = packPostings([posting(chart.cash, chart.stripe, 4n, 10)]);
-      await tamper(request.intent.intentId, "postings", postings);
-      expect(await found()).toEqual([["EVIDENCE_ALTERED", rowsOf(request)[0]?.id]]);
-    });
-
-    it("whose amount and digest were changed", async () => {
-      const request = house(5n);
-      await clearOne(replica, request);
-      const changed = { ...request.intent, postings: [posting(chart.cash, chart.stripe, 4n, 10)] };
-      const { intentId } = request.intent;
-      await tamper(intentId, "postings", packPostings(changed.postings));
-      await tamper(intentId, "digest", unhex(world.digest(changed)));
-      expect(await found()).toEqual([["NO_EVIDENCE", rowsOf(request)[0]?.id]]);
-    });
-
-    it("that was deleted", async () => {
-      const request = house(5n);
-      await clearOne(replica, request);
-      await pool.query("alter table evidence disable trigger all");
-      await pool.query("delete from evidence");
-      expect(await found()).toEqual([["NO_EVIDENCE", rowsOf(request)[0]?.id]]);
-    });
-
-    it("that a stranger signed", async () => {
-      const request = world.attest(
-        world.intent({ postings: [posting(chart.cash, chart.stripe, 5n, 10)] }),
-        undefined,
-        newKey(),
-      );
-      const id = await force(request);
-      expect(await found()).toEqual([["SIGNER_NOT_TRUSTED", id]]);
-    });
-
-    it("under which another signature stands than its signer's", async () => {
-      const request = house(5n);
-      await clearOne(replica, request);
-      await tamper(request.intent.intentId, "signature", unhex(house(6n).attestation.signature));
-      expect(await found()).toEqual([["ATTESTATION_INVALID", rowsOf(request)[0]?.id]]);
-    });
-
-    it("of a purchase that the wallet did not sign", async () => {
-      const key = await world.openFunded(replica, 100n);
-      const { intent } = world.purchase(key, 10n);
-      const unsigned = await force(world.attest(intent));
-      const other = await force(world.attest(world.purchase(key, 10n).intent, newKey()));
-      expect(await found()).toEqual([
-        ["WALLET_SIGNATURE_INVALID", unsigned],
-        ["WALLET_SIGNATURE_INVALID", other],
-      ]);
-    });
-
-    it("of postings that the rules do not allow, of refunds above what was bought", async () => {
-      const key = await world.openFunded(replica, 1_000n);
-      const account = walletAccountId(key.address, 1);
-      const seized = await force(
-        world.attest(world.intent({ postings: [posting(account, chart.cash, 5n, 9)] })),
-      );
-      const bought = world.purchase(key, 10n);
-      await clearOne(replica, bought);
-      await clearOne(replica, world.purchase(key, 500n));
-      const refund = (corrects: string) =>
-        world.attest(
-          world.intent({
-            wallet: key.address,
-            postings: [posting(chart.milk, account, 11n, 5)],
-            corrects,
+      it("that balances, closes or reserves", async () => {
+        await write(
+          foreign({
+            id: 1_001n,
+            flags: TransferFlags.balancing_debit,
+            debit_account_id: chart.cash,
+          }),
+          foreign({
+            id: 1_002n,
+            flags: TransferFlags.pending | TransferFlags.closing_debit,
+            debit_account_id: 5_000_001n,
+            amount: 0n,
           }),
         );
-      const tooMuch = await force(refund(bought.attestation.digest));
-      const ofNothing = await force(refund(`0x${"ab".repeat(32)}`));
-      expect(await found()).toEqual([
-        ["RULE_BROKEN", seized],
-        ["RULE_BROKEN", tooMuch],
-        ["RULE_BROKEN", ofNothing],
+        expect(await found()).toEqual([
+          ["NO_EVIDENCE", 1_001n],
+          ["NO_EVIDENCE", 1_002n],
+        ]);
+      });
+    });
+
+    it("finds a chain without its last leg", async () => {
+      const postings = [1n, 2n].map((amount) => posting(chart.cash, chart.stripe, amount, 10));
+      const request = world.attest(world.intent({ postings }));
+      await insertEvidence(pool, request);
+      const [first] = rowsOf(request);
+      await write({ ...foreign(), ...first, flags: 0 });
+      const { findings } = await audit();
+      expect(findings.map(({ kind }) => kind)).toEqual(["ROW_ALTERED", "CHAIN_INCOMPLETE"]);
+    });
+
+    describe("finds evidence", () => {
+      it("whose amount was changed", async () => {
+        const request = house(5n);
+        await clearOne(replica, request);
+        const postings = packPostings([posting(chart.cash, chart.stripe, 4n, 10)]);
+        await tamper(request.intent.intentId, "postings", postings);
+        expect(await found()).toEqual([["EVIDENCE_ALTERED", rowsOf(request)[0]?.id]]);
+      });
+
+      it("whose amount and digest were changed", async () => {
+        const request = house(5n);
+        await clearOne(replica, request);
+        const changed = {
+          ...request.intent,
+          postings: [posting(chart.cash, chart.stripe, 4n, 10)],
+        };
+        const { intentId } = request.intent;
+        await tamper(intentId, "postings", packPostings(changed.postings));
+        await tamper(intentId, "digest", unhex(world.digest(changed)));
+        expect(await found()).toEqual([["NO_EVIDENCE", rowsOf(request)[0]?.id]]);
+      });
+
+      it("that was deleted", async () => {
+        const request = house(5n);
+        await clearOne(replica, request);
+        await forget(request);
+        expect(await found()).toEqual([["NO_EVIDENCE", rowsOf(request)[0]?.id]]);
+      });
+
+      it("that a stranger signed", async () => {
+        const request = world.attest(
+          world.intent({ postings: [posting(chart.cash, chart.stripe, 5n, 10)] }),
+          undefined,
+          newKey(),
+        );
+        const id = await force(request);
+        expect(await found()).toEqual([["SIGNER_NOT_TRUSTED", id]]);
+      });
+
+      it("under which another signature stands than its signer's", async () => {
+        const request = house(5n);
+        await clearOne(replica, request);
+        await tamper(request.intent.intentId, "signature", unhex(house(6n).attestation.signature));
+        expect(await found()).toEqual([["ATTESTATION_INVALID", rowsOf(request)[0]?.id]]);
+      });
+
+      it("of a purchase that the wallet did not sign", async () => {
+        const key = await world.openFunded(replica, 100n);
+        const { intent } = world.purchase(key, 10n);
+        const unsigned = await force(world.attest(intent));
+        const other = await force(world.attest(world.purchase(key, 10n).intent, newKey()));
+        expect(await found()).toEqual([
+          ["WALLET_SIGNATURE_INVALID", unsigned],
+          ["WALLET_SIGNATURE_INVALID", other],
+        ]);
+      });
+
+      it("of postings that the rules do not allow, of refunds above what was bought", async () => {
+        const key = await world.openFunded(replica, 1_000n);
+        const account = walletAccountId(key.address, 1);
+        const seized = await force(
+          world.attest(world.intent({ postings: [posting(account, chart.cash, 5n, 9)] })),
+        );
+        const bought = world.purchase(key, 10n);
+        await clearOne(replica, bought);
+        await clearOne(replica, world.purchase(key, 500n));
+        const refund = (corrects: string) =>
+          world.attest(
+            world.intent({
+              wallet: key.address,
+              postings: [posting(chart.milk, account, 11n, 5)],
+              corrects,
+            }),
+          );
+        const tooMuch = await force(refund(bought.attestation.digest));
+        const ofNothing = await force(refund(`0x${"ab".repeat(32)}`));
+        expect(await found()).toEqual([
+          ["RULE_BROKEN", seized],
+          ["RULE_BROKEN", tooMuch],
+          ["RULE_BROKEN", ofNothing],
+        ]);
+      });
+
+      it("that posts other than the pending intent reserves", async () => {
+        const key = await world.openFunded(replica, 1_000n);
+        const pending = world.purchase(key, 10n, { phase: "PENDING" });
+        await clearOne(replica, pending);
+        const resolve = world.resolve(pending.intent, "POST_PENDING", pending.intent.postings);
+        await clearOne(replica, resolve);
+        expect(await found()).toEqual([]);
+        // As if the reservation had been of less, and had been signed so.
+        const less = world.attest(
+          {
+            ...pending.intent,
+            postings: [posting(walletAccountId(key.address, 1), chart.milk, 9n, 2)],
+          },
+          key,
+        );
+        const { intentId } = pending.intent;
+        await tamper(intentId, "postings", packPostings(less.intent.postings));
+        await tamper(intentId, "digest", unhex(less.attestation.digest));
+        expect(await found()).toEqual([
+          ["NO_EVIDENCE", rowsOf(pending)[0]?.id],
+          ["RULE_BROKEN", rowsOf(resolve)[0]?.id],
+        ]);
+      });
+
+      it("that cleared long after it had expired", async () => {
+        const now = BigInt(Math.floor(Date.now() / 1_000));
+        const postings = [posting(chart.cash, chart.stripe, 5n, 10)];
+        const draft = { postings, issueTime: now - 1_000n, expireTime: now - 400n };
+        const late = await force(world.attest(world.intent(draft)));
+        expect(await found()).toEqual([["CLEARED_OUT_OF_TIME", late]]);
+      });
+    });
+
+    it("finds accounts that are not Clearing's, and names what is wrong with others", async () => {
+      const key = newKey();
+      const account = (fields: Partial<Account>): Account => ({
+        id: 0n,
+        debits_pending: 0n,
+        debits_posted: 0n,
+        credits_pending: 0n,
+        credits_posted: 0n,
+        user_data_128: 0n,
+        user_data_64: 0n,
+        user_data_32: 0,
+        reserved: 0,
+        ledger: 1,
+        code: 20,
+        flags: AccountFlags.history,
+        timestamp: 0n,
+        ...fields,
+      });
+      const { userData128, userData32 } = walletUserData(key.address);
+      const owned = { user_data_128: userData128, user_data_32: userData32 };
+      const id = walletAccountId(key.address, 1);
+      const wrongId = walletAccountId(key.address, 2);
+      await client.createAccounts([
+        account({ id: 1n }),
+        account({ id, ...owned }),
+        account({ id: wrongId, ledger: 1, ...owned }),
       ]);
-    });
-
-    it("that posts other than the pending intent reserves", async () => {
-      const key = await world.openFunded(replica, 1_000n);
-      const pending = world.purchase(key, 10n, { phase: "PENDING" });
-      await clearOne(replica, pending);
-      const resolve = world.resolve(pending.intent, "POST_PENDING", pending.intent.postings);
-      await clearOne(replica, resolve);
-      expect(await found()).toEqual([]);
-      // As if the reservation had been of less, and had been signed so.
-      const less = world.attest(
-        {
-          ...pending.intent,
-          postings: [posting(walletAccountId(key.address, 1), chart.milk, 9n, 2)],
-        },
-        key,
-      );
-      const { intentId } = pending.intent;
-      await tamper(intentId, "postings", packPostings(less.intent.postings));
-      await tamper(intentId, "digest", unhex(less.attestation.digest));
-      expect(await found()).toEqual([
-        ["NO_EVIDENCE", rowsOf(pending)[0]?.id],
-        ["RULE_BROKEN", rowsOf(resolve)[0]?.id],
+      const { findings } = await audit();
+      expect(findings.map(({ kind, accountId }) => [kind, accountId])).toEqual([
+        ["ACCOUNT_UNKNOWN", 1n],
+        ["ACCOUNT_ALTERED", id],
+        ["ACCOUNT_UNKNOWN", wrongId],
       ]);
+      expect(findings[1]?.detail).toMatch(/it may be overdrawn$/);
     });
 
-    it("that cleared long after it had expired", async () => {
-      const now = BigInt(Math.floor(Date.now() / 1_000));
-      const postings = [posting(chart.cash, chart.stripe, 5n, 10)];
-      const draft = { postings, issueTime: now - 1_000n, expireTime: now - 400n };
-      const late = await force(world.attest(world.intent(draft)));
-      expect(await found()).toEqual([["CLEARED_OUT_OF_TIME", late]]);
-    });
-  });
-
-  it("trusts a revoked signer in what cleared before the revocation, and not after", async () => {
-    const before = house(5n);
-    await clearOne(replica, before);
-    await sleep(1_100);
-    world.writeSigners({ revokeTime: new Date().toISOString() });
-    expect(await found()).toEqual([]);
-    await sleep(1_100);
-    const after = await force(house(6n));
-    expect(await found()).toEqual([["SIGNER_NOT_TRUSTED", after]]);
-    world.writeSigners({ revokeTime: "2020-01-01T00:00:00Z" });
-    expect(await found()).toEqual([
-      ["SIGNER_NOT_TRUSTED", rowsOf(before)[0]?.id],
-      ["SIGNER_NOT_TRUSTED", after],
-    ]);
-  });
-
-  it("finds accounts that are not Clearing's, and names what is wrong with others", async () => {
-    const key = newKey();
-    const account = (fields: Partial<Account>): Account => ({
-      id: 0n,
-      debits_pending: 0n,
-      debits_posted: 0n,
-      credits_pending: 0n,
-      credits_posted: 0n,
-      user_data_128: 0n,
-      user_data_64: 0n,
-      user_data_32: 0,
-      reserved: 0,
-      ledger: 1,
-      code: 20,
-      flags: AccountFlags.history,
-      timestamp: 0n,
-      ...fields,
-    });
-    const { userData128, userData32 } = walletUserData(key.address);
-    const owned = { user_data_128: userData128, user_data_32: userData32 };
-    const id = walletAccountId(key.address, 1);
-    const wrongId = walletAccountId(key.address, 2);
-    await client.createAccounts([
-      account({ id: 1n }),
-      account({ id, ...owned }),
-      account({ id: wrongId, ledger: 1, ...owned }),
-    ]);
-    const { findings } = await audit();
-    expect(findings.map(({ kind, accountId }) => [kind, accountId])).toEqual([
-      ["ACCOUNT_UNKNOWN", 1n],
-      ["ACCOUNT_ALTERED", id],
-      ["ACCOUNT_UNKNOWN", wrongId],
-    ]);
-    expect(findings[1]?.detail).toMatch(/it may be overdrawn$/);
-  });
-
-  it("is a command with an exit code, a line for people and JSON for programs", async () => {
-    await clearOne(replica, house(5n));
-    const command = (...words: string[]) =>
-      runMeshCommand(readSettings({}), { ...process.env, ...world.environment() }, [
-        "audit",
-        ...words,
-      ]);
-    const clean = await command();
-    expect(clean.stdout).toBe("1 transfers, 0 unattested, 0 altered, balanced\n");
-    expect(clean.code).toBe(0);
-    await write(foreign(), foreign({ id: 78n }));
-    const found = await command("--findings", "1");
-    expect(found.code).toBe(1);
-    const [first, more, summary] = found.stdout.split("\n");
-    expect(first).toMatch(
-      /^NO_EVIDENCE: transfer 77 of .*Z, 0.05 USD from CASH_ODFI to STRIPE_SETTLEMENT \(STRIPE_PAYOUT\): no evidence has the digest 0x0/,
-    );
-    expect(more).toMatch(/^… and 1 more findings/);
-    expect(summary).toBe("3 transfers, 2 unattested, 0 altered, balanced");
-    const json = await command("--json");
-    const lines = json.stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-    expect(lines).toMatchObject([
-      { finding: { kind: "NO_EVIDENCE", transfer: { id: "77", amount: "5", code: 10 } } },
-      { finding: { kind: "NO_EVIDENCE", transfer: { id: "78" } } },
-      { summary: { transfers: 3, findingCount: 2, counts: { unattested: 2 }, balanced: true } },
-    ]);
-    expect(json.code).toBe(1);
-    expect(await command("--nonsense")).toMatchObject({ code: 1, stdout: "" });
-  });
-
-  describe("with a checkpoint", () => {
-    let folder: string;
-    let file: string;
-    beforeEach(() => {
-      folder = mkdtempSync(join(tmpdir(), "sovr-audit-"));
-      file = join(folder, "checkpoint.json");
-    });
-    afterEach(() => {
-      rmSync(folder, { recursive: true, force: true });
-    });
-
-    it("goes on where it stopped, with what it found and what was reserved", async () => {
-      const key = await aDay();
-      await write(foreign());
+    it("goes on from a checkpoint, with what it found and what was reserved", async () => {
+      const { key, expiring } = await aDay();
+      await write(foreign({ id: 80n }));
       const first = await audit(file);
       expect(first.findings.map(({ kind }) => kind)).toEqual(["NO_EVIDENCE"]);
       // What was audited is not read again: this would be found otherwise.
-      await pool.query("alter table evidence disable trigger all");
-      await pool.query("delete from evidence where merchant_id = 'expires'");
+      await forget(expiring);
       await sleep(1_200);
       const request = world.purchase(key, 10n);
       await clearOne(replica, request);
-      await write(foreign({ id: 79n }));
+      await write(foreign({ id: 81n }));
       const second = await audit(file);
       expect(second.findings.map(({ kind, transfer }) => [kind, transfer?.id])).toEqual([
-        ["NO_EVIDENCE", 77n],
-        ["NO_EVIDENCE", 79n],
+        ["NO_EVIDENCE", 80n],
+        ["NO_EVIDENCE", 81n],
       ]);
       expect(second.transfers).toBe(first.transfers + 2);
       rmSync(file);
       expect((await audit(file)).findings.length).toBe(3);
     });
+  });
 
-    it("does not go on if it is another mesh's, damaged, or a signer was withdrawn since", async () => {
-      await clearOne(replica, house(5n));
+  describe("when signers change", () => {
+    ownLedger();
+
+    it("trusts a revoked signer in what cleared before the revocation, and not after", async () => {
+      const before = house(5n);
+      await clearOne(replica, before);
+      await sleep(1_100);
+      world.writeSigners({ revokeTime: new Date().toISOString() });
+      expect(await found()).toEqual([]);
+      await sleep(1_100);
+      const after = await force(house(6n));
+      expect(await found()).toEqual([["SIGNER_NOT_TRUSTED", after]]);
+      world.writeSigners({ revokeTime: "2020-01-01T00:00:00Z" });
+      expect(await found()).toEqual([
+        ["SIGNER_NOT_TRUSTED", rowsOf(before)[0]?.id],
+        ["SIGNER_NOT_TRUSTED", after],
+      ]);
+    });
+
+    it("does not go on from a checkpoint of another mesh, a damaged one, or after a signer was withdrawn", async () => {
+      world.writeSigners({});
       await audit(file);
       world.writeSigners({ revokeTime: "2020-01-01T00:00:00Z" });
       await expect(audit(file)).rejects.toThrow(/was withdrawn as of a time/);
@@ -549,3 +589,8 @@ describeOnEngines("./mesh audit", (engine) => {
     });
   });
 });
+
+/** What tells one finding of a ledger from the others. */
+function keyOf({ kind, transfer, accountId, ledger }: Finding): string {
+  return [kind, transfer?.id, accountId, ledger].join(" ");
+}

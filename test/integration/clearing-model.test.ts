@@ -111,19 +111,34 @@ const history = fc.array(fc.record({ step, at: fc.nat({ max: 1 }) }), {
   maxLength: 40,
 });
 
+/** The clocks of two replicas. They stand still while one call is under way, so that the model reads what the replica did. */
+class Clocks {
+  /** Seconds by which each is off. */
+  readonly offsets = [0, 0];
+  #atMs = Date.now();
+
+  nowMs(replica: number): number {
+    return this.#atMs + (this.offsets[replica] ?? 0) * 1000;
+  }
+
+  goOn(): void {
+    this.#atMs = Date.now();
+  }
+}
+
 /** One history on its own wallet, beside its model. */
 class Run {
   readonly model = new ClearingModel();
   readonly requests: ClearRequest[] = [];
   readonly #world: ClearingWorld;
   readonly #replicas: ClearingDeps[];
-  readonly #offsets: number[];
+  readonly #clocks: Clocks;
   readonly #key: TestKey;
 
-  constructor(world: ClearingWorld, replicas: ClearingDeps[], offsets: number[], key: TestKey) {
+  constructor(world: ClearingWorld, replicas: ClearingDeps[], clocks: Clocks, key: TestKey) {
     this.#world = world;
     this.#replicas = replicas;
-    this.#offsets = offsets;
+    this.#clocks = clocks;
     this.#key = key;
   }
 
@@ -153,7 +168,7 @@ class Run {
   }
 
   nowAt(at: number): bigint {
-    return BigInt(Math.floor(Date.now() / 1000) + (this.#offsets[at] ?? 0));
+    return BigInt(Math.floor(this.#clocks.nowMs(at) / 1000));
   }
 
   replica(at: number): ClearingDeps {
@@ -225,11 +240,10 @@ describeOnEngines("Clearing against its model", (engine) => {
   let world: ClearingWorld;
   let pool: Pool;
   const replicas: ClearingDeps[] = [];
-  /** Seconds by which each replica's clock is off. */
-  const offsets = [0, 0];
+  const clocks = new Clocks();
+  const { offsets } = clocks;
 
-  const openReplica = (at: number) =>
-    world.openReplica({ nowMs: () => Date.now() + (offsets[at] ?? 0) * 1000 });
+  const openReplica = (at: number) => world.openReplica({ nowMs: () => clocks.nowMs(at) });
 
   beforeAll(async () => {
     postgres = await startPostgres();
@@ -249,7 +263,7 @@ describeOnEngines("Clearing against its model", (engine) => {
         offsets.fill(0);
         const [first] = replicas;
         if (first === undefined) throw new Error("no replica is open");
-        const run = new Run(world, replicas, offsets, await world.openFunded(first, 0n));
+        const run = new Run(world, replicas, clocks, await world.openFunded(first, 0n));
         for (const { step, at } of steps) await take(run, step, at);
         expect(await world.available(run.accountId)).toBe(run.model.available);
       }),
@@ -277,7 +291,7 @@ describeOnEngines("Clearing against its model", (engine) => {
   }
 
   async function one(run: Run, request: ClearRequest, at: number): Promise<void> {
-    await awayFromSecond();
+    clocks.goOn();
     const expected = run.model.clear(request, run.nowAt(at));
     const [result] = await run.replica(at).clearing.clear([request], operator, soon());
     expect(describe(result)).toEqual(expected);
@@ -292,7 +306,7 @@ describeOnEngines("Clearing against its model", (engine) => {
 
   /** The same request many times at once, at one replica: one is first, whichever, and the rest learn what it did. */
   async function burst(run: Run, request: ClearRequest, times: number, at: number): Promise<void> {
-    await awayFromSecond();
+    clocks.goOn();
     const expected = Array.from({ length: times }, () => run.model.clear(request, run.nowAt(at)));
     const results = await Promise.all(
       expected.map(() => run.replica(at).clearing.clear([request], operator, soon())),
@@ -329,10 +343,4 @@ function describe(result: ClearResult | undefined): Expected {
   return result === undefined || result instanceof Error
     ? { kind }
     : { kind, replayed: result.replayed };
-}
-
-/** The model and the replica read the clock one after the other; a second must not begin between. */
-async function awayFromSecond(): Promise<void> {
-  const intoSecond = Date.now() % 1000;
-  if (intoSecond > 800) await new Promise((resolve) => setTimeout(resolve, 1010 - intoSecond));
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalJWKSet, jwtVerify } from "jose";
@@ -32,14 +32,41 @@ describe("signToken", () => {
 });
 
 describe("ensureKeys", () => {
+  const { stripe, folder, databaseUrl: _, ...own } = keyFiles(settings);
+  const read = (file: string) => readFileSync(file, "utf8");
+
   it("keeps the keys that are there", async () => {
-    const read = () =>
-      Object.values(keyFiles(settings))
-        .slice(1, 6)
-        .map((file) => readFileSync(file, "utf8"));
-    const before = read();
+    const files = [...Object.values(own), ...Object.values(stripe)];
+    const before = files.map(read);
     await ensureKeys(settings);
-    expect(read()).toEqual(before);
+    expect(files.map(read)).toEqual(before);
+  });
+
+  it("lets services trust Checkout's own key beside the issuer's, also of keys made before it", async () => {
+    const issuer = read(own.issuer);
+    rmSync(own.checkout);
+    await ensureKeys(settings);
+    expect(read(own.issuer)).toBe(issuer);
+    const publicHalf = (file: string) => {
+      const { d, ...shared } = JSON.parse(read(file)) as Record<string, string>;
+      expect(d).toBeDefined();
+      return { ...shared, use: "sig" };
+    };
+    expect(JSON.parse(read(own.jwks))).toEqual({
+      keys: [publicHalf(own.issuer), publicHalf(own.checkout)],
+    });
+    await verify(await signToken(settings));
+  });
+
+  it("makes keys for a simulated Stripe that only their owner reads", () => {
+    expect(read(stripe.secretKey)).toMatch(/^sk_test_simulator_[0-9a-f]{48}$/);
+    expect(read(stripe.publishableKey)).toMatch(/^pk_test_simulator_[0-9a-f]{48}$/);
+    expect(read(stripe.webhookSecret)).toMatch(/^whsec_[0-9a-f]{48}$/);
+    const { jwks: __, signers: ___, ...secret } = own;
+    for (const file of [...Object.values(secret), ...Object.values(stripe)]) {
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+    }
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 });
 

@@ -34,15 +34,16 @@ export interface Change {
   readonly order?: Partial<
     Pick<
       Order,
-      "paymentIntentId" | "walletSignature" | "failureReason" | "declineCode" | "returnedRefundId"
+      | "paymentIntentId"
+      | "walletSignature"
+      | "failureReason"
+      | "declineCode"
+      | "returnOwed"
+      | "returnedRefundId"
     >
   >;
   readonly newEntry?: NewEntry;
-  readonly entry?: {
-    readonly entryId: string;
-    readonly state?: EntryState;
-    readonly stripeRefundId?: string;
-  };
+  readonly entries?: readonly EntryChange[];
   /** A successor for an entry. */
   readonly newAttempt?: { readonly entryId: string; readonly intent: Intent };
   readonly attempt?: {
@@ -51,8 +52,13 @@ export interface Change {
     readonly state?: "CLEARED" | "DEAD";
     readonly commitTimestamp?: bigint;
   };
-  /** When the checkout is looked at again if nothing else happens, epoch milliseconds; undefined: as it was. */
-  readonly nextCheckMs?: number | "never";
+}
+
+/** What changes of an entry. */
+export interface EntryChange {
+  readonly entryId: string;
+  readonly state?: EntryState;
+  readonly stripeRefundId?: string;
 }
 
 /** Which checkouts a list shows. Empty or undefined is any. */
@@ -72,7 +78,6 @@ export interface CheckoutStore {
     order: Order,
     purchase: Intent,
     transitions: readonly { readonly to: CheckoutState; readonly cause: string }[],
-    nextCheckMs: number,
   ): Promise<{ readonly record: CheckoutRecord; readonly inserted: boolean }>;
   read(intentId: string): Promise<CheckoutRecord | undefined>;
   readByOrder(merchantId: string, orderId: string): Promise<CheckoutRecord | undefined>;
@@ -89,8 +94,11 @@ export interface CheckoutStore {
     intentId: string,
     decide: (record: CheckoutRecord) => Change | undefined,
   ): Promise<CheckoutRecord>;
-  /** Takes at most `limit` checkouts that are due, and puts each off by `leaseMs` so that no other process takes it. */
-  claimDue(limit: number, leaseMs: number): Promise<string[]>;
+  /**
+   * Takes at most `limit` checkouts that are due, and puts each off so that no other process takes it: for longer the
+   * longer nothing has changed, between five seconds and five minutes.
+   */
+  claimDue(limit: number): Promise<string[]>;
 }
 
 /** Attestor and Clearing. Throw DomainError by the reason that the peer gave, or PEER_UNAVAILABLE. */

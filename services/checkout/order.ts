@@ -45,7 +45,9 @@ export interface Order {
   /** The ErrorReason of the last payment that failed, or of the checkout's own failure, without its prefix; or "". */
   readonly failureReason: string;
   readonly declineCode: string;
-  /** The Stripe refund that gave back a payment which bought nothing; or "". */
+  /** True: the card has paid and the purchase will never clear, so the payment goes back. */
+  readonly returnOwed: boolean;
+  /** The Stripe refund that gave such a payment back; or "". */
   readonly returnedRefundId: string;
   /** Counts up with every change. */
   readonly revision: bigint;

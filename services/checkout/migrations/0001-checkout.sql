@@ -17,8 +17,11 @@ create table checkout_order (
   wallet_signature bytea check (length(wallet_signature) = 65),
   failure_reason text not null default '' check (length(failure_reason) <= 64),
   decline_code text not null default '' check (length(decline_code) <= 64),
+  -- The card has paid and the purchase will never clear: the payment goes back
+  return_owed boolean not null default false,
   returned_refund_id text,
   revision bigint not null default 1,
+  change_time timestamptz not null default clock_timestamp(),
   -- When it is looked at again if nothing else happens; null: not before something does
   next_check_time timestamptz,
   unique (merchant_id, order_id)

@@ -1,0 +1,45 @@
+import { DomainError } from "#common/domain-error.ts";
+
+/** Clearing has made final that the intent never clears; or it never can, for another content has its id. */
+const dead = new Set([
+  "INTENT_EXPIRED",
+  "INTENT_FAILED",
+  "INTENT_ID_REUSED",
+  "INSUFFICIENT_FUNDS",
+  "ACCOUNT_CLOSED",
+]);
+
+/** What the peers refuse whoever asks and however often: the intent is at fault. */
+const refused = new Set([
+  ...dead,
+  "LIMIT_EXCEEDED",
+  "POSTING_NOT_ALLOWED",
+  "LEDGERS_DIFFER",
+  "INVALID_FIELD",
+]);
+
+/** True if the peer will never take this intent as it is. */
+export function isRefusal(error: unknown): error is DomainError {
+  return error instanceof DomainError && (refused.has(error.kind) || isRevoked(error));
+}
+
+/** True if the intent, attested, is dead for ever. */
+export function isDead(error: unknown): error is DomainError {
+  return error instanceof DomainError && (dead.has(error.kind) || isRevoked(error));
+}
+
+/** Clearing fences what a revoked signer has attested before it refuses it. */
+function isRevoked({ kind, metadata }: DomainError): boolean {
+  return kind === "SIGNER_NOT_TRUSTED" && metadata["state"] === "REVOKED";
+}
+
+/** What an intent died of, also when it died before. */
+export function causeOfDeath({ kind, metadata }: DomainError): string {
+  return kind === "INTENT_FAILED" ? (metadata["firstReason"] ?? kind) : kind;
+}
+
+/** True if the same again, under another id and with more time, may clear. */
+export function mayPassAgain(error: DomainError): boolean {
+  const cause = causeOfDeath(error);
+  return isDead(error) && cause !== "INSUFFICIENT_FUNDS" && cause !== "ACCOUNT_CLOSED";
+}

@@ -1,0 +1,88 @@
+import {
+  type Address,
+  ConfigError,
+  type Environment,
+  readAddress,
+  readInteger,
+  readOneOf,
+  readOptionalSecret,
+  readOptionalUrl,
+  readString,
+} from "#common/rpc/environment.ts";
+import { type LogFormat, type LogLevel, logLevels } from "#common/rpc/runtime-config.ts";
+
+export interface StripeSimConfig {
+  readonly address: Address;
+  /** The SQLite file that holds everything. Empty: memory alone, gone at the end. */
+  readonly path: string;
+  /** The endpoint that gets every event. Undefined: none but those made by the API. */
+  readonly webhook: WebhookConfig | undefined;
+  /** The wait before a failed delivery is tried again; it doubles from try to try. */
+  readonly retryFirstMs: number;
+  readonly retryMaxMs: number;
+  /** Tries of one delivery before it is given up. */
+  readonly attemptsMax: number;
+  /** From the creation of a refund that ends later to its end. */
+  readonly settleMs: number;
+  /** Objects kept in all; more are refused. */
+  readonly objectsMax: number;
+  readonly drainGraceMs: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export interface WebhookConfig {
+  readonly url: string;
+  /** Secrets. Each signs every delivery, as Stripe does while one is rotated. */
+  readonly secrets: readonly string[];
+}
+
+/** The simulator's configuration. Pure. Throws ConfigError, which names the variable and its value unless that is secret. */
+export function stripeSimConfig(env: Environment): StripeSimConfig {
+  const environment = readString(env, "SOVR_ENVIRONMENT", "development");
+  if (/^prod/i.test(environment)) {
+    throw new ConfigError(
+      "SOVR_ENVIRONMENT",
+      environment,
+      "this is a simulator of Stripe, in which no money moves; no production has it",
+    );
+  }
+  const milliseconds = { min: 1, max: 3_600_000 };
+  return Object.freeze({
+    address: readAddress(env, "STRIPE_SIM_ADDRESS", "127.0.0.1:5400"),
+    path: readString(env, "STRIPE_SIM_PATH", ""),
+    webhook: readWebhook(env),
+    retryFirstMs: readInteger(env, "STRIPE_SIM_RETRY_FIRST_MS", {
+      ...milliseconds,
+      fallback: 1_000,
+    }),
+    retryMaxMs: readInteger(env, "STRIPE_SIM_RETRY_MAX_MS", { ...milliseconds, fallback: 60_000 }),
+    attemptsMax: readInteger(env, "STRIPE_SIM_ATTEMPTS_MAX", { min: 1, max: 1_000, fallback: 30 }),
+    settleMs: readInteger(env, "STRIPE_SIM_SETTLE_MS", { ...milliseconds, fallback: 1_000 }),
+    objectsMax: readInteger(env, "STRIPE_SIM_OBJECTS_MAX", {
+      min: 1,
+      max: 100_000_000,
+      fallback: 1_000_000,
+    }),
+    drainGraceMs: readInteger(env, "DRAIN_GRACE_MS", { min: 0, max: 3_600_000, fallback: 10_000 }),
+    logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
+    logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
+  });
+}
+
+function readWebhook(env: Environment): WebhookConfig | undefined {
+  const url = readOptionalUrl(env, "STRIPE_SIM_WEBHOOK_URL");
+  if (url === undefined) return undefined;
+  const secrets = (readOptionalSecret(env, "STRIPE_WEBHOOK_SECRET") ?? "")
+    .split(",")
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== "");
+  if (secrets.length === 0) {
+    throw new ConfigError(
+      "STRIPE_WEBHOOK_SECRET",
+      undefined,
+      "STRIPE_SIM_WEBHOOK_URL is set, and what is sent there must be signed",
+    );
+  }
+  return Object.freeze({ url: url.href, secrets });
+}

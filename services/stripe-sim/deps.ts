@@ -1,0 +1,80 @@
+import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import type { Call } from "./call.ts";
+import type { StripeSimConfig } from "./config.ts";
+import { type Control, createControl } from "./control.ts";
+import { createFaults, type Faults } from "./faults.ts";
+import { createLater } from "./later.ts";
+import { openStore, type Store } from "./store.ts";
+import { environmentEndpoint, setEnvironmentEndpoint } from "./webhook-endpoints.ts";
+import { createWebhooksSender, type WebhooksSender } from "./webhooks-sender.ts";
+
+/** What the simulator is made of. */
+export interface StripeSimDeps {
+  readonly store: Store;
+  readonly faults: Faults;
+  readonly sender: WebhooksSender;
+  readonly control: Control;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+  readonly newCall: (request?: Partial<Call>) => Call;
+  /** Sends and does what is due. */
+  readonly wake: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** What tests put in place of the real thing. */
+export interface StripeSimOverrides {
+  readonly logger?: Logger;
+  readonly nowMs?: () => number;
+  /** Of the random decisions; 1 by default. */
+  readonly seed?: number;
+}
+
+export function createStripeSimDeps(
+  config: StripeSimConfig,
+  overrides: StripeSimOverrides = {},
+): StripeSimDeps {
+  const logger =
+    overrides.logger ?? createLogger("stripe-sim", config.logLevel, { format: config.logFormat });
+  const nowMs = overrides.nowMs ?? Date.now;
+  const store = openStore(config.path);
+  setEnvironmentEndpoint(store, config.webhook, Math.floor(nowMs() / 1_000));
+  const faults = createFaults(overrides.seed ?? 1);
+  const sender = createWebhooksSender({ ...config, store, faults, logger, nowMs, target });
+
+  function target(id: string) {
+    const stored = store.find("webhook_endpoint", id);
+    if (stored === undefined) return undefined;
+    const { secret = "" } = stored.hidden;
+    const secrets = id === environmentEndpoint ? config.webhook?.secrets : [secret];
+    return { url: stored.body.url, secrets: secrets ?? [] };
+  }
+  function newCall(request: Partial<Call> = {}): Call {
+    const ms = nowMs();
+    return {
+      store,
+      faults,
+      nowMs: ms,
+      now: Math.floor(ms / 1_000),
+      settleMs: config.settleMs,
+      baseUrl: "",
+      request: { id: null, idempotency_key: null },
+      browser: false,
+      events: [],
+      ...request,
+    };
+  }
+  function wake(): void {
+    sender.wake();
+    later.wake();
+  }
+  const later = createLater({ store, logger, nowMs, newCall, onDone: wake });
+  const control = createControl({ store, faults, sender, newCall, onDone: wake });
+
+  async function close(): Promise<void> {
+    later.stop();
+    await sender.stop();
+    store.close();
+  }
+  return { store, faults, sender, control, logger, nowMs, newCall, wake, close };
+}

@@ -10,23 +10,56 @@ import type { RecordsReads } from "./event.ts";
 /** Chains by their evidence: one that has none, or differs from it in one field, is not in the map. */
 export type Attestations = ReadonlyMap<readonly CommittedTransfer[], AttestedIntent>;
 
-/**
- * Joins chains with their evidence, in one read for all of them. Throws RECORDS_UNAVAILABLE: without an answer
- * nobody may say that a chain is not attested.
- */
-export async function readAttestations(
-  records: RecordsReads,
-  chains: readonly (readonly CommittedTransfer[])[],
-): Promise<Attestations> {
-  const attested = new Map<readonly CommittedTransfer[], AttestedIntent>();
-  if (chains.length === 0) return attested;
-  const prefixes = chains.map(prefixOf);
-  const evidence = await records.evidenceByPrefix([...new Set(prefixes)]);
-  for (const [index, chain] of chains.entries()) {
-    const found = evidence.get(prefixes[index] ?? "");
-    if (found !== undefined && followsFrom(chain, found)) attested.set(chain, found);
+type Evidence = ReadonlyMap<string, AttestedIntent>;
+
+/** What was asked for before it was wanted. */
+interface Ahead {
+  readonly prefixes: ReadonlySet<string>;
+  /** Undefined if the records did not answer. */
+  readonly found: Promise<Evidence | undefined>;
+}
+
+/** Joins chains with their evidence. */
+export class EvidenceReader {
+  readonly #records: RecordsReads;
+  #ahead: Ahead | undefined;
+
+  constructor(records: RecordsReads) {
+    this.#records = records;
   }
-  return attested;
+
+  /** Asks for the evidence of transfers now, so that it is there when their chains are to be attested. */
+  askAhead(transfers: readonly CommittedTransfer[]): void {
+    const firsts = transfers.filter((_, index) => transfers[index - 1]?.linked !== true);
+    const prefixes = new Set(firsts.map(formatDigestPrefix));
+    const found = this.#records.evidenceByPrefix([...prefixes]).catch(() => undefined);
+    this.#ahead = { prefixes, found };
+  }
+
+  /** Throws RECORDS_UNAVAILABLE: without an answer nobody may say that a chain is not attested. */
+  async attest(chains: readonly (readonly CommittedTransfer[])[]): Promise<Attestations> {
+    const attested = new Map<readonly CommittedTransfer[], AttestedIntent>();
+    if (chains.length === 0) return attested;
+    const prefixes = chains.map(prefixOf);
+    const evidence = await this.#read(new Set(prefixes));
+    for (const [index, chain] of chains.entries()) {
+      const found = evidence.get(prefixes[index] ?? "");
+      if (found !== undefined && followsFrom(chain, found)) attested.set(chain, found);
+    }
+    return attested;
+  }
+
+  async #read(prefixes: ReadonlySet<string>): Promise<Evidence> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const known = await ahead?.found;
+    if (ahead === undefined || known === undefined) {
+      return this.#records.evidenceByPrefix([...prefixes]);
+    }
+    const others = [...prefixes].filter((prefix) => !ahead.prefixes.has(prefix));
+    if (others.length === 0) return known;
+    return new Map([...known, ...(await this.#records.evidenceByPrefix(others))]);
+  }
 }
 
 function prefixOf(chain: readonly CommittedTransfer[]): string {

@@ -44,6 +44,8 @@ export class EventHub {
   #holders = 0;
   #isRunning = false;
   #isWanted = false;
+  /** When a round has to ask the ledger its time, in milliseconds of `performance.now()`. */
+  #probeDueMs = 0;
   #failure: { readonly error: unknown; readonly sinceMs: number } | undefined;
   #endPause: (() => void) | undefined;
   /** Who is called when the head reaches which place. */
@@ -154,12 +156,14 @@ export class EventHub {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
+    this.#probeDueMs = 0;
     this.#failure = undefined;
     while (this.#holders > 0) {
+      const isWoken = this.#isWanted;
       this.#isWanted = false;
       const startMs = performance.now();
       try {
-        const events = await this.#round();
+        const events = await this.#round(isWoken);
         this.#failure = undefined;
         this.#options.observer.roundDone(performance.now() - startMs, events);
       } catch (error) {
@@ -176,13 +180,30 @@ export class EventHub {
     if (this.failure !== undefined) this.interests.wakeAll();
   }
 
-  async #round(): Promise<number> {
-    const { ledger } = this.#options;
-    const time = await ledger.clusterTime();
+  /**
+   * What we are woken for shows by itself. The ledger's time, which moves on without any commit, is asked for now and
+   * then: for what runs out, for bookmarks, and when there is more than a look can tell.
+   */
+  async #round(isWoken: boolean): Promise<number> {
+    const { ledger, pollMs } = this.#options;
+    let events = 0;
+    if (isWoken) {
+      const seen = await this.#tail.look(ledger.rowsMax);
+      if (seen === undefined) this.#probeDueMs = 0;
+      else events += await this.#readTo(seen);
+    }
+    const nowMs = performance.now();
+    if (nowMs < this.#probeDueMs) return events;
+    events += await this.#readTo(await ledger.clusterTime());
+    this.#probeDueMs = nowMs + pollMs;
+    return events;
+  }
+
+  async #readTo(time: bigint): Promise<number> {
     this.#noteTime(time);
     let events = 0;
     for (;;) {
-      const batch = await this.#tail.read(time, ledger.rowsMax);
+      const batch = await this.#tail.read(time, this.#options.ledger.rowsMax);
       this.#publish(batch);
       events += batch.events.length;
       if (batch.through >= time) return events;
@@ -217,7 +238,8 @@ export class EventHub {
         this.#endPause = undefined;
         resolve();
       };
-      const timer = setTimeout(end, hasFailed ? this.#options.retryMs : this.#options.pollMs);
+      const untilProbeMs = Math.max(0, this.#probeDueMs - performance.now());
+      const timer = setTimeout(end, hasFailed ? this.#options.retryMs : untilProbeMs);
       this.#endPause = end;
     });
   }

@@ -216,6 +216,75 @@ describe("a reservation", () => {
   });
 });
 
+describe("a look", () => {
+  /** Looks, and reads what was seen. */
+  async function lookAndRead(reader: EventReader, limit: number): Promise<StreamEvent[]> {
+    const events: StreamEvent[] = [];
+    const seen = await reader.look(limit);
+    if (seen === undefined) return events;
+    for (;;) {
+      const batch = await reader.read(seen, limit);
+      events.push(...batch.events);
+      if (batch.through >= seen) return events;
+    }
+  }
+
+  test("tells everything in its place, whatever is written between its requests", async () => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const random = createRandom(seed);
+      const ledger = new ArrayLedger();
+      ledger.onRequest = () => {
+        for (let writes = Math.floor(random() * 3); writes > 0; writes -= 1) {
+          const timestamp = ledger.now + 100n + BigInt(Math.floor(random() * 2e8));
+          const kind = random();
+          if (kind < 0.4) {
+            ledger.accounts.push(accountAt(timestamp, timestamp));
+            ledger.tick(timestamp);
+          } else if (kind < 0.7) ledger.clear(chain(1 + Math.floor(random() * 4)), timestamp);
+          else ledger.clear(hold(2, Math.floor(random() * 3)), timestamp);
+        }
+      };
+      const reader = readerOf(ledger, beginning);
+      const events: StreamEvent[] = [];
+      for (let looks = 0; looks < 60; looks += 1) events.push(...(await lookAndRead(reader, 50)));
+      expect(events.length).toBeGreaterThan(100);
+      ledger.onRequest = () => undefined;
+      ledger.tick(ledger.now + 10n * second);
+      events.push(...(await reader.read(ledger.now, 8_189)).events);
+      expect(summary(events), `seed ${seed}`).toEqual(summary(await readAll(ledger)));
+    }
+  });
+
+  test("says so when there is more than a page, and a read goes on from there", async () => {
+    const ledger = new ArrayLedger();
+    for (let index = 1n; index <= 9n; index += 1n) ledger.clear(chain(2), index * 10n);
+    const reader = readerOf(ledger, beginning);
+    expect(await reader.look(5)).toBeUndefined();
+    const events: StreamEvent[] = [];
+    for (let through = 0n; through < ledger.now; ) {
+      const batch = await reader.read(ledger.now, 5);
+      events.push(...batch.events);
+      through = batch.through;
+    }
+    expect(summary(events)).toEqual(summary(await readAll(ledger)));
+  });
+
+  test("reads no more rows while the records are away", async () => {
+    const ledger = new ArrayLedger();
+    const reader = readerOf(ledger, beginning);
+    ledger.clear(chain(2), 10n);
+    ledger.recordsError = new DomainError("RECORDS_UNAVAILABLE", "away");
+    await expect(lookAndRead(reader, 50)).rejects.toBe(ledger.recordsError);
+    const { requests } = ledger;
+    ledger.clear(chain(2), 20n);
+    await expect(lookAndRead(reader, 50)).rejects.toBe(ledger.recordsError);
+    expect(ledger.requests).toBe(requests);
+    ledger.recordsError = undefined;
+    expect(summary(await lookAndRead(reader, 50))).toEqual([["CLEARED", 10n, 2]]);
+    expect(summary(await lookAndRead(reader, 50))).toEqual([["CLEARED", 20n, 2]]);
+  });
+});
+
 test("an error of the ledger is told", async () => {
   const ledger = new ArrayLedger();
   ledger.clear(chain(1), 100n);

@@ -4,7 +4,7 @@ import { type CommittedTransfer, transferId } from "#common/transfer-rows.ts";
 import { isWalletAccountId } from "#common/wallet.ts";
 import type { LedgerAccount, LedgerReads, RecordsReads, StreamEvent } from "./event.ts";
 import { typeOfChain } from "./event.ts";
-import { readAttestations } from "./event-attestation.ts";
+import { EvidenceReader } from "./event-attestation.ts";
 import { Expiries, type Expiry, expiryOf } from "./event-expiries.ts";
 
 /** The most legs of an intent that can lie before a start inside its chain, and the leg that ends it. */
@@ -43,6 +43,7 @@ interface Due {
 export class EventReader {
   readonly #ledger: LedgerReads;
   readonly #records: RecordsReads;
+  readonly #evidence: EvidenceReader;
   readonly #start: Position;
   readonly #openLegsMax: number;
   #expiries: Expiries | undefined;
@@ -60,6 +61,7 @@ export class EventReader {
   constructor(options: EventReaderOptions) {
     this.#ledger = options.ledger;
     this.#records = options.records;
+    this.#evidence = new EvidenceReader(options.records);
     this.#start = options.start;
     this.#openLegsMax = options.openLegsMax;
     this.#transferMin = options.start.timestamp + 1n;
@@ -79,6 +81,22 @@ export class EventReader {
   }
 
   /**
+   * Looks for new rows without asking the ledger its time, and resolves with an instant for `read`: that of the newest
+   * row. Whoever saw a row sees everything before it, in every request that starts afterwards. Undefined if there is
+   * more than a page. Throws LEDGER_UNAVAILABLE, RECORDS_UNAVAILABLE, LIMIT_EXCEEDED.
+   */
+  async look(limit: number): Promise<bigint | undefined> {
+    this.#expiries ??= await this.#begin();
+    if (this.#due !== undefined) return this.#due.through;
+    const rowsMax = Math.min(limit, this.#ledger.rowsMax);
+    const transfers = await this.#readTransfers(this.#transfersThrough, rowsMax);
+    // After the transfers: so the accounts that were opened before the newest of them are here too.
+    const accounts = await this.#readAccounts(this.#transfersThrough, rowsMax);
+    if (transfers === rowsMax || accounts === rowsMax) return undefined;
+    return latest(this.#transfersThrough, this.#accountsThrough);
+  }
+
+  /**
    * Reads the next page, up to `until` at most, which must be a time that the ledger told before: only then is
    * everything at or before it visible. `limit` bounds the rows of a page. Throws LEDGER_UNAVAILABLE,
    * RECORDS_UNAVAILABLE, LIMIT_EXCEEDED.
@@ -94,8 +112,8 @@ export class EventReader {
   async #collect(expiries: Expiries, until: bigint, limit: number): Promise<Due> {
     // Both end before the error of one is told: a read that goes on behind the next call would deliver twice.
     const reads = await Promise.allSettled([
-      this.#readTransfers(until, limit),
-      this.#readAccounts(until, limit),
+      this.#transfersThrough < until ? this.#readTransfers(until, limit) : undefined,
+      this.#accountsThrough < until ? this.#readAccounts(until, limit) : undefined,
     ]);
     for (const read of reads) if (read.status === "rejected") throw read.reason;
 
@@ -110,25 +128,28 @@ export class EventReader {
     };
   }
 
-  async #readTransfers(until: bigint, limit: number): Promise<void> {
-    if (this.#transfersThrough >= until) return;
+  /** `until`: an instant that had passed before. Resolves with the number of rows. */
+  async #readTransfers(until: bigint, limit: number): Promise<number> {
     const rows = await this.#ledger.transfersFrom(this.#transferMin, limit);
     const last = rows.at(-1)?.timestamp ?? 0n;
     // A page that is not full ends at the newest transfer, and nothing at or before `until` can still appear.
     this.#transfersThrough = rows.length < limit ? latest(until, last) : last;
-    if (rows.length === 0) return;
+    if (rows.length === 0) return 0;
     this.#transferMin = last + 1n;
+    this.#evidence.askAhead(rows);
     this.#transfers = this.#transfers.length === 0 ? rows : [...this.#transfers, ...rows];
+    return rows.length;
   }
 
-  async #readAccounts(until: bigint, limit: number): Promise<void> {
-    if (this.#accountsThrough >= until) return;
+  async #readAccounts(until: bigint, limit: number): Promise<number> {
     const rows = await this.#ledger.accountsFrom(this.#accountMin, limit);
     const last = rows.at(-1)?.timestamp ?? 0n;
-    this.#accountsThrough = rows.length < limit ? latest(until, last) : last;
-    if (rows.length === 0) return;
+    const through = rows.length < limit ? latest(until, last) : last;
+    this.#accountsThrough = latest(this.#accountsThrough, through);
+    if (rows.length === 0) return 0;
     this.#accountMin = last + 1n;
     this.#accounts = this.#accounts.length === 0 ? rows : [...this.#accounts, ...rows];
+    return rows.length;
   }
 
   /** Chains that ended at or before an instant. One that the end of a page cut waits for its rest. */
@@ -161,7 +182,7 @@ export class EventReader {
     const expired = expiries.filter(({ open }) => open.size > 0);
 
     const chains = [...due.chains, ...expired.map(({ chain }) => chain)];
-    const attestations = await readAttestations(this.#records, chains);
+    const attestations = await this.#evidence.attest(chains);
     const events = [
       ...due.chains.map((chain) => chainEvent(chain, attestations.get(chain))),
       ...due.accounts.map(accountEvent),

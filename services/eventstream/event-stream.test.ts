@@ -288,6 +288,37 @@ test("a wake-up starts a round at once, and one that comes during a round anothe
   expect(ledger.requests).toBe(requests);
 });
 
+test("what we are woken for costs two requests", async () => {
+  const ledger = new ArrayLedger();
+  ledger.tick(500n);
+  const stream = streamOver(ledger, { pollMs: 60_000 });
+  const subscription = await subscribe(stream);
+  await subscription.next();
+  await expect.poll(() => stream.hub.head).toEqual(endOf(500n));
+  for (let round = 1n; round <= 3n; round += 1n) {
+    const { requests } = ledger;
+    const written = commit(ledger, 1_000n * round, 2);
+    stream.wake();
+    expect(await take(subscription, 2)).toEqual(written);
+    expect(ledger.requests).toBe(requests + 2);
+  }
+});
+
+test("wake-ups without end do not hold the ledger's time up", async () => {
+  const ledger = new ArrayLedger();
+  ledger.clear(
+    intentOf({ phase: "PENDING", timeoutSeconds: 1, postings: [purchase(alice.address)] }),
+    500n,
+  );
+  const stream = streamOver(ledger, { pollMs: 50 });
+  const subscription = await subscribe(stream);
+  await subscription.next();
+  const waking = setInterval(() => stream.wake(), 1);
+  ledger.tick(2_000_000_000n);
+  expect(await take(subscription, 1)).toEqual([1_000_000_500n]);
+  clearInterval(waking);
+});
+
 test("while the records are away nothing is told, and all of it later", async () => {
   const ledger = new ArrayLedger();
   ledger.tick(500n);

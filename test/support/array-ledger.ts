@@ -19,6 +19,8 @@ export class ArrayLedger {
   ledgerError: Error | undefined;
   /** Requests to the ledger so far. */
   requests = 0;
+  /** Called when a request comes, before it is answered: what others do between two requests of one reader. */
+  onRequest: () => void = () => undefined;
 
   /** Writes an intent's chain, its last leg at a timestamp, and its evidence. */
   clear(intent: Intent, timestamp: bigint): AttestedIntent {
@@ -46,6 +48,7 @@ export class ArrayLedger {
   reads(rowsMax: number): LedgerReads {
     const ask = async <T>(answer: () => T): Promise<T> => {
       this.requests += 1;
+      this.onRequest();
       if (this.ledgerError !== undefined) throw this.ledgerError;
       return answer();
     };

@@ -5,6 +5,7 @@ import { describeError } from "./problem.ts";
 import { findProgram, isExecutable, lastLine, runProgram } from "./run-program.ts";
 
 const grpcurlVersion = "v1.9.4";
+export const stripeMockVersion = "v0.203.0";
 const buildMs = 300_000;
 const installMs = 240_000;
 
@@ -17,28 +18,27 @@ export async function bringTestPrograms(root: string): Promise<string> {
   await requireEnvoy(root, () => console.log("installing Envoy …")).catch((error: unknown) => {
     console.log(`no Envoy: ${describeError(error)}`);
   });
-  if (findProgram("grpcurl") === undefined && !isExecutable(join(bin, "grpcurl"))) {
-    await buildGrpcurl(bin);
-  }
+  const grpcurl = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
+  await buildGoProgram(bin, "grpcurl", grpcurl);
+  await buildGoProgram(bin, "stripe-mock", `github.com/stripe/stripe-mock@${stripeMockVersion}`);
   if (findChromium() === undefined) await installChromium();
   const { PATH = "" } = process.env;
   return [bin, PATH].join(":");
 }
 
-async function buildGrpcurl(bin: string): Promise<void> {
+async function buildGoProgram(bin: string, name: string, what: string): Promise<void> {
+  if (findProgram(name) !== undefined || isExecutable(join(bin, name))) return;
   const go = findProgram("go");
   if (go === undefined) {
-    console.log(
-      "no grpcurl: it is not on PATH, and there is no Go to build it; its tests are skipped",
-    );
+    const why = "it is not on PATH, and there is no Go to build it";
+    console.log(`no ${name}: ${why}; its tests are skipped`);
     return;
   }
-  console.log("building grpcurl …");
-  const what = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
+  console.log(`building ${name} …`);
   const env = { ...process.env, GOBIN: bin };
   const result = await runProgram(go, ["install", what], { env, timeoutMs: buildMs });
   if (result.code !== 0) {
-    console.log(`no grpcurl: ${lastLine(result.output)}; its tests are skipped`);
+    console.log(`no ${name}: ${lastLine(result.output)}; its tests are skipped`);
   }
 }
 

@@ -16,7 +16,10 @@ export function findCharge(
   return stored.body;
 }
 
-/** Charges a card for a payment: at once, or later where the payment is captured by hand. Tells charge.succeeded. */
+/**
+ * Charges a card for a payment: at once, or later where the payment is captured by hand. Tells charge.succeeded.
+ * The balance transaction of a payment with `automatic_async`, the default, comes a moment later, as at Stripe.
+ */
 export function addCharge(
   call: Call,
   intent: Stripe.PaymentIntent,
@@ -31,9 +34,14 @@ export function addCharge(
     paid: true,
     status: "succeeded",
   };
-  if (captured) charge.balance_transaction = bookCharge(call, charge).id;
+  if (intent.capture_method === "automatic") {
+    charge.balance_transaction = bookCharge(call, charge).id;
+  }
   call.store.insert("charge", charge);
   emit(call, "charge.succeeded", charge);
+  if (intent.capture_method === "automatic_async") {
+    call.store.addTask({ kind: "book_charge", object: charge.id, dueMs: call.nowMs });
+  }
   return charge;
 }
 
@@ -62,6 +70,14 @@ export function captureCharge(call: Call, before: Stripe.Charge, amount: number)
   call.store.replace("charge", charge);
   emit(call, "charge.captured", charge);
   return charge;
+}
+
+/** Books a charge that was not booked at once. Tells charge.updated. */
+export function finishCharge(call: Call, id: string): void {
+  const before = findCharge(call, id);
+  const charge = { ...before, balance_transaction: bookCharge(call, before).id };
+  call.store.replace("charge", charge);
+  emit(call, "charge.updated", charge, before);
 }
 
 function bookCharge(call: Call, charge: Stripe.Charge): Stripe.BalanceTransaction {

@@ -36,6 +36,7 @@ export interface ControlOptions {
 }
 
 const idlePollMs = 10;
+const apiFaultsMax = 100;
 
 export function createControl(options: ControlOptions) {
   const { store, faults, sender } = options;
@@ -55,6 +56,9 @@ export function createControl(options: ControlOptions) {
     },
     /** Fails or cuts the next calls of the API. */
     failCalls(fault: { kind: ApiFaultKind } & Partial<ApiFault>): void {
+      if (faults.apiFaults.length >= apiFaultsMax) {
+        throw invalidRequest(`At most ${apiFaultsMax} faults wait at a time.`);
+      }
       faults.addApiFault({ times: 1, rate: 1, method: "", path: "/v1/", ...fault });
     },
     /** Begins the random decisions anew. */

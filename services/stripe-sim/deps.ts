@@ -1,3 +1,4 @@
+import { ConfigError } from "#common/rpc/environment.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import type { Call } from "./call.ts";
 import type { StripeSimConfig } from "./config.ts";
@@ -7,6 +8,9 @@ import { createLater } from "./later.ts";
 import { openStore, type Store } from "./store.ts";
 import { environmentEndpoint, setEnvironmentEndpoint } from "./webhook-endpoints.ts";
 import { createWebhooksSender, type WebhooksSender } from "./webhooks-sender.ts";
+
+/** Deliveries that may wait. */
+const deliveriesMax = 100_000;
 
 /** What the simulator is made of. */
 export interface StripeSimDeps {
@@ -19,6 +23,8 @@ export interface StripeSimDeps {
   readonly newCall: (request?: Partial<Call>) => Call;
   /** Sends and does what is due. */
   readonly wake: () => void;
+  /** Whether there is no room for more objects or deliveries. */
+  readonly isFull: () => boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -30,6 +36,15 @@ export interface StripeSimOverrides {
   readonly seed?: number;
 }
 
+function open(path: string): Store {
+  try {
+    return openStore(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError("STRIPE_SIM_PATH", path, `the file cannot be used (${why})`);
+  }
+}
+
 export function createStripeSimDeps(
   config: StripeSimConfig,
   overrides: StripeSimOverrides = {},
@@ -37,7 +52,7 @@ export function createStripeSimDeps(
   const logger =
     overrides.logger ?? createLogger("stripe-sim", config.logLevel, { format: config.logFormat });
   const nowMs = overrides.nowMs ?? Date.now;
-  const store = openStore(config.path);
+  const store = open(config.path);
   setEnvironmentEndpoint(store, config.webhook, Math.floor(nowMs() / 1_000));
   const faults = createFaults(overrides.seed ?? 1);
   const sender = createWebhooksSender({ ...config, store, faults, logger, nowMs, target });
@@ -71,10 +86,13 @@ export function createStripeSimDeps(
   const later = createLater({ store, logger, nowMs, newCall, onDone: wake });
   const control = createControl({ store, faults, sender, newCall, onDone: wake });
 
+  function isFull(): boolean {
+    return store.objectsMade() >= config.objectsMax || store.hasDeliveries(deliveriesMax);
+  }
   async function close(): Promise<void> {
     later.stop();
     await sender.stop();
     store.close();
   }
-  return { store, faults, sender, control, logger, nowMs, newCall, wake, close };
+  return { store, faults, sender, control, logger, nowMs, newCall, wake, isFull, close };
 }

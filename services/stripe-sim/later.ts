@@ -1,5 +1,6 @@
 import type { Logger } from "#common/rpc/logger.ts";
 import type { Call } from "./call.ts";
+import { finishCharge } from "./charges.ts";
 import { finishProcessing } from "./confirm-payment.ts";
 import { failRefund, succeedRefund } from "./refunds.ts";
 import type { Store, Task } from "./store.ts";
@@ -57,6 +58,9 @@ export function createLater(options: LaterOptions) {
 
 function perform(call: Call, task: Task): void {
   switch (task.kind) {
+    case "book_charge":
+      finishCharge(call, task.object);
+      break;
     case "payment":
       finishProcessing(call, task.object);
       break;

@@ -26,6 +26,12 @@ export function createListener(deps: StripeSimDeps) {
     response.setHeader("sovr-stripe-simulator", "true");
     response.setHeader("request-id", requestId);
     response.setHeader("cache-control", "no-store");
+    response.once("close", () => {
+      const { method, url = "" } = request;
+      // The query is left out: it may hold a client secret.
+      const path = url.split("?", 1)[0];
+      deps.logger.debug({ requestId, method, path, status: response.statusCode }, "answered");
+    });
     answer(request, response, requestId).catch((error: unknown) => {
       fail(response, requestId, error);
     });
@@ -41,7 +47,9 @@ export function createListener(deps: StripeSimDeps) {
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
-    const { pathname: path, search } = new URL(request.url ?? "/", "http://simulator");
+    const url = URL.parse(request.url ?? "/", "http://simulator");
+    if (url === null) throw invalidRequest("Invalid request URL.");
+    const { pathname: path, search } = url;
     if (path === "/healthz") return sendJson(response, 200, '{"service":"stripe-sim"}');
     if (path.startsWith("/_sim/")) {
       const result = await answerControl(deps.control, request, path);
@@ -72,6 +80,7 @@ export function createListener(deps: StripeSimDeps) {
     const fault = deps.faults.takeApiFault(method, path);
     if (fault === "cut_before") return void response.destroy();
     if (fault === "error_500") throw internal();
+    if (method === "POST" && deps.isFull()) throw full();
     const inUse = `${caller.account} ${idempotencyKey}`;
     if (method === "POST" && idempotencyKey !== undefined) {
       if (keysInUse.has(inUse)) throw keyInUse(idempotencyKey);
@@ -140,6 +149,14 @@ export function createListener(deps: StripeSimDeps) {
     }
     response.writeHead(303, { location: returnAddress(returnUrl.href, done) }).end();
   }
+}
+
+function full(): StripeSimError {
+  return new StripeSimError(503, {
+    type: "api_error",
+    message:
+      "The simulator is full: too many objects, or too many webhooks that nobody takes. Begin with a new STRIPE_SIM_PATH, or look at the endpoint.",
+  });
 }
 
 function internal(): StripeSimError {

@@ -121,8 +121,9 @@ export function openStore(path: string) {
   // Secrets of endpoints and clients are in it.
   if (path !== "") closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path === "" ? ":memory:" : path);
+  // Exclusive: two simulators on one file would send everything twice.
   database.exec(
-    "pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 1000",
+    "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal",
   );
   database.exec(schema);
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
@@ -217,6 +218,10 @@ function objectTable(run: Run, one: One, all: All) {
       );
       return row === undefined ? undefined : String(row["id"]);
     },
+    /** Objects ever made. */
+    objectsMade(): number {
+      return Number(one("select seq from sqlite_sequence where name = 'objects'")?.["seq"] ?? 0);
+    },
     counts(): Record<string, number> {
       const rows = all("select kind, count(*) as number from objects group by kind");
       return Object.fromEntries(rows.map((row) => [String(row["kind"]), Number(row["number"])]));
@@ -294,6 +299,9 @@ function deliveryTable(run: Run, one: One, all: All) {
     },
     removeDeliveriesTo(endpoint: string) {
       run("delete from deliveries where endpoint = ?", endpoint);
+    },
+    hasDeliveries(number: number): boolean {
+      return one("select 1 from deliveries limit 1 offset ?", number - 1) !== undefined;
     },
     countDeliveries(): number {
       return Number(one("select count(*) as number from deliveries")?.["number"]);

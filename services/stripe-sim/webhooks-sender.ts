@@ -5,6 +5,8 @@ import type { Delivery, Store, StoredEvent } from "./store.ts";
 import { signWebhook } from "./webhook-signature.ts";
 
 const inFlightMax = 16;
+/** Sent at once before an answer. */
+const togetherMax = 64;
 const attemptTimeoutMs = 10_000;
 /** Stripe's own window is 300 seconds. */
 const oldSeconds = 600;
@@ -151,11 +153,13 @@ export function createWebhooksSender(options: SenderOptions) {
     counts: counts as Readonly<SenderCounts>,
     wake,
 
-    /** Sends what waits of these events once, due or not, and waits for the answers, at most `timeoutMs`. */
+    /** Sends what is due of these events and waits for the answers, at most `timeoutMs`. */
     async deliverNow(events: readonly string[], timeoutMs: number): Promise<void> {
       if (faults.settings.paused) return;
       const attempts = events
         .flatMap((event) => store.deliveriesOf(event))
+        .filter((delivery) => delivery.dueMs <= nowMs())
+        .slice(0, togetherMax)
         .map((delivery) => inFlight.get(delivery.id) ?? start(delivery));
       const timeout = Promise.withResolvers<void>();
       const bound = setTimeout(timeout.resolve, timeoutMs);

@@ -4,13 +4,20 @@ import { keyFiles } from "./keys.ts";
 import { type Settings, serviceNames } from "./settings.ts";
 
 const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
+const optional = /^ *#if ([A-Z][A-Z0-9_]*)\n([\s\S]*?)^ *#end \1\n/gm;
 
-/** Fills the template: `${NAME}` becomes the value of NAME. Throws Error for a name without a value. */
+/**
+ * Fills the template: `${NAME}` becomes the value of NAME, and what stands between `#if NAME` and `#end NAME` is left
+ * out if NAME has none. Throws Error for any other name without a value.
+ */
 export function renderTemplate(
   template: string,
   values: Readonly<Record<string, string | undefined>>,
 ): string {
-  return template.replace(placeholder, (_, name: string) => {
+  const chosen = template.replace(optional, (_, name: string, text: string) =>
+    values[name] ? text : "",
+  );
+  return chosen.replace(placeholder, (_, name: string) => {
     const value = values[name];
     if (value === undefined)
       throw new Error(`envoy/envoy.yaml names \${${name}}, which has no value`);
@@ -46,5 +53,9 @@ function envoyValues(settings: Settings): Record<string, string> {
   values["STUDIO_HOST"] = host;
   values["STUDIO_CONNECT_PORT"] = String(ports.studio.connect);
   values["STUDIO_METRICS_PORT"] = String(ports.studio.metrics);
+  if (ports.stripeSim !== undefined) {
+    values["STRIPE_SIM_HOST"] = host;
+    values["STRIPE_SIM_PORT"] = String(ports.stripeSim);
+  }
   return values;
 }

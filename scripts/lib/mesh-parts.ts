@@ -25,15 +25,18 @@ export interface Mesh {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** The services that need the ledger; the Attestor needs records alone. */
+/** The services that need the ledger; Attestor and Checkout need records alone. */
 const onLedger: readonly ServiceName[] = ["clearing", "ledger", "eventstream"];
+
+// Checkout and the simulator of Stripe join when they are there.
+const running: readonly ServiceName[] = serviceNames.filter((name) => name !== "checkout");
 
 /** The parts of a mesh, each after what it depends on. `onInstall` is told before something is downloaded. */
 export function meshParts(mesh: Mesh, onInstall: (what: string) => void = () => undefined): Part[] {
   const local = mesh.identity.engine === "tigerbeetle" && !mesh.identity.external;
   const engine = local ? [tigerbeetlePart(mesh)] : [];
   // Loading is what their start costs, so all wait for the same and load side by side.
-  const services = serviceNames.map((name) =>
+  const services = running.map((name) =>
     servicePart(mesh, name, [
       "postgres",
       ...(onLedger.includes(name) && local ? ["tigerbeetle"] : []),
@@ -190,7 +193,7 @@ function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) =>
   };
   return {
     name: "envoy",
-    dependsOn: [...serviceNames, "studio"],
+    dependsOn: [...running, "studio"],
     ports: [
       { variable: "ENVOY_PORT", port: settings.ports.envoy },
       { variable: "ENVOY_ADMIN_PORT", port: settings.ports.envoyAdmin },

@@ -12,12 +12,14 @@ describe("readSettings", () => {
         clearing: { grpc: 5102, connect: 5202, metrics: 5302 },
         attestor: { grpc: 5103, connect: 5203, metrics: 5303 },
         eventstream: { grpc: 5104, connect: 5204, metrics: 5304 },
+        checkout: { grpc: 5105, connect: 5205, metrics: 5305 },
       },
       studio: { connect: 5206, metrics: 5306 },
       envoy: 8080,
       envoyAdmin: 9901,
       postgres: 5433,
       tigerbeetle: 3000,
+      stripeSim: 5400,
     });
     expect(settings.state).toBe(`${repositoryRoot}/.mesh`);
   });
@@ -26,6 +28,17 @@ describe("readSettings", () => {
     const settings = readSettings({ CLEARING_METRICS_PORT: "6302", ENVOY_PORT: "80" });
     expect(settings.ports.services.clearing).toEqual({ grpc: 5102, connect: 5202, metrics: 6302 });
     expect(settings.ports.envoy).toBe(80);
+  });
+
+  it.each([
+    ["", 5400],
+    ["STRIPE_SECRET_KEY", undefined],
+    ["STRIPE_SECRET_KEY_FILE", undefined],
+    ["SOVR_ENVIRONMENT", undefined],
+    ["STRIPE_PUBLISHABLE_KEY", 5400],
+  ])("simulates Stripe unless there is a key for it or it is production: %s", (name, port) => {
+    expect(readSettings({ [name]: "production" }).ports.stripeSim).toBe(port);
+    expect(readSettings({ [name]: "" }).ports.stripeSim).toBe(5400);
   });
 
   it.each([

@@ -9,7 +9,7 @@ import {
 import { Problem } from "./problem.ts";
 
 /** The services that ./mesh runs, in the order of design ports 5101, 5102, … */
-export const serviceNames = ["ledger", "clearing", "attestor", "eventstream"] as const;
+export const serviceNames = ["ledger", "clearing", "attestor", "eventstream", "checkout"] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 export const engines = ["embedded", "tigerbeetle"] as const;
@@ -34,6 +34,8 @@ export interface Ports {
   readonly envoyAdmin: number;
   readonly postgres: number;
   readonly tigerbeetle: number;
+  /** The simulator of Stripe. Undefined: there is none, because there is a key for Stripe itself, or it is production. */
+  readonly stripeSim: number | undefined;
 }
 
 /** Where a mesh lives on this machine. */
@@ -85,6 +87,9 @@ export function readSettings(environment: Environment): Settings {
       envoyAdmin: readPort(environment, "ENVOY_ADMIN_PORT", 9901),
       postgres: readPort(environment, "POSTGRES_PORT", 5433),
       tigerbeetle: readPort(environment, "TIGERBEETLE_PORT", 3000),
+      stripeSim: simulatesStripe(environment)
+        ? readPort(environment, "STRIPE_SIM_PORT", 5400)
+        : undefined,
     },
     host: "127.0.0.1",
     jwt: {
@@ -103,6 +108,14 @@ export function readSettings(environment: Environment): Settings {
   return settings;
 }
 
+/** Whether cards are paid in a simulator: wherever nobody gave a key for Stripe, save in production. */
+function simulatesStripe(environment: Environment): boolean {
+  const hasKey = ["STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_FILE"].some(
+    (name) => readOptionalString(environment, name) !== undefined,
+  );
+  return !hasKey && !/^prod/i.test(readString(environment, "SOVR_ENVIRONMENT", "development"));
+}
+
 export interface NamedPort {
   /** The environment variable that moves it. */
   readonly variable: string;
@@ -116,6 +129,10 @@ export function servicePorts(name: ServiceName, ports: ServicePorts): readonly N
     { variable: `${prefix}_CONNECT_PORT`, port: ports.connect },
     { variable: `${prefix}_METRICS_PORT`, port: ports.metrics },
   ];
+}
+
+export function stripeSimPorts(port: number | undefined): readonly NamedPort[] {
+  return port === undefined ? [] : [{ variable: "STRIPE_SIM_PORT", port }];
 }
 
 export function studioPorts(ports: StudioPorts): readonly NamedPort[] {
@@ -137,6 +154,7 @@ function refuseSharedPorts(ports: Ports): void {
     { variable: "ENVOY_ADMIN_PORT", port: ports.envoyAdmin },
     { variable: "POSTGRES_PORT", port: ports.postgres },
     { variable: "TIGERBEETLE_PORT", port: ports.tigerbeetle },
+    ...stripeSimPorts(ports.stripeSim),
   ];
   const seen = new Map<number, string>();
   for (const { variable, port } of all) {

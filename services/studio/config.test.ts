@@ -25,6 +25,24 @@ describe("studioConfig", () => {
     });
   });
 
+  it("knows the key of the simulator from one of Stripe", () => {
+    expect(studioConfig({}).stripe).toBeUndefined();
+    for (const [publishableKey, simulated] of [
+      ["pk_test_simulator_0a", true],
+      ["pk_test_51abc", false],
+      ["pk_live_51abc", false],
+    ] as const) {
+      const { stripe } = studioConfig({ STRIPE_PUBLISHABLE_KEY: publishableKey });
+      expect(stripe).toEqual({ publishableKey, simulated });
+    }
+  });
+
+  it("refuses a secret key where a browser would get it, and does not show it", () => {
+    const env = { STRIPE_PUBLISHABLE_KEY: "sk_test_c2VjcmV0" };
+    expect(() => studioConfig(env)).toThrow(ConfigError);
+    expect(() => studioConfig(env)).not.toThrow(/c2VjcmV0/);
+  });
+
   it.each(["production", "prod-eu", "Production"])("refuses the key where it is %s", (name) => {
     const env = { DEVELOPMENT_ISSUER_KEY: key, SOVR_ENVIRONMENT: name };
     expect(() => studioConfig(env)).toThrow(`SOVR_ENVIRONMENT is "${name}"`);

@@ -20,8 +20,18 @@ export interface StudioConfig {
   readonly drainGraceMs: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** With what a browser pays by card. Undefined: it cannot. */
+  readonly stripe: StudioStripe | undefined;
   /** What /dev/ needs. Undefined: there is no /dev/, as everywhere but in development. */
   readonly development: DevelopmentConfig | undefined;
+}
+
+/** What a browser is told of Stripe. */
+export interface StudioStripe {
+  /** pk_…, which is no secret. */
+  readonly publishableKey: string;
+  /** True: the key is of the mesh's own simulator, behind Envoy at /stripe-sim/. */
+  readonly simulated: boolean;
 }
 
 /** A mesh that lets anybody in and gives away play money. */
@@ -55,8 +65,21 @@ export function studioConfig(env: Environment): StudioConfig {
     drainGraceMs: readInteger(env, "DRAIN_GRACE_MS", { ...milliseconds, fallback: 10_000 }),
     logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
     logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
+    stripe: readStripe(env),
     development: readDevelopment(env),
   });
+}
+
+/** STRIPE_PUBLISHABLE_KEY, or the file that STRIPE_PUBLISHABLE_KEY_FILE names. */
+function readStripe(env: Environment): StudioStripe | undefined {
+  const key = readOptionalSecret(env, "STRIPE_PUBLISHABLE_KEY");
+  if (key === undefined) return undefined;
+  if (!/^pk_(test|live)_\w{1,255}$/.test(key)) {
+    // Not shown: where this one is expected, a secret key is pasted sooner or later.
+    throw new ConfigError("STRIPE_PUBLISHABLE_KEY", "(hidden)", "expected pk_test_… or pk_live_…");
+  }
+  // Keys that a mesh makes for its simulator carry that name, and Stripe's never do.
+  return Object.freeze({ publishableKey: key, simulated: key.startsWith("pk_test_simulator_") });
 }
 
 function readDevelopment(env: Environment): DevelopmentConfig | undefined {

@@ -70,6 +70,19 @@ describe("compose.yaml", () => {
     expect(command).toEqual([`services/${name}/main.ts`]);
   });
 
+  it("simulates Stripe, and the simulator takes its environment", () => {
+    const { environment = {}, command } = service("stripe-sim");
+    const read = readByService("stripe-sim", environment);
+    expect(Object.keys(environment).filter((variable) => !read.has(variable))).toEqual([]);
+    expect(command).toEqual(["services/stripe-sim/main.ts"]);
+    const port = environment["STRIPE_SIM_ADDRESS"]?.split(":")[1];
+    expect(service("checkout").environment?.["STRIPE_API_URL"]).toBe(`http://stripe-sim:${port}`);
+    expect(service("prepare").environment).toMatchObject({
+      STRIPE_SIM_HOST: "stripe-sim",
+      STRIPE_SIM_PORT: port,
+    });
+  });
+
   it("tells nobody what nobody reads", () => {
     const known = new Set(
       partNames.flatMap((name) => [...readByService(name, service(name).environment ?? {})]),

@@ -203,7 +203,9 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       const edge = workloadsOf(manifestsOf(overlay)).map(
         ({ metadata }) => `${metadata.name} envoy:8080`,
       );
-      expect(pairsOf(overlay, admits)).toEqual([...expectedPairs(overlay), ...edge].sort());
+      expect(pairsOf(overlay, admits)).toEqual(
+        [...new Set([...expectedPairs(overlay), ...edge])].sort(),
+      );
     });
 
     it("lets Prometheus, and no other namespace, read the metrics", () => {
@@ -228,9 +230,9 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       for (const name of partNames) {
         expect(containerOf(overlay, name).image).toMatch(new RegExp(`(^|/)sovr-mesh:${version}$`));
       }
-      expect(podOf(overlay, "envoy").initContainers?.[0]?.image).toBe(
-        containerOf(overlay, "clearing").image,
-      );
+      const { image } = containerOf(overlay, "clearing");
+      expect(podOf(overlay, "envoy").initContainers?.[0]?.image).toBe(image);
+      if (overlay === "evaluation") expect(containerOf(overlay, "stripe-sim").image).toBe(image);
     });
 
     it("renders an Envoy that knows every service by its name and ports, and is valid", async () => {
@@ -244,6 +246,7 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
         partNames
           .filter((name) => services.includes(name))
           .flatMap((name) => (name === "studio" ? [] : [`${name}:5100`]).concat(`${name}:5200`))
+          .concat(services.includes("stripe-sim") ? ["stripe-sim:5400"] : [])
           .sort(),
       );
       expect(
@@ -294,6 +297,65 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     expect(podOf("evaluation", "tigerbeetle")).toMatchObject({ enableServiceLinks: true });
   });
 
+  it("lets production's Checkout reach Stripe and none of its own machines, and nobody else go out", () => {
+    const manifests = manifestsOf("production");
+    for (const one of workloadsOf(manifests)) {
+      const expected = one.metadata.name === "checkout" ? ["0.0.0.0/0"] : [];
+      expect([one.metadata.name, blocksReached(manifests, podLabels(one), 443)]).toEqual([
+        one.metadata.name,
+        expected,
+      ]);
+    }
+    const toStripe = ofKind(manifests, "NetworkPolicy").find(
+      ({ metadata }) => metadata.name === "to-stripe",
+    );
+    const except: unknown = expect.arrayContaining(["10.0.0.0/8", "169.254.0.0/16"]);
+    expect(toStripe?.spec).toMatchObject({ egress: [{ to: [{ ipBlock: { except } }] }] });
+    const checkout = podLabels(workload("production", "checkout"));
+    expect(blocksReached(manifests, checkout, 3000)).toEqual([]);
+  });
+
+  it("shows the keys of Stripe to Checkout alone", () => {
+    for (const overlay of whole) {
+      const holders = (secret: string) =>
+        workloadsOf(manifestsOf(overlay))
+          .filter(({ spec }) =>
+            spec.template.spec.volumes?.some((volume) => volume.secret?.secretName === secret),
+          )
+          .map(({ metadata }) => metadata.name);
+      expect(holders("stripe-key")).toEqual(["checkout"]);
+      expect(holders("checkout-key")).toEqual(["checkout"]);
+      // The simulator signs what Checkout checks.
+      const signers = overlay === "evaluation" ? ["checkout", "stripe-sim"] : ["checkout"];
+      expect(holders("stripe-webhook").sort()).toEqual(signers);
+    }
+  });
+
+  it("simulates Stripe in evaluation, by what its simulator reads, and never in production", () => {
+    const { values, own } = environmentOf(
+      containerOf("evaluation", "stripe-sim"),
+      manifestsOf("evaluation"),
+    );
+    const read = readByService("stripe-sim", values);
+    expect(own.filter((variable) => !read.has(variable))).toEqual([]);
+    expect(settingsOf("evaluation", "checkout")["STRIPE_API_URL"]).toBe("http://stripe-sim:5400");
+    const production = { ...values, ...settingsMap("production").data };
+    expect(() => readByService("stripe-sim", production)).toThrow(/no production has it/);
+
+    expect(JSON.stringify(manifestsOf("production"))).not.toMatch(
+      /stripe-sim|STRIPE_SIM|STRIPE_API_URL|simulator/,
+    );
+    const [render] = podOf("production", "envoy").initContainers ?? [];
+    if (render === undefined) throw new Error("envoy has no init container");
+    const config = renderTemplate(
+      readFileSync(join(root, "envoy/envoy.yaml"), "utf8"),
+      environmentOf(render, manifestsOf("production")).values,
+    );
+    expect(JSON.stringify(parse(config, { merge: true, maxAliasCount: -1 }))).not.toMatch(
+      /stripe.sim/i,
+    );
+  });
+
   it("says in k8s/README.md what an operator must make", () => {
     const readme = readFileSync(join(root, "k8s/README.md"), "utf8");
     const unsaid = Object.entries(given).filter(
@@ -342,7 +404,7 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
   /** Every pair of workloads and port that the policies open, as "from to:port". */
   function pairsOf(overlay: string, allows: typeof admits): string[] {
     const workloads = workloadsOf(manifestsOf(overlay));
-    const ports = [3000, 5100, 5200, 5300, 5432, 8080, 9901];
+    const ports = [443, 3000, 5100, 5200, 5300, 5400, 5432, 8080, 9901];
     return workloads
       .flatMap((from) =>
         workloads.flatMap((to) =>
@@ -358,11 +420,15 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     const edge = partNames.flatMap((name) =>
       [5100, 5200, 5300].map((port) => `envoy ${name}:${port}`),
     );
+    const peers = ["checkout attestor:5100", "checkout clearing:5100"];
     const inside = [
+      "checkout stripe-sim:5400",
+      "envoy stripe-sim:5400",
+      "stripe-sim envoy:8080",
       ...[...ledgerClients, "tigerbeetle"].map((name) => `${name} tigerbeetle:3000`),
       ...serviceNames.map((name) => `${name} postgres:5432`),
     ];
-    return [...edge, ...(overlay === "evaluation" ? inside : [])].sort();
+    return [...edge, ...peers, ...(overlay === "evaluation" ? inside : [])].sort();
   }
 
   function jwksFile(): string {

@@ -19,6 +19,10 @@ export const given: Readonly<Record<string, string>> = {
   "Secret/clearing-database": "url",
   "Secret/ledger-database": "url",
   "Secret/eventstream-database": "url",
+  "Secret/checkout-database": "url",
+  "Secret/checkout-key": "checkout.jwk",
+  "Secret/stripe-key": "secret-key",
+  "Secret/stripe-webhook": "secrets",
   "Secret/postgres": "password",
 };
 

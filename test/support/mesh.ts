@@ -126,6 +126,7 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     "ENVOY_ADMIN_PORT",
     "POSTGRES_PORT",
     "TIGERBEETLE_PORT",
+    "STRIPE_SIM_PORT",
   ];
   const ports = await Promise.all(variables.map(() => freePort()));
   return {

@@ -31,7 +31,7 @@ import {
   killContainer,
 } from "../support/oci-container.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { type PartName, partNames as allNames } from "../support/service-configs.ts";
+import { partNames as allNames, type PartName } from "../support/service-configs.ts";
 import { clientsOfReplica } from "../support/session-budget.ts";
 import {
   developmentBatchMax,

@@ -79,13 +79,13 @@ function refuseOther(what: string, has: string, wanted: string): void {
   );
 }
 
-/** Deletes ledger and records. Keys, wallets and logs stay. */
+/** Deletes ledger, records and what the simulator of Stripe knows. Keys, wallets and logs stay. */
 function deleteData(settings: Settings): void {
   for (const name of ["mesh.json", "postgres", "postgres-password", "tigerbeetle.data"]) {
     rmSync(join(settings.state, name), { recursive: true, force: true });
   }
   for (const name of readdirSync(settings.state)) {
-    // With the files that SQLite keeps beside it.
-    if (name.startsWith("ledger.db")) rmSync(join(settings.state, name), { force: true });
+    // With the files that SQLite keeps beside them.
+    if (/^(ledger|stripe-sim)\.db/.test(name)) rmSync(join(settings.state, name), { force: true });
   }
 }

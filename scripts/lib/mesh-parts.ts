@@ -11,9 +11,16 @@ import {
   type Settings,
   serviceNames,
   servicePorts,
+  stripeSimPorts,
   studioPorts,
 } from "./settings.ts";
 import type { MeshIdentity } from "./state.ts";
+import {
+  checkoutStripe,
+  stripeSimEnvironment,
+  studioStripe,
+  withoutStripe,
+} from "./stripe-environment.ts";
 import { buildStudio, isStudioBuilt } from "./studio-build.ts";
 import { prepareTigerBeetle, probeTigerBeetle } from "./tigerbeetle.ts";
 
@@ -28,22 +35,49 @@ export interface Mesh {
 /** The services that need the ledger; Attestor and Checkout need records alone. */
 const onLedger: readonly ServiceName[] = ["clearing", "ledger", "eventstream"];
 
-// Checkout and the simulator of Stripe join when they are there.
-const running: readonly ServiceName[] = serviceNames.filter((name) => name !== "checkout");
+// Checkout and the simulator of Stripe join when both are there.
+const notYet: readonly string[] = ["checkout", "stripe-sim"];
 
 /** The parts of a mesh, each after what it depends on. `onInstall` is told before something is downloaded. */
-export function meshParts(mesh: Mesh, onInstall: (what: string) => void = () => undefined): Part[] {
+export function meshParts(
+  given: Mesh,
+  onInstall: (what: string) => void = () => undefined,
+): Part[] {
+  const mesh = { ...given, environment: withoutStripe(given.environment) };
   const local = mesh.identity.engine === "tigerbeetle" && !mesh.identity.external;
   const engine = local ? [tigerbeetlePart(mesh)] : [];
   // Loading is what their start costs, so all wait for the same and load side by side.
-  const services = running.map((name) =>
-    servicePart(mesh, name, [
-      "postgres",
-      ...(onLedger.includes(name) && local ? ["tigerbeetle"] : []),
-    ]),
+  const services = serviceNames.map((name) =>
+    servicePart(mesh, {
+      name,
+      dependsOn: ["postgres", ...(onLedger.includes(name) && local ? ["tigerbeetle"] : [])],
+      environment: ownEnvironment(given, name),
+    }),
   );
-  const studio = studioPart(mesh, onInstall);
-  return [postgresPart(mesh), ...engine, ...services, studio, envoyPart(mesh, onInstall)];
+  const { stripeSim } = mesh.settings.ports;
+  const stripe = stripeSim === undefined ? [] : [stripeSimPart(mesh, stripeSim)];
+  const studio = studioPart(mesh, given.environment, onInstall);
+  const envoy = envoyPart(mesh, onInstall);
+  const parts = [postgresPart(mesh), ...engine, ...services, ...stripe, studio, envoy];
+  return parts.filter(({ name }) => !notYet.includes(name));
+}
+
+/** What one service is told and no other part: its keys. */
+function ownEnvironment(
+  { settings, keys, environment }: Mesh,
+  name: ServiceName,
+): NodeJS.ProcessEnv {
+  switch (name) {
+    case "attestor":
+      return { ATTESTOR_PRIVATE_KEY_FILE: keys.attestor };
+    case "checkout":
+      return {
+        CHECKOUT_CREDENTIAL_KEY_FILE: keys.checkout,
+        ...checkoutStripe(settings, keys, environment),
+      };
+    default:
+      return {};
+  }
 }
 
 function postgresPart({ settings, keys, environment }: Mesh): Part {
@@ -78,7 +112,14 @@ function tigerbeetlePart({ settings, identity, environment }: Mesh): Part {
   };
 }
 
-function servicePart(mesh: Mesh, name: ServiceName, dependsOn: readonly string[]): Part {
+interface ServiceOptions {
+  readonly name: ServiceName;
+  readonly dependsOn: readonly string[];
+  /** What it is told and no other part. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+function servicePart(mesh: Mesh, { name, dependsOn, environment }: ServiceOptions): Part {
   const { settings } = mesh;
   const ports = settings.ports.services[name];
   return {
@@ -88,7 +129,7 @@ function servicePart(mesh: Mesh, name: ServiceName, dependsOn: readonly string[]
     readyMs: 60_000,
     stopSignal: "SIGTERM",
     stopMs: 15_000,
-    launch: () => Promise.resolve(launchService(mesh, name)),
+    launch: () => Promise.resolve(launchService(mesh, name, environment)),
     async probe(signal) {
       await expectOk(`http://${settings.host}:${ports.metrics}/readyz`, signal);
       return meshVersion(settings.root);
@@ -96,7 +137,7 @@ function servicePart(mesh: Mesh, name: ServiceName, dependsOn: readonly string[]
   };
 }
 
-function launchService(mesh: Mesh, name: ServiceName): Launch {
+function launchService(mesh: Mesh, name: ServiceName, own: NodeJS.ProcessEnv): Launch {
   const { settings, identity, keys, environment } = mesh;
   const { host } = settings;
   const at = (port: number) => `${host}:${port}`;
@@ -114,6 +155,7 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
       JWT_JWKS_URL: "",
       DATABASE_URL: "",
       ATTESTOR_PRIVATE_KEY: "",
+      CHECKOUT_CREDENTIAL_KEY: "",
       EMBEDDED_LEDGER_PATH: "",
       TIGERBEETLE_ADDRESSES: "",
       GRPC_ADDRESS: at(ports.grpc),
@@ -122,15 +164,45 @@ function launchService(mesh: Mesh, name: ServiceName): Launch {
       JWT_JWKS_FILE: keys.jwks,
       JWT_ISSUER: settings.jwt.issuer,
       JWT_AUDIENCE: settings.jwt.audience,
-      ...(name === "attestor" ? { ATTESTOR_PRIVATE_KEY_FILE: keys.attestor } : {}),
       ...recordsEnvironment(settings, identity, keys),
+      ...own,
+    },
+  };
+}
+
+/** The simulator of Stripe, where nobody gave a key for Stripe itself. Whoever needs it waits for it by itself. */
+function stripeSimPart({ settings, identity, keys, environment }: Mesh, port: number): Part {
+  return {
+    name: "stripe-sim",
+    dependsOn: [],
+    ports: stripeSimPorts(port),
+    readyMs: 60_000,
+    stopSignal: "SIGTERM",
+    stopMs: 15_000,
+    launch: async () => ({
+      command: [process.execPath, join(settings.root, "services/stripe-sim/main.ts")],
+      env: {
+        NODE_COMPILE_CACHE: join(settings.root, ".toolchain/compile-cache"),
+        LOG_FORMAT: "json",
+        DRAIN_GRACE_MS: "5000",
+        ...environment,
+        SOVR_ENVIRONMENT: identity.environment,
+        ...stripeSimEnvironment(settings, keys, port),
+      },
+    }),
+    async probe(signal) {
+      await expectOk(`http://${settings.host}:${port}/healthz`, signal);
+      return meshVersion(settings.root);
     },
   };
 }
 
 /** Studio's server. What it gives away in /dev/ needs the services, but its start needs nothing. */
-function studioPart(mesh: Mesh, onInstall: (what: string) => void): Part {
-  const { settings, identity, keys, environment } = mesh;
+function studioPart(
+  { settings, identity, keys, environment }: Mesh,
+  user: NodeJS.ProcessEnv,
+  onInstall: (what: string) => void,
+): Part {
   const { host } = settings;
   const { connect, metrics } = settings.ports.studio;
   return {
@@ -158,6 +230,7 @@ function studioPart(mesh: Mesh, onInstall: (what: string) => void): Part {
         JWT_ISSUER: settings.jwt.issuer,
         JWT_AUDIENCE: settings.jwt.audience,
         ...developmentEnvironment(identity.environment, keys),
+        ...studioStripe(settings, keys, user),
         ...peerAddresses(settings),
       },
     }),
@@ -193,7 +266,11 @@ function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) =>
   };
   return {
     name: "envoy",
-    dependsOn: [...running, "studio"],
+    dependsOn: [
+      ...serviceNames,
+      ...(settings.ports.stripeSim === undefined ? [] : ["stripe-sim"]),
+      "studio",
+    ].filter((name) => !notYet.includes(name)),
     ports: [
       { variable: "ENVOY_PORT", port: settings.ports.envoy },
       { variable: "ENVOY_ADMIN_PORT", port: settings.ports.envoyAdmin },

@@ -13,6 +13,9 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
       return [name, at(ports.grpc), at(ports.connect), at(ports.metrics)];
     }),
     ["studio", "", at(settings.ports.studio.connect), at(settings.ports.studio.metrics)],
+    ...(settings.ports.stripeSim === undefined
+      ? []
+      : [["stripe-sim", "", at(settings.ports.stripeSim)]]),
     ["postgres", at(settings.ports.postgres)],
     ...(identity.engine === "tigerbeetle"
       ? [["tigerbeetle", settings.tigerbeetleAddresses ?? at(settings.ports.tigerbeetle)]]
@@ -25,6 +28,9 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
     "",
     `Everything goes through envoy, with a token. Logs are in ${relative(settings.root, join(settings.state, "logs"))}.`,
     `Studio, the browser app: http://${at(settings.ports.envoy)}/`,
+    settings.ports.stripeSim === undefined
+      ? "Cards are paid at Stripe, with your keys."
+      : "Cards are paid in a simulator of Stripe, where no money moves; STRIPE_SECRET_KEY brings Stripe itself.",
     "Try in a second terminal:",
     "  ./mesh demo",
     "  ./mesh tail",

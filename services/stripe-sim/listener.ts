@@ -89,7 +89,7 @@ export function createListener(deps: StripeSimDeps) {
     try {
       forgetOldAnswers();
       const call = deps.newCall({
-        baseUrl: `http://${request.headers.host ?? "127.0.0.1"}`,
+        baseUrl: baseUrlOf(request),
         browser: caller.browser,
         request: { id: requestId, idempotency_key: idempotencyKey ?? null },
       });
@@ -164,6 +164,12 @@ function internal(): StripeSimError {
     type: "api_error",
     message: "Sorry! There was an error while talking to the simulator. No effect was left.",
   });
+}
+
+/** Where who asks finds the simulator's pages. A proxy that has it below a path of its own says which. */
+function baseUrlOf({ headers }: IncomingMessage): string {
+  const prefix = String(headers["x-forwarded-prefix"] ?? "");
+  return `http://${headers.host ?? "127.0.0.1"}${/^(\/[\w-]{1,50}){1,4}$/.test(prefix) ? prefix : ""}`;
 }
 
 function readVersion(request: IncomingMessage): string {

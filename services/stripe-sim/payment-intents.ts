@@ -32,6 +32,7 @@ const ownParams = {
   description: clearableText(1_000),
   payment_method: text(),
   payment_method_data: object(paymentMethodParams),
+  allowed_payment_method_types: list(choice("card"), 10),
   payment_method_types: list(choice("card"), 10),
   capture_method: captureMethod,
   receipt_email: clearableText(800),
@@ -176,7 +177,7 @@ function newIntent(
   return {
     id,
     object: "payment_intent",
-    allowed_payment_method_types: null,
+    allowed_payment_method_types: params.allowed_payment_method_types ?? null,
     amount: params.amount,
     amount_capturable: 0,
     amount_details: { tip: {} },

@@ -101,6 +101,11 @@ async function start(options: StartOptions = {}): Promise<Running> {
       ...options.env,
     }),
     mounts: [mountOf(LedgerService, ledger), mountOf(EventStreamService, events)],
+    routes: {
+      "/plain": async (_request, response) => {
+        response.end("plain");
+      },
+    },
     errors: commonErrors,
     dependencies: options.dependencies ?? [],
     close: async () => {
@@ -166,6 +171,20 @@ describe("health", () => {
     expect(await getStatus(service, "/healthz")).toBe(200);
     expect(await getStatus(service, "/readyz")).toBe(503);
     expect(await getStatus(service, "/nothing")).toBe(404);
+  });
+});
+
+describe("plain routes", () => {
+  it("answer on the Connect port, beside the services", async () => {
+    const { ports } = await start();
+    const response = await fetch(`http://127.0.0.1:${ports.connect}/plain`);
+    expect([response.status, await response.text()]).toEqual([200, "plain"]);
+    const other = await fetch(`http://127.0.0.1:${ports.connect}/other`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect([other.status, await other.json()]).toMatchObject([501, { code: "unimplemented" }]);
   });
 });
 

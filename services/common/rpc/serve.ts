@@ -4,6 +4,7 @@ import { type Address, ConfigError, formatAddress } from "./environment.ts";
 import type { ErrorMap } from "./errors.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
+import { type HttpRoutes, routeRequests } from "./http-routes.ts";
 import { openKeyStore } from "./key-store.ts";
 import type { Logger } from "./logger.ts";
 import { metricsHandler } from "./metrics.ts";
@@ -17,6 +18,8 @@ import { createTokenVerifier } from "./token-verifier.ts";
 export interface ServeOptions {
   readonly config: RuntimeConfig;
   readonly mounts: readonly Mount[];
+  /** Plain HTTP on the Connect port, beside the mounts. */
+  readonly routes?: HttpRoutes;
   /** The total map of the service's kinds. */
   readonly errors: ErrorMap<string>;
   /** What must answer for the service to be ready. */
@@ -98,7 +101,12 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
     connect: createServer(
       // Sixty seconds for a request's body; answers may stream for as long as they like.
       { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
-      createConnectMount(guard, logger),
+      routeRequests({
+        routes: options.routes ?? {},
+        otherwise: createConnectMount(guard, logger),
+        drainSignal,
+        logger,
+      }),
     ),
     metrics: createServer(metricsListener(config, health)),
   };

@@ -1,4 +1,5 @@
-// Goal: whoever takes over a service's connection to PostgreSQL can add to the records and read them, and nothing else.
+// Goal: whoever takes over a service's connection to PostgreSQL can add to the records and read them, and nothing else;
+// Checkout can also bring its own orders on.
 // Method: the migrations on a real PostgreSQL, then the worst statements as the roles that the services work as.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { migrate } from "#common/postgres/migrate.ts";
@@ -12,7 +13,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   const owner = open();
   // In the order in which the services may not start: each must bring the roles that it grants to.
-  for (const name of ["attestor", "clearing"]) {
+  for (const name of ["checkout", "attestor", "clearing"]) {
     const folder = new URL(`../../services/${name}/migrations/`, import.meta.url);
     await migrate(owner, name, folder);
   }
@@ -37,15 +38,47 @@ const insufficientPrivilege = "42501";
 const rights = {
   sovr_clearing: {
     own: ["evidence", "clearing_failure"],
-    foreign: ["attestation_intent", "attestation_signature"],
+    changeable: [],
+    foreign: ["attestation_intent", "attestation_signature", "checkout_order"],
   },
   sovr_attestor: {
     own: ["attestation_intent", "attestation_signature"],
-    foreign: ["clearing_failure"],
+    changeable: [],
+    foreign: ["clearing_failure", "checkout_order"],
+  },
+  sovr_checkout: {
+    own: ["checkout_transition"],
+    changeable: [
+      "checkout_order",
+      "checkout_entry",
+      "checkout_attempt",
+      "checkout_webhook_event",
+      "checkout_webhook_sweep",
+    ],
+    foreign: ["attestation_intent", "attestation_signature", "evidence", "clearing_failure"],
   },
 } as const;
 
-for (const [role, { own, foreign }] of Object.entries(rights)) {
+async function isAllowed(role: string, table: string): Promise<Record<string, boolean>> {
+  const { rows } = await open(role).query<{ right: string; allowed: boolean }>(
+    `select name as right, has_table_privilege($1, name) as allowed
+     from unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) as name`,
+    [table],
+  );
+  return Object.fromEntries(rows.map(({ right, allowed }) => [right, allowed]));
+}
+
+it("knows every table that a service has", async () => {
+  const { rows } = await open().query<{ name: string }>(
+    "select tablename as name from pg_tables where schemaname = 'public' order by name",
+  );
+  const known = Object.values(rights).flatMap(({ own, changeable }) => [...own, ...changeable]);
+  expect(rows.map(({ name }) => name).filter((name) => !name.includes("migration"))).toEqual(
+    known.sort(),
+  );
+});
+
+for (const [role, { own, changeable, foreign }] of Object.entries(rights)) {
   describe(`the role ${role}`, () => {
     for (const table of own) {
       it(`reads ${table} and can neither change nor empty nor drop it`, async () => {
@@ -70,6 +103,26 @@ for (const [role, { own, foreign }] of Object.entries(rights)) {
           [table],
         );
         expect(rows).toEqual([{ allowed: true }]);
+      });
+    }
+
+    for (const table of changeable) {
+      it(`reads ${table}, adds to it and changes it, and can neither empty nor drop it`, async () => {
+        const allowed = { select: true, insert: true, update: true };
+        const refused = { delete: false, truncate: false, references: false, trigger: false };
+        expect(await isAllowed(role, table)).toEqual({ ...allowed, ...refused });
+        const pool = open(role);
+        await pool.query(`select count(*) from ${table}`);
+        for (const statement of [
+          `delete from ${table}`,
+          `truncate ${table} cascade`,
+          `drop table ${table} cascade`,
+          `alter table ${table} disable trigger all`,
+        ]) {
+          await expect(pool.query(statement)).rejects.toMatchObject({
+            code: insufficientPrivilege,
+          });
+        }
       });
     }
 

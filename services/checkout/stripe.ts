@@ -185,6 +185,7 @@ async function createPayment(
       {
         amount: toNumber(request.amount),
         currency: currencyOf(request.ledger),
+        // Cards alone, whatever the account has enabled: others are paid days later, or lead away from the shop.
         allowed_payment_method_types: ["card"],
         capture_method: "automatic",
         metadata: {

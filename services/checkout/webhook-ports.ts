@@ -43,3 +43,71 @@ export interface StripeEvents {
     limit: CallLimit,
   ): Promise<StripeEventPage>;
 }
+
+/** What became of an event; checkout_service.proto says what each means. */
+export type WebhookState = "PENDING" | "DONE" | "IGNORED" | "DEAD";
+
+/** An event as it is stored. */
+export interface StoredWebhook extends StripeEvent {
+  readonly state: WebhookState;
+  /** How often it was begun, counted anew by a replay. */
+  readonly attempts: number;
+  /** Why the last attempt failed, at most 512 characters of printable ASCII; "" if it did not. */
+  readonly lastError: string;
+  readonly receiveTimeMs: number;
+  /** When an attempt ended for the last time; undefined if none has. */
+  readonly processTimeMs: number | undefined;
+}
+
+/** How an attempt ended. */
+export type AttemptEnd =
+  | { readonly state: "DONE" | "IGNORED" }
+  | { readonly state: "DEAD"; readonly lastError: string }
+  /** It is tried again. */
+  | { readonly state: "PENDING"; readonly lastError: string; readonly delayMs: number };
+
+/** What waits, and what waits for an operator. */
+export interface WebhookBacklog {
+  readonly pending: number;
+  readonly dead: number;
+  /** How long the oldest of those pending has waited, in milliseconds; 0 if none is. */
+  readonly oldestPendingMs: number;
+}
+
+/** Where events are kept, each once. Throws RECORDS_UNAVAILABLE. */
+export interface WebhookStore {
+  /** Stores those that are not there yet; at most 1,000. Returns how many were new. */
+  insert(events: readonly StripeEvent[]): Promise<number>;
+  /**
+   * Begins an attempt of at most `limit` events that are due, the longest due first. Nobody else takes them for `leaseMs`;
+   * then they are due again, unless the attempt has ended.
+   */
+  claim(limit: number, leaseMs: number): Promise<StoredWebhook[]>;
+  /** Writes how an attempt ended, unless a later one has begun. */
+  finish(event: Pick<StoredWebhook, "eventId" | "attempts">, end: AttemptEnd): Promise<void>;
+  /** Takes an attempt back as if it had not begun. */
+  release(event: Pick<StoredWebhook, "eventId" | "attempts">): Promise<void>;
+  /** Newest first, in this state or in any, after a position that an earlier page gave; at most `limit`. */
+  list(
+    state: WebhookState | undefined,
+    after: string | undefined,
+    limit: number,
+  ): Promise<WebhookPage>;
+  /** Makes an event due at once, whatever became of it. Undefined: it is unknown. */
+  replay(eventId: string): Promise<StoredWebhook | undefined>;
+  readBacklog(): Promise<WebhookBacklog>;
+  /**
+   * Takes the sweep for `holdMs`, in which nobody else gets it. Returns how far it has come by Stripe's clock, epoch
+   * milliseconds; undefined if somebody has it.
+   */
+  claimSweep(holdMs: number): Promise<number | undefined>;
+  /** Moves the sweep forward, never back. */
+  advanceSweep(toMs: number): Promise<void>;
+}
+
+/** A page of stored events, newest first. */
+export interface WebhookPage {
+  readonly events: readonly StoredWebhook[];
+  /** The position of the last; undefined if this is the last page. */
+  readonly next: string | undefined;
+}

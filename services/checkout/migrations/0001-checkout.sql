@@ -87,21 +87,27 @@ create table checkout_webhook_event (
   type text not null check (length(type) <= 128),
   payment_intent_id text,
   state text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'IGNORED', 'DEAD')),
+  -- How often it was begun
   attempts integer not null default 0,
   last_error text not null default '' check (length(last_error) <= 512),
   -- When Stripe made it, by its own clock
   create_time timestamptz not null,
   receive_time timestamptz not null default clock_timestamp(),
   process_time timestamptz,
+  -- While an attempt is under way: when it counts as lost
   next_attempt_time timestamptz default clock_timestamp()
 );
 create index checkout_webhook_event_due on checkout_webhook_event (next_attempt_time) where state = 'PENDING';
 create index checkout_webhook_event_received on checkout_webhook_event (receive_time, event_id);
+create index checkout_webhook_event_state on checkout_webhook_event (state, receive_time, event_id);
 
--- How far the sweep for lost webhooks has come, by Stripe's clock.
+-- How far the sweep for lost webhooks has come.
 create table checkout_webhook_sweep (
   only_row boolean primary key default true check (only_row),
-  swept_to timestamptz not null
+  -- By Stripe's clock
+  swept_to timestamptz not null,
+  -- By ours: until then the sweep is somebody's
+  held_until timestamptz not null
 );
 
 create function refuse_checkout_change() returns trigger language plpgsql as $$

@@ -13,9 +13,6 @@ import {
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";
 import type { SettlePorts } from "./settle.ts";
 
-/** Stripe forgets an idempotency key after a day; older requests are looked up before they are made again. */
-const keyLivesMs = 12 * 3_600_000;
-
 /**
  * Takes the next step of an entry on its way into the ledger: a card's refund is made at Stripe, the intent is
  * attested, then cleared; one that died is followed by a successor, or by the end of the entry. Throws what stopped it.
@@ -171,7 +168,7 @@ async function refundAtStripe(
 
 /** Undefined: Stripe refuses for good. */
 async function makeRefund(
-  { payments, clock }: SettlePorts,
+  { payments }: SettlePorts,
   paymentIntentId: string,
   entry: Entry,
   limit: CallLimit,
@@ -180,11 +177,6 @@ async function makeRefund(
     throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
   }
   const { entryId } = entry;
-  if (clock() - entry.createTimeMs > keyLivesMs) {
-    const made = await payments.refunds(paymentIntentId, limit);
-    const known = made.find((refund) => refund.entryId === entryId);
-    if (known !== undefined) return known;
-  }
   try {
     return await payments.refund({ paymentIntentId, entryId, amount: entryAmount(entry) }, limit);
   } catch (error) {

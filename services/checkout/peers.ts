@@ -13,8 +13,6 @@ export interface PeersOptions {
   readonly clearingAddress: string;
   /** A token with the scopes attest.house, attest, clearing.write and wallet.open. */
   readonly token: () => Promise<string>;
-  /** Hears of every call that was answered, well or with a reason of the peer's own. */
-  readonly onAnswer: (peer: "attestor" | "clearing") => void;
 }
 
 /** Attestor and Clearing over gRPC. Nothing connects before the first call. */
@@ -33,13 +31,9 @@ export function openPeers(options: PeersOptions): Peers & { close(): void } {
   });
   const call = async <T>(peer: "attestor" | "clearing", work: () => Promise<T>): Promise<T> => {
     try {
-      const answer = await work();
-      options.onAnswer(peer);
-      return answer;
+      return await work();
     } catch (error) {
-      const told = toDomainError(error);
-      if (told !== undefined) options.onAnswer(peer);
-      throw told ?? unreachable(peer, error);
+      throw toDomainError(error) ?? unreachable(peer, error);
     }
   };
   return {

@@ -95,7 +95,7 @@ interface IntentJson {
   readonly expireTime: string;
 }
 
-const epochMs = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
+const epochMs = (column: string) => `floor(extract(epoch from ${column}) * 1000)::bigint`;
 const hex = (column: string) => `encode(${column}, 'hex')`;
 
 /** Reads whole checkouts; a `where` on `o` follows. At most the newest hundred transitions. */

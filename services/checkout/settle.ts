@@ -44,7 +44,7 @@ const stepsMax = 64;
 /** Makes a settler. Any number of them may work on one checkout: each step can be taken twice, and counts once. */
 export function createSettler(ports: SettlePorts): Settler {
   const settlePayment = async (intentId: string, limit: CallLimit): Promise<Settled> => {
-    let record = await ports.store.change(intentId, () => undefined);
+    let record = await readOrThrow(ports.store, intentId);
     let payment: Payment | undefined;
     for (let taken = 0; taken < stepsMax; taken += 1) {
       const step = nextStep(record, ports.clock());
@@ -63,6 +63,14 @@ export function createSettler(ports: SettlePorts): Settler {
     settlePayment,
     settle: async (intentId, limit) => (await settlePayment(intentId, limit)).record,
   };
+}
+
+async function readOrThrow(store: CheckoutStore, intentId: string): Promise<CheckoutRecord> {
+  const record = await store.read(intentId);
+  if (record !== undefined) return record;
+  throw new DomainError("CHECKOUT_NOT_FOUND", `there is no checkout ${intentId}`, {
+    metadata: { intentId },
+  });
 }
 
 async function take(

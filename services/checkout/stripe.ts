@@ -241,7 +241,7 @@ async function createRefund(
   const { paymentIntentId, entryId, amount } = request;
   // Stripe forgets idempotency keys after a day; the refund itself stays. The key covers two at once.
   const known = await listRefunds(stripe, call, paymentIntentId, limit);
-  const same = known.find((refund) => refund.entryId === entryId);
+  const same = known.find((refund) => refund.entryId === entryId && refund.amount === amount);
   if (same !== undefined) return same;
   try {
     const refund = await call("refunds.create", limit, (options) =>

@@ -176,7 +176,8 @@ export type CreateCheckoutResponse = Message<"sovr.checkout.v1.CreateCheckoutRes
   intent?: ClearingIntent | undefined;
 
   /**
-   * Its attestation; unset until there is one.
+   * Its attestation; unset until there is one. Of a CARD's intent it is given only once the checkout has cleared:
+   * whoever held it before the card has paid could clear the purchase for nothing.
    *
    * @generated from field: sovr.attestor.v1.Attestation attestation = 5;
    */

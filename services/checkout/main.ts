@@ -1,0 +1,22 @@
+import { mountOf } from "#common/rpc/mount.ts";
+import { runMain } from "#common/rpc/run-main.ts";
+import { serve } from "#common/rpc/serve.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
+import { checkoutConfig } from "./config.ts";
+import { createCheckoutDeps } from "./deps.ts";
+import { checkoutErrors } from "./errors.ts";
+import { createCheckoutService } from "./service.ts";
+
+await runMain(async () => {
+  const config = checkoutConfig(process.env);
+  const deps = await createCheckoutDeps(config);
+  return serve({
+    config: config.runtime,
+    mounts: [mountOf(CheckoutService, createCheckoutService(deps))],
+    routes: deps.routes,
+    errors: checkoutErrors,
+    dependencies: deps.dependencies,
+    close: deps.close,
+    logger: deps.logger,
+  });
+});

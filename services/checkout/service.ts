@@ -1,0 +1,217 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { DomainError, invalidField } from "#common/domain-error.ts";
+import { formatAttestation, formatIntent, parseWalletSignature } from "#common/intent-codec.ts";
+import { drainSignalKey } from "#common/rpc/drain.ts";
+import { requirePrincipal } from "#common/rpc/principal.ts";
+import { parseU128 } from "#common/u128.ts";
+import { parseWallet } from "#common/wallet.ts";
+import type { OrderKey } from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import type {
+  CheckoutService,
+  CreateCheckoutRequest,
+  GetCheckoutRequest,
+  ListCheckoutsRequest,
+  ListWebhookEventsRequest,
+  RefundCheckoutRequest,
+  WatchCheckoutRequest,
+} from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
+import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./checkout.ts";
+import {
+  formatCheckout,
+  formatFulfilment,
+  formatProduct,
+  formatRefund,
+  formatWebhookEvent,
+  parsePaymentMethod,
+  parseState,
+  parseWebhookState,
+} from "./checkout-codec.ts";
+import type { CallLimit, CheckoutFilter } from "./checkout-ports.ts";
+import type { Fulfilments } from "./fulfilment.ts";
+import { clearedAttempt, currentAttempt, purchaseOf } from "./order.ts";
+import { type Bound, formatPageToken, parsePageToken } from "./page-token.ts";
+import { products } from "./products.ts";
+import type { Refunds } from "./refunds.ts";
+import type { WebhookEvents } from "./webhook-events.ts";
+
+export interface CheckoutServiceDeps {
+  readonly checkouts: Checkouts;
+  readonly refunds: Refunds;
+  readonly fulfilments: Fulfilments;
+  /** Undefined: no card can be charged here, so Stripe tells nothing. */
+  readonly webhooks: WebhookEvents | undefined;
+  /** When a stream must have ended itself, counted from its start. */
+  readonly streamAgeMsMax: number;
+}
+
+const pageSizeDefault = 100;
+
+/** CheckoutService: wire to domain and back. */
+export function createCheckoutService(
+  deps: CheckoutServiceDeps,
+): ServiceImpl<typeof CheckoutService> {
+  const { checkouts } = deps;
+  return {
+    listProducts: () => ({ products: products.map(formatProduct) }),
+
+    async createCheckout(request, ctx) {
+      const { wallet } = requirePrincipal(ctx);
+      return formatCreated(await checkouts.create(parseCreate(request), wallet, limitOf(ctx)));
+    },
+
+    async getCheckout(request, ctx) {
+      const record = await checkouts.get(parseKey(request.key), requirePrincipal(ctx).wallet);
+      return { checkout: formatCheckout(record) };
+    },
+
+    watchCheckout: (request, ctx) => watchCheckout(deps, request, ctx),
+
+    listCheckouts: (request, ctx) => listCheckouts(checkouts, request, ctx),
+
+    async refundCheckout(request, ctx) {
+      const { entry, record } = await deps.refunds.refundByItems(parseOrder(request), limitOf(ctx));
+      return { refund: formatRefund(entry), checkout: formatCheckout(record) };
+    },
+
+    async fulfilCheckout(request, ctx) {
+      const { entry, record } = await deps.fulfilments.fulfil(parseOrder(request), limitOf(ctx));
+      return { fulfilment: formatFulfilment(entry), checkout: formatCheckout(record) };
+    },
+
+    listWebhookEvents: (request) => listWebhookEvents(deps.webhooks, request),
+
+    async replayWebhookEvent({ eventId }) {
+      if (deps.webhooks === undefined) {
+        throw new DomainError("WEBHOOK_EVENT_NOT_FOUND", `there is no event ${eventId}`, {
+          metadata: { eventId },
+        });
+      }
+      return { event: formatWebhookEvent(await deps.webhooks.replay(eventId)) };
+    },
+  };
+}
+
+async function* watchCheckout(
+  deps: CheckoutServiceDeps,
+  request: WatchCheckoutRequest,
+  ctx: HandlerContext,
+) {
+  const drain = ctx.values.get(drainSignalKey);
+  const { wallet, expiresAtMs } = requirePrincipal(ctx);
+  const ageMs = Math.min(deps.streamAgeMsMax, expiresAtMs - Date.now());
+  const age = AbortSignal.timeout(Math.max(0, Math.floor(ageMs)));
+  const ends = AbortSignal.any([ctx.signal, drain, age]);
+  for await (const record of deps.checkouts.watch(parseKey(request.key), wallet, ends)) {
+    yield { checkout: formatCheckout(record) };
+  }
+  if (drain.aborted) throw new DomainError("DRAINING", "the process is shutting down");
+}
+
+async function listCheckouts(
+  checkouts: Checkouts,
+  request: ListCheckoutsRequest,
+  ctx: HandlerContext,
+) {
+  const viewer = requirePrincipal(ctx).wallet;
+  const filter: CheckoutFilter = {
+    merchantId: request.merchantId,
+    wallet: request.wallet === "" ? "" : parseWallet(request.wallet, "wallet"),
+    state: parseState(request.state),
+  };
+  const bound: Bound = ["checkouts", viewer, filter.merchantId, filter.wallet, filter.state];
+  const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+  const after = parsePageToken(bound, request.pageToken);
+  const found = await checkouts.list(filter, viewer, after, limit + 1);
+  const page = found.slice(0, limit);
+  const last = found.length > limit ? page.at(-1)?.order.intentId : undefined;
+  return {
+    checkouts: page.map(formatCheckout),
+    nextPageToken: last === undefined ? "" : formatPageToken(bound, last),
+  };
+}
+
+async function listWebhookEvents(
+  webhooks: WebhookEvents | undefined,
+  request: ListWebhookEventsRequest,
+) {
+  const state = parseWebhookState(request.state);
+  const bound: Bound = ["webhook events", state];
+  const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+  const after = parsePageToken(bound, request.pageToken);
+  const page = (await webhooks?.list({ state }, after, limit)) ?? { events: [], next: undefined };
+  return {
+    events: page.events.map(formatWebhookEvent),
+    nextPageToken: page.next === undefined ? "" : formatPageToken(bound, page.next),
+  };
+}
+
+function formatCreated({ record, payment }: Created) {
+  const purchase = purchaseOf(record);
+  const { intent, attestation } = currentAttempt(purchase);
+  const { paymentMethod, paymentIntentId } = record.order;
+  // What pays a card's purchase is Stripe's word, which the intent does not carry: whoever held its attestation before
+  // the card has paid could clear it for nothing.
+  const isShown = paymentMethod === "BALANCE" || clearedAttempt(purchase) !== undefined;
+  return {
+    checkout: formatCheckout(record),
+    clientSecret: payment?.clientSecret ?? "",
+    paymentIntentId,
+    intent: formatIntent(intent),
+    ...(attestation === undefined || !isShown
+      ? {}
+      : { attestation: formatAttestation(attestation) }),
+  };
+}
+
+function parseCreate(request: CreateCheckoutRequest): CreateRequest {
+  const paymentMethod = parsePaymentMethod(request.paymentMethod);
+  if (paymentMethod === undefined) {
+    throw invalidField("payment_method", "enum.defined_only", "is unknown");
+  }
+  const { expectedAmount } = request;
+  return {
+    intentId: request.intentId,
+    wallet: parseWallet(request.wallet, "wallet"),
+    merchantId: request.merchantId,
+    orderId: request.orderId,
+    items: request.items.map(({ sku, quantity }) => ({ sku, quantity })),
+    expectedAmount:
+      expectedAmount === undefined ? undefined : parseU128(expectedAmount, "expected_amount"),
+    paymentMethod,
+    walletSignature: parseWalletSignature(request.walletSignature, "wallet_signature"),
+    burnPoscr: request.burnPoscr,
+  };
+}
+
+function parseKey(key: GetCheckoutRequest["key"] | WatchCheckoutRequest["key"]): CheckoutKey {
+  switch (key.case) {
+    case "intentId":
+      return { intentId: key.value };
+    case "order":
+      return { merchantId: key.value.merchantId, orderId: key.value.orderId };
+    case undefined:
+      throw invalidField("key", "oneof.required", "names the checkout");
+  }
+}
+
+function parseOrder(
+  request: Pick<RefundCheckoutRequest, "items" | "intentId"> & { order?: OrderKey | undefined },
+) {
+  const { order } = request;
+  if (order === undefined) throw invalidField("order", "required", "is required");
+  return {
+    merchantId: order.merchantId,
+    orderId: order.orderId,
+    items: request.items.map(({ sku, quantity }) => ({ sku, quantity })),
+    intentId: request.intentId,
+  };
+}
+
+const timeoutMsDefault = 10_000;
+/** What a call to a peer leaves of the caller's time for answering. */
+const marginMs = 50;
+
+function limitOf(ctx: HandlerContext): CallLimit {
+  const timeoutMs = ctx.timeoutMs() ?? timeoutMsDefault;
+  return { deadlineMs: Date.now() + timeoutMs - marginMs, signal: ctx.signal };
+}

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { type Caller, secretKeyRequired } from "./api-key.ts";
 import type { Call } from "./call.ts";
-import { invalidRequest, StripeSimError } from "./errors.ts";
+import { type ErrorBody, invalidRequest, StripeSimError } from "./errors.ts";
 import { decodeForm, FormError, type FormMap } from "./form-codec.ts";
+import { showToBrowser } from "./payment-intents.ts";
 import { findRoute } from "./routes.ts";
 import type { KeptAnswer } from "./store.ts";
 
@@ -57,7 +58,7 @@ export function answerCall(request: ApiRequest, call: Call): ApiAnswer {
   if (earlier !== undefined) return replay(request, earlier, print);
   const run = found.route.prepare(readForm(request.form));
   return call.store.transaction(() => {
-    const { status, body } = perform(() => run(call, found.id), request.requestId);
+    const { status, body } = perform(() => run(call, found.id), request);
     const text = JSON.stringify(body, null, 2);
     if (kept) {
       const answer = { path, fingerprint: print, status, body: text, requestId: request.requestId };
@@ -68,23 +69,29 @@ export function answerCall(request: ApiRequest, call: Call): ApiAnswer {
 }
 
 /** A refusal is an answer like any other: what it wrote down, such as a failed charge, stays. */
-function perform(run: () => object, requestId: string): { status: number; body: object } {
+function perform(
+  run: () => object,
+  { requestId, caller }: ApiRequest,
+): { status: number; body: object } {
   try {
     return { status: 200, body: run() };
   } catch (error) {
     if (!(error instanceof StripeSimError)) throw error;
-    return { status: error.status, body: errorBody(error, requestId) };
+    const { payment_intent: intent, ...rest } = error.body;
+    const shown = caller.browser && intent !== undefined ? showToBrowser(intent) : intent;
+    const body = shown === undefined ? rest : { ...rest, payment_intent: shown };
+    return { status: error.status, body: errorBody(body, requestId) };
   }
 }
 
-export function errorBody(error: StripeSimError, requestId: string): object {
-  const { code } = error.body;
+export function errorBody(error: Omit<ErrorBody, "payment_intent">, requestId: string): object {
+  const { code } = error;
   const docs =
     code === undefined
       ? {}
       : { doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll("_", "-")}` };
   const request_log_url = `https://dashboard.stripe.com/test/logs/${requestId}`;
-  return { error: { ...error.body, ...docs, request_log_url } };
+  return { error: { ...error, ...docs, request_log_url } };
 }
 
 function replay(request: ApiRequest, earlier: KeptAnswer, print: string): ApiAnswer {

@@ -12,7 +12,7 @@ export interface Caller {
 
 /** Reads the key from the header, or from the `key` parameter as Stripe.js sends it. Throws StripeSimError (401). */
 export function readCaller(request: IncomingMessage, parameter: string | undefined): Caller {
-  const key = keyOf(request.headers.authorization ?? "") ?? parameter ?? "";
+  const key = keyOf(request.headers.authorization ?? "") ?? publishable(parameter);
   if (key === "") {
     throw unauthorized(
       "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
@@ -32,6 +32,11 @@ export function readCaller(request: IncomingMessage, parameter: string | undefin
     account: createHash("sha256").update(key).digest("hex").slice(0, 32),
     browser: key.startsWith("pk_"),
   };
+}
+
+/** A secret key is never a parameter. */
+function publishable(parameter: string | undefined): string {
+  return parameter?.startsWith("pk_") === true ? parameter : "";
 }
 
 function keyOf(header: string): string | undefined {

@@ -71,12 +71,10 @@ function closeMap(map: OpenMap): FormMap {
 
 function close(value: string | OpenMap): FormValue {
   if (typeof value === "string") return value;
-  const isList = value.size > 0 && [...value.keys()].every((key) => /^\d{1,4}$/.test(key));
-  if (!isList) return closeMap(value);
-  if (value.size > listMax) throw new FormError("", `at most ${listMax} items in a list`);
-  return [...value]
-    .sort(([left], [right]) => Number(left) - Number(right))
-    .map(([, item]) => close(item));
+  const items = Array.from({ length: value.size }, (_, index) => value.get(String(index)));
+  if (!items.every((item) => item !== undefined)) return closeMap(value);
+  if (items.length > listMax) throw new FormError("", `at most ${listMax} items in a list`);
+  return items.map(close);
 }
 
 /** Writes what `decodeForm` reads, lists with their numbers, as the SDK does. */

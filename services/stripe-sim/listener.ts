@@ -43,7 +43,7 @@ export function createListener(deps: StripeSimDeps) {
     if (known.status >= 500) deps.logger.error({ err: error, requestId }, "a request failed");
     // What is left of a body that was too large is not read.
     if (known.status === 413) response.setHeader("connection", "close");
-    sendJson(response, known.status, JSON.stringify(errorBody(known, requestId), null, 2));
+    sendJson(response, known.status, JSON.stringify(errorBody(known.body, requestId), null, 2));
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {

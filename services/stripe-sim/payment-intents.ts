@@ -177,7 +177,7 @@ function newIntent(
   return {
     id,
     object: "payment_intent",
-    allowed_payment_method_types: params.allowed_payment_method_types ?? null,
+    allowed_payment_method_types: params.allowed_payment_method_types?.slice() ?? null,
     amount: params.amount,
     amount_capturable: 0,
     amount_details: { tip: {} },

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Intent, Phase } from "./intent.ts";
 import { uuidBytes } from "./uuid.ts";
 
@@ -26,22 +26,20 @@ export interface TransferRow {
   readonly linked: boolean;
 }
 
+// Filled and hashed without a pause, so one is enough; and hashed to text, which costs a third of hashing to bytes.
+const idPreimage = Buffer.concat([Buffer.from("sovr/transfer/v1", "ascii"), Buffer.alloc(18)]);
+
 /**
  * The id of an intent's leg: the 48 timestamp bits of its UUIDv7, so that ids grow with time and TigerBeetle stays
  * fast, then the first 80 bits of SHA-256("sovr/transfer/v1" ‖ intent id ‖ leg, u16), so that a retry is a replay.
  */
 export function transferId(intentId: string, leg: number): bigint {
   const id = uuidBytes(intentId);
-  const legBytes = Buffer.allocUnsafe(2);
-  legBytes.writeUInt16BE(leg);
-  const hash = createHash("sha256")
-    .update("sovr/transfer/v1", "ascii")
-    .update(id)
-    .update(legBytes)
-    .digest();
-  const time = BigInt(id.readUIntBE(0, 6));
-  const hash80 = (hash.readBigUInt64BE(0) << 16n) | BigInt(hash.readUInt16BE(8));
-  return (time << 80n) | hash80;
+  idPreimage.set(id, 16);
+  idPreimage.writeUInt16BE(leg, 32);
+  const time = id.toString("hex", 0, 6);
+  const hash80 = hash("sha256", idPreimage, "hex").slice(0, 20);
+  return BigInt(`0x${time}${hash80}`);
 }
 
 /** The 24 bytes of a digest that a row carries, as the two numbers it carries them in. */

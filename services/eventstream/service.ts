@@ -7,6 +7,7 @@ import { DomainError, invalidField } from "#common/domain-error.ts";
 import { formatNanoseconds } from "#common/intent-codec.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
 import { requirePrincipal } from "#common/rpc/principal.ts";
+import { shareMessage } from "#common/rpc/shared-message.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
 import { parseWallet, walletAccountId } from "#common/wallet.ts";
 import type { EventFilter as EventFilterProto } from "#gen/sovr/eventstream/v1/event_pb.ts";
@@ -186,7 +187,7 @@ class SubscribeResponses {
 
   #ofEvent(event: StreamEvent, cursor: string, prevCursor: string): SubscribeResponse {
     const known = this.#shared.get(event);
-    if (known?.prevCursor === prevCursor) return known;
+    if (known?.prevCursor === prevCursor) return shareMessage(known);
     const response = create(SubscribeResponseSchema);
     response.cursor = cursor;
     response.prevCursor = prevCursor;

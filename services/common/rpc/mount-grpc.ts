@@ -1,11 +1,4 @@
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  isMessage,
-  type Message,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, isMessage, type Message } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext } from "@connectrpc/connect";
 import {
   type MethodDefinition,
@@ -23,6 +16,7 @@ import { toGrpcStatus } from "./grpc-status.ts";
 import type { Guard, GuardedService } from "./guard.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import { messageTooLarge, undecodable } from "./rpc-call.ts";
+import { encodeMessage } from "./shared-message.ts";
 
 /** How long the status of a stream that its client does not read may wait before the HTTP/2 stream is reset. */
 const stalledResetMs = 5_000;
@@ -149,9 +143,7 @@ function decode(plan: MethodPlan, gated: GatedCall, bytes: Buffer): Message {
 
 function encode(output: DescMessage, gated: GatedCall, response: Message): Buffer {
   try {
-    const message = isMessage(response, output) ? response : create(output, response);
-    const bytes = toBinary(output, message);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return encodeMessage(output, isMessage(response, output) ? response : create(output, response));
   } catch (error) {
     throw gated.call.fail(error);
   }

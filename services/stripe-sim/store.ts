@@ -123,7 +123,7 @@ export function openStore(path: string) {
   const database = new DatabaseSync(path === "" ? ":memory:" : path);
   // Exclusive: two simulators on one file would send everything twice.
   database.exec(
-    "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal",
+    "pragma busy_timeout = 2000; pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal",
   );
   database.exec(schema);
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();

@@ -766,35 +766,54 @@ test("kill -9 loses nothing that was answered, and what was not delivered is del
   const folder = mkdtempSync(join(tmpdir(), "stripe-sim-"));
   const other = await receiveWebhooks(webhookSecret);
   other.answerWith(500);
-  const process = await startStripeSimProcess({
+  const simulator = await startStripeSimProcess({
     STRIPE_SIM_PATH: join(folder, "stripe.sqlite"),
     STRIPE_SIM_WEBHOOK_URL: other.url,
     STRIPE_WEBHOOK_SECRET: webhookSecret,
     LOG_LEVEL: "trace",
   });
   try {
-    const client = createStripe(process.url);
+    const client = createStripe(simulator.url);
     const create = () => client.paymentIntents.create(usd, { idempotencyKey: "kept" });
     const intent = await create();
     await other.waitFor("payment_intent.created", intent.id);
-    expect(await process.end()).toBeNull();
+    const answered: string[] = [];
+    const payments = Array.from({ length: 60 }, async (_, index) => {
+      const params = { ...usd, payment_method: visa, confirm: true };
+      const key = { idempotencyKey: `load-${index}` };
+      answered.push((await client.paymentIntents.create(params, key)).id);
+    });
+    await expect.poll(() => answered.length, { interval: 1 }).toBeGreaterThan(5);
+    expect(await simulator.end()).toBeNull();
+    await Promise.allSettled(payments);
     other.events.length = 0;
     other.answerWith(200);
-    await process.restart();
+    await simulator.restart();
     expect(await client.paymentIntents.retrieve(intent.id)).toEqual(intent);
+    const kept = await client.paymentIntents.list().autoPagingToArray({ limit: 100 });
+    const paid = kept.filter(({ status }) => status === "succeeded").map(({ id }) => id);
+    expect(answered.filter((id) => !paid.includes(id))).toEqual([]);
+    // Paid without an answer, or not at all: the same key says which, and pays once.
+    for (let index = 0; index < 60; index += 1) {
+      const params = { ...usd, payment_method: visa, confirm: true };
+      await client.paymentIntents.create(params, { idempotencyKey: `load-${index}` });
+    }
+    const { data } = await client.charges.list({ limit: 100 });
+    expect(data).toHaveLength(60);
+    for (const { id } of data) await other.waitFor("charge.updated", id);
     const again = await create();
     expect(again.id).toBe(intent.id);
     expect(again.lastResponse.headers["idempotent-replayed"]).toBe("true");
     await other.waitFor("payment_intent.created", intent.id);
-    expect(await process.end("SIGTERM")).toBe(0);
-    const output = process.output();
+    expect(await simulator.end("SIGTERM")).toBe(0);
+    const output = simulator.output();
     expect(output).toContain("SIMULATOR");
     expect(output).toContain("/v1/payment_intents");
     for (const secret of [webhookSecret, "sk_test_contract", intent.client_secret ?? "?"]) {
       expect(output).not.toContain(secret);
     }
   } finally {
-    await process.end();
+    await simulator.end();
     await other.close();
     rmSync(folder, { recursive: true, force: true });
   }

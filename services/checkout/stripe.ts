@@ -113,14 +113,15 @@ class StripeRefusal extends Error {
   override readonly name = "StripeRefusal";
   /** Stripe's error code; undefined if it gave none. */
   readonly code: string | undefined;
-  readonly status: number | undefined;
+  /** The SDK's name for the kind of refusal. */
+  readonly type: string;
 
   constructor(operation: string, error: Stripe.errors.StripeError) {
     const { type, code, param, statusCode, requestId } = error;
     const parts = [type, code, param, statusCode, requestId].filter((part) => part !== undefined);
     super(`Stripe refuses ${operation}: ${printable(parts.join(" "))}`);
     this.code = code;
-    this.status = statusCode;
+    this.type = type;
   }
 }
 
@@ -258,7 +259,7 @@ async function createRefund(
     return refundOf(refund);
   } catch (error) {
     if (!(error instanceof StripeRefusal)) throw error;
-    if (error.status !== 400 || !notRefundable.has(error.code)) throw error;
+    if (error.type !== "StripeInvalidRequestError" || !notRefundable.has(error.code)) throw error;
     throw new DomainError("NOT_REFUNDABLE", "the payment cannot be refunded, or no longer", {
       metadata: { paymentIntentId },
       cause: error,

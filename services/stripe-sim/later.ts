@@ -41,6 +41,8 @@ export function createLater(options: LaterOptions) {
         });
         options.onDone();
       } catch (error) {
+        // It would fail the same way at every try, and hold up what comes after it.
+        store.removeTasks(task.object);
         options.logger.error({ err: error, kind: task.kind }, "what was due could not be done");
       }
     }

@@ -55,7 +55,7 @@ export const createIntentParams = {
   amount: required(amount),
   currency: required(text(10)),
   confirm: boolean,
-  confirmation_method: choice("automatic", "manual"),
+  confirmation_method: choice("automatic"),
   automatic_payment_methods: object({
     enabled: required(boolean),
     allow_redirects: choice("always", "never"),
@@ -173,7 +173,9 @@ function newIntent(
 ): Stripe.PaymentIntent {
   const id = newId("pi");
   const automatic = params.automatic_payment_methods;
-  const isAutomatic = automatic?.enabled ?? params.payment_method_types === undefined;
+  // A list of what is allowed leaves nothing to redirect.
+  const types = params.allowed_payment_method_types ?? params.payment_method_types;
+  const isAutomatic = automatic?.enabled ?? types === undefined;
   return {
     id,
     object: "payment_intent",
@@ -191,7 +193,7 @@ function newIntent(
     cancellation_reason: null,
     capture_method: params.capture_method ?? "automatic_async",
     client_secret: `${id}_secret_${randomText(25)}`,
-    confirmation_method: params.confirmation_method ?? "automatic",
+    confirmation_method: "automatic",
     created: call.now,
     currency,
     customer: null,
@@ -259,6 +261,7 @@ export function updateIntent(
     amount: money,
     currency,
     capture_method: params.capture_method ?? before.capture_method,
+    last_payment_error: null,
     metadata: changeMetadata(before.metadata, params.metadata),
   };
   for (const name of plainTexts) {
@@ -301,12 +304,6 @@ export function confirm(
 ): Stripe.PaymentIntent {
   const intent = findIntent(call, id);
   checkClientSecret(call, intent, params.client_secret);
-  if (call.browser && intent.confirmation_method === "manual") {
-    throw unexpectedState(
-      "This PaymentIntent cannot be confirmed using a publishable key: its confirmation_method is manual.",
-      intent,
-    );
-  }
   if (!openStatuses.includes(intent.status)) throw notConfirmable(intent);
   const method = methodOf(call, params);
   const changed: Stripe.PaymentIntent = {

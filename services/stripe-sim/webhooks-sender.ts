@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "#common/rpc/logger.ts";
 import type { Faults } from "./faults.ts";
 import { newId, randomText } from "./ids.ts";
@@ -5,6 +6,7 @@ import type { Delivery, Store, StoredEvent } from "./store.ts";
 import { signWebhook } from "./webhook-signature.ts";
 
 const inFlightMax = 16;
+const faultPauseMs = 1_000;
 /** Sent at once before an answer. */
 const togetherMax = 64;
 const attemptTimeoutMs = 10_000;
@@ -70,7 +72,11 @@ export function createWebhooksSender(options: SenderOptions) {
 
   function start(delivery: Delivery): Promise<void> {
     const attempt = deliver(delivery)
-      .catch((error: unknown) => logger.error({ err: error }, "a webhook could not be sent"))
+      .catch((error: unknown) => {
+        logger.error({ err: error }, "a webhook could not be sent");
+        // Whatever is wrong here would be wrong again at once.
+        return sleep(faultPauseMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+      })
       .finally(() => {
         inFlight.delete(delivery.id);
         wake();

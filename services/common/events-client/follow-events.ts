@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { Event, EventFilterSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import type {
@@ -26,13 +27,22 @@ export interface FollowOptions {
   readonly backoffMs?: { readonly first: number; readonly last: number };
   /** Called before each pause, with what ended the stream. */
   readonly onInterrupted?: (error: ConnectError, pauseMs: number) => void;
+  /** Called when a stream has begun: the first, and each that takes one up again. */
+  readonly onConnected?: () => void;
+  /** Waits between attempts; may end earlier, as when a device is online again. By default a timer. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** What `followEvents` hands out. Persist `cursor` after the message was dealt with, not before. */
 export type Followed =
   | { readonly kind: "event"; readonly cursor: string; readonly event: Event }
-  /** Everything that matches up to `cursor` was handed out. `head` is where the service stands. */
-  | { readonly kind: "bookmark"; readonly cursor: string; readonly head: string };
+  /** Everything that matches up to `cursor` was handed out. `head` is where the service stands, by the ledger's clock. */
+  | {
+      readonly kind: "bookmark";
+      readonly cursor: string;
+      readonly head: string;
+      readonly headTime: Timestamp | undefined;
+    };
 
 /**
  * The stream skipped something: a message does not follow the one before. It is never passed over in silence; what
@@ -66,17 +76,19 @@ export async function* followEvents(
   client: EventStreamClient,
   options: FollowOptions = {},
 ): AsyncGenerator<Followed, void, undefined> {
-  const { attemptsMax = attemptsMaxDefault, backoffMs = backoffMsDefault, signal } = options;
+  const { attemptsMax = attemptsMaxDefault, backoffMs = backoffMsDefault, wait = pause } = options;
+  const signal = options.signal ?? new AbortController().signal;
   const recent = new RecentIds();
   let start = options.start;
   let failures = 0;
   for (;;) {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     const attempt = new Attempt(client, options, start);
     try {
       for await (const message of attempt.messages()) {
         failures = 0;
         start = { case: "cursor", value: message.cursor };
+        if (message.message.case === "opened") options.onConnected?.();
         const followed = toFollowed(message);
         if (followed === undefined) continue;
         if (followed.kind === "event" && !recent.add(followed.event.eventId)) continue;
@@ -84,7 +96,7 @@ export async function* followEvents(
       }
       throw new ConnectError("the stream ended without a reason", Code.Unavailable);
     } catch (caught) {
-      if (options.signal?.aborted) return;
+      if (signal.aborted) return;
       if (caught instanceof StreamGapError) throw caught;
       const error = ConnectError.from(caught);
       failures += 1;
@@ -92,7 +104,7 @@ export async function* followEvents(
       const longest = Math.min(backoffMs.last, backoffMs.first * 2 ** (failures - 1));
       const pauseMs = longest * (0.5 + Math.random() / 2);
       options.onInterrupted?.(error, pauseMs);
-      await pause(pauseMs, signal);
+      await wait(pauseMs, signal);
     } finally {
       attempt.end();
     }
@@ -188,7 +200,12 @@ function toFollowed({ message, cursor }: SubscribeResponse): Followed | undefine
     case "event":
       return { kind: "event", cursor, event: message.value };
     case "bookmark":
-      return { kind: "bookmark", cursor, head: message.value.head };
+      return {
+        kind: "bookmark",
+        cursor,
+        head: message.value.head,
+        headTime: message.value.headTime,
+      };
     default:
       return undefined;
   }
@@ -209,14 +226,14 @@ function isFinal(error: ConnectError, wasClosing: boolean): boolean {
   return !wasClosing && finalCodes.has(error.code);
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
+      signal.removeEventListener("abort", end);
       resolve();
     };
     const timer = setTimeout(end, ms);
-    signal?.addEventListener("abort", end, { once: true });
+    signal.addEventListener("abort", end, { once: true });
   });
 }

@@ -1,13 +1,14 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Client } from "@connectrpc/connect";
+import {
+  type EventStreamClient,
+  type Followed,
+  followEvents,
+  StreamGapError,
+} from "#common/events-client/follow-events.ts";
 import { type Event, EventSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
-import type {
-  EventStreamService,
-  SubscribeResponse,
-} from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { type Connection, followStream } from "../mesh/follow-stream.ts";
-import type { Problem } from "../mesh/problem.ts";
+import { backoffMs, type Connection, followStream, pause } from "../mesh/follow-stream.ts";
+import { explain, type Problem } from "../mesh/problem.ts";
 import { createStore, type Store } from "../store.ts";
 
 /** The wallet's events, newest first, and how sure one can be of them. */
@@ -33,7 +34,7 @@ export interface Feed {
 }
 
 export interface FeedOptions {
-  readonly client: Pick<Client<typeof EventStreamService>, "subscribe">;
+  readonly client: EventStreamClient;
   readonly storage: Pick<Storage, "getItem" | "setItem">;
   /** Feeds of other wallets are kept apart. EIP-55. */
   readonly wallet: string;
@@ -45,8 +46,7 @@ export interface FeedOptions {
 const eventsMax = 200;
 /** What is kept over a reload. */
 const storedMax = 50;
-const heartbeatSeconds = 5;
-const silenceMsMax = 15_000;
+const heartbeatMs = 5_000;
 /** How far back a feed begins that has no cursor. */
 const historyMs = 24 * 3_600_000;
 
@@ -55,46 +55,54 @@ const historyMs = 24 * 3_600_000;
  * not at all; a cursor of another ledger, as after ./mesh up --fresh, is thrown away.
  */
 export function openFeed(options: FeedOptions): Feed {
-  const { client, nowMs = Date.now } = options;
+  const { client, wait = pause, nowMs = Date.now } = options;
   const closed = new AbortController();
   const state = createStore(loadFeed(options));
-  let expected: string | undefined;
 
-  function open(signal: AbortSignal): AsyncIterable<SubscribeResponse> {
-    const { cursor } = state.get();
-    expected = cursor;
-    const start =
-      cursor === undefined
-        ? ({ case: "sinceTime", value: timestampFromMs(nowMs() - historyMs) } as const)
-        : ({ case: "cursor", value: cursor } as const);
-    const heartbeatInterval = { seconds: BigInt(heartbeatSeconds), nanos: 0 };
-    return client.subscribe({ start, heartbeatInterval }, { signal });
+  function onConnection(connection: Connection, problem: Problem | undefined): void {
+    const { resumes, connection: before } = state.get();
+    state.set({
+      ...state.get(),
+      ...(problem !== undefined && isForeign(problem) ? emptyFeed : {}),
+      connection,
+      problem: connection === "live" ? undefined : (problem ?? state.get().problem),
+      resumes: resumes + (connection === "live" && before === "reconnecting" ? 1 : 0),
+    });
   }
 
-  void followStream<SubscribeResponse>(
+  async function* open(signal: AbortSignal): AsyncGenerator<Followed> {
+    const { cursor } = state.get();
+    try {
+      yield* followEvents(client, {
+        start:
+          cursor === undefined
+            ? { case: "sinceTime", value: timestampFromMs(nowMs() - historyMs) }
+            : { case: "cursor", value: cursor },
+        heartbeatMs,
+        backoffMs,
+        attemptsMax: Number.POSITIVE_INFINITY,
+        wait,
+        signal,
+        onConnected: () => onConnection("live", undefined),
+        onInterrupted: (error) => onConnection("reconnecting", explain(error)),
+      });
+    } catch (error) {
+      // What is missing is asked for again, from the cursor before it.
+      if (error instanceof StreamGapError)
+        state.set({ ...state.get(), gaps: state.get().gaps + 1 });
+      throw error;
+    }
+  }
+
+  void followStream<Followed>(
     {
       open,
-      onMessage(message) {
-        if (expected !== undefined && message.prevCursor !== expected) {
-          state.set({ ...state.get(), gaps: state.get().gaps + 1 });
-          throw new Error("a message is missing: asking for it again");
-        }
-        expected = message.cursor;
-        state.set(nextState(state.get(), message));
+      onMessage(followed) {
+        state.set(nextState(state.get(), followed));
         keepFeed(options, state.get());
       },
-      onConnection(connection, problem) {
-        const { resumes, connection: before } = state.get();
-        state.set({
-          ...state.get(),
-          ...(problem !== undefined && isForeign(problem) ? emptyFeed : {}),
-          connection,
-          problem: connection === "live" ? undefined : (problem ?? state.get().problem),
-          resumes: resumes + (connection === "live" && before === "reconnecting" ? 1 : 0),
-        });
-      },
-      silenceMsMax,
-      ...(options.wait === undefined ? {} : { wait: options.wait }),
+      onConnection,
+      wait,
     },
     closed.signal,
   );
@@ -112,21 +120,15 @@ function isForeign({ reason }: Problem): boolean {
   return ["CURSOR_WRONG_CLUSTER", "CURSOR_IN_FUTURE", "CURSOR_INVALID"].includes(reason);
 }
 
-/** The feed after one more message, which follows the one before. */
-function nextState(state: FeedState, { message, cursor }: SubscribeResponse): FeedState {
-  switch (message.case) {
-    case "event": {
-      const event = message.value;
-      // Over reconnects an event may come again; its id tells.
-      const known = state.events.some(({ eventId }) => eventId === event.eventId);
-      const events = known ? state.events : [event, ...state.events].slice(0, eventsMax);
-      return { ...state, events, cursor, completeToMs: later(state, event.commitTime) };
-    }
-    case "bookmark":
-      return { ...state, cursor, completeToMs: later(state, message.value.headTime) };
-    default:
-      return { ...state, cursor };
+/** The feed after one more event or bookmark, which follows the one before. */
+function nextState(state: FeedState, followed: Followed): FeedState {
+  const { cursor } = followed;
+  if (followed.kind === "bookmark") {
+    return { ...state, cursor, completeToMs: later(state, followed.headTime) };
   }
+  const { event } = followed;
+  const events = [event, ...state.events].slice(0, eventsMax);
+  return { ...state, events, cursor, completeToMs: later(state, event.commitTime) };
 }
 
 /** Events come in order: whatever was before one, or before a bookmark's head, has been told. */

@@ -17,8 +17,8 @@ export interface StreamOptions<Message> {
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-const pauseMsMin = 200;
-const pauseMsMax = 5_000;
+/** The first pause and the longest, in milliseconds. */
+export const backoffMs = { first: 200, last: 5_000 };
 
 /** Keeps a stream open until `signal` fires: opens it again whenever it ends, ever later while it does not open. */
 export async function followStream<Message>(
@@ -26,7 +26,7 @@ export async function followStream<Message>(
   signal: AbortSignal,
 ): Promise<void> {
   const { onConnection, wait = pause } = options;
-  let pauseMs = pauseMsMin;
+  let pauseMs = backoffMs.first;
   onConnection("connecting", undefined);
   while (!signal.aborted) {
     await untilVisible(signal);
@@ -34,7 +34,7 @@ export async function followStream<Message>(
     let problem: Problem | undefined;
     try {
       await readOnce(options, signal, () => {
-        pauseMs = pauseMsMin;
+        pauseMs = backoffMs.first;
         onConnection("live", undefined);
       });
     } catch (error) {
@@ -44,7 +44,7 @@ export async function followStream<Message>(
     onConnection("reconnecting", problem);
     // Not all pages at once, after a restart.
     await wait(pauseMs * (0.75 + Math.random() / 2), signal);
-    pauseMs = Math.min(pauseMs * 2, pauseMsMax);
+    pauseMs = Math.min(pauseMs * 2, backoffMs.last);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
@@ -23,6 +24,7 @@ import { signToken } from "./token.ts";
 
 const services: readonly DescService[] = [
   AttestorService,
+  CheckoutService,
   ClearingService,
   EventStreamService,
   LedgerService,

@@ -35,9 +35,6 @@ export interface Mesh {
 /** The services that need the ledger; Attestor and Checkout need records alone. */
 const onLedger: readonly ServiceName[] = ["clearing", "ledger", "eventstream"];
 
-// Checkout and the simulator of Stripe join when both are there.
-const notYet: readonly string[] = ["checkout", "stripe-sim"];
-
 /** The parts of a mesh, each after what it depends on. `onInstall` is told before something is downloaded. */
 export function meshParts(
   given: Mesh,
@@ -58,8 +55,7 @@ export function meshParts(
   const stripe = stripeSim === undefined ? [] : [stripeSimPart(mesh, stripeSim)];
   const studio = studioPart(mesh, given.environment, onInstall);
   const envoy = envoyPart(mesh, onInstall);
-  const parts = [postgresPart(mesh), ...engine, ...services, ...stripe, studio, envoy];
-  return parts.filter(({ name }) => !notYet.includes(name));
+  return [postgresPart(mesh), ...engine, ...services, ...stripe, studio, envoy];
 }
 
 /** What one service is told and no other part: its keys. */
@@ -270,7 +266,7 @@ function envoyPart({ settings, environment }: Mesh, onInstall: (what: string) =>
       ...serviceNames,
       ...(settings.ports.stripeSim === undefined ? [] : ["stripe-sim"]),
       "studio",
-    ].filter((name) => !notYet.includes(name)),
+    ],
     ports: [
       { variable: "ENVOY_PORT", port: settings.ports.envoy },
       { variable: "ENVOY_ADMIN_PORT", port: settings.ports.envoyAdmin },

@@ -24,6 +24,7 @@ import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts"
 
 const services = [
   "sovr.attestor.v1.AttestorService",
+  "sovr.checkout.v1.CheckoutService",
   "sovr.clearing.v1.ClearingService",
   "sovr.eventstream.v1.EventStreamService",
   "sovr.ledger.v1.LedgerService",

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,13 +19,17 @@ import { Wallet } from "ethers";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatIntent } from "#common/intent-codec.ts";
+import { newUuidV7 } from "#common/uuid.ts";
 import { BadRequestSchema, ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
 import { fundingIntent } from "../../scripts/lib/intents.ts";
+import { keyFiles } from "../../scripts/lib/keys.ts";
 import { findProgram } from "../../scripts/lib/run-program.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
 
@@ -136,6 +141,26 @@ describe.each(names)("%s through Envoy", (protocol) => {
     const messages = client.subscribe({}, { signal: stop.signal })[Symbol.asyncIterator]();
     const first = await messages.next();
     expect(first.value?.message.case).toBe("opened");
+    stop.abort();
+    await messages.next().catch(() => undefined);
+  });
+
+  it("streams a checkout, whose first message comes at once", async () => {
+    const client = createClient(CheckoutService, throughEnvoy(protocol));
+    const intentId = newUuidV7();
+    await client.createCheckout({
+      intentId,
+      wallet: Wallet.createRandom().address,
+      merchantId: "envoy",
+      orderId: intentId,
+      items: [{ sku: "MILK", quantity: 1 }],
+      paymentMethod: PaymentMethod.BALANCE,
+    });
+    const stop = new AbortController();
+    const key = { case: "intentId", value: intentId } as const;
+    const messages = client.watchCheckout({ key }, { signal: stop.signal })[Symbol.asyncIterator]();
+    const first = await messages.next();
+    expect(first.value?.checkout?.intentId).toBe(intentId);
     stop.abort();
     await messages.next().catch(() => undefined);
   });
@@ -300,6 +325,154 @@ describe("curl through Envoy", () => {
   });
 });
 
+describe("Stripe's webhooks through Envoy", () => {
+  const call = (method: string, path: string, more: RequestInit = {}) =>
+    fetch(`http://${mesh.address}${path}`, { method, ...more });
+
+  it("reach Checkout without a token, which refuses what Stripe has not signed", async () => {
+    const body = '{"id": "evt_1", "object": "event", "type": "payment_intent.succeeded"}';
+    for (const signature of ["", `t=${Math.floor(Date.now() / 1_000)},v1=${"0".repeat(64)}`]) {
+      const response = await call("POST", "/webhooks/stripe", {
+        body,
+        headers: { "content-type": "application/json", "stripe-signature": signature },
+      });
+      expect(response.status).toBe(400);
+      // Checkout's own answer, not Envoy's.
+      expect(response.headers.get("content-type")).toMatch(/^application\/json/);
+    }
+  });
+
+  it("are posted, and no larger than an event", async () => {
+    expect((await call("GET", "/webhooks/stripe")).status).toBe(405);
+    const body = "x".repeat(300_000);
+    expect((await call("POST", "/webhooks/stripe", { body })).status).toBe(413);
+  });
+
+  it("are the only way to Checkout without a token", async () => {
+    for (const path of [
+      "/webhooks",
+      "/webhooks/stripe/",
+      "/webhooks/stripe/x",
+      "/webhooks/stripes",
+      "/webhooks/Stripe",
+    ]) {
+      expect([path, (await call("POST", path)).status]).toEqual([path, 404]);
+    }
+    for (const method of ["ListProducts", "ListCheckouts", "ReplayWebhookEvent"]) {
+      const response = await call("POST", `/sovr.checkout.v1.CheckoutService/${method}`, {
+        body: "{}",
+        headers: { "content-type": "application/json" },
+      });
+      expect([method, response.status]).toEqual([method, 401]);
+    }
+  });
+
+  it("come from the simulator, signed as Checkout expects", async () => {
+    const { id } = await createPaymentIntent({ confirm: "true", payment_method: "pm_card_visa" });
+    await expect
+      .poll(
+        async () => {
+          const { events } = await createClient(
+            CheckoutService,
+            throughEnvoy("gRPC"),
+          ).listWebhookEvents({});
+          return events.map(({ paymentIntentId }) => paymentIntentId);
+        },
+        { timeout: 15_000 },
+      )
+      .toContain(id);
+  });
+});
+
+/** At the simulator itself, with the secret key of this mesh. */
+async function createPaymentIntent(more: Readonly<Record<string, string>> = {}) {
+  const { stripe } = keyFiles(mesh.settings);
+  const response = await fetch(
+    `http://${mesh.settings.host}:${mesh.settings.ports.stripeSim}/v1/payment_intents`,
+    {
+      method: "POST",
+      headers: { authorization: `Bearer ${readFileSync(stripe.secretKey, "utf8")}` },
+      body: new URLSearchParams({
+        amount: "350",
+        currency: "usd",
+        "automatic_payment_methods[enabled]": "true",
+        "automatic_payment_methods[allow_redirects]": "never",
+        ...more,
+      }),
+    },
+  );
+  return (await response.json()) as { readonly id: string; readonly client_secret: string };
+}
+
+describe("the simulator of Stripe through Envoy", () => {
+  const call = (method: string, path: string, form?: Record<string, string>) =>
+    fetch(`http://${mesh.address}/stripe-sim${path}`, {
+      method,
+      redirect: "manual",
+      headers: {
+        authorization: `Bearer ${readFileSync(keyFiles(mesh.settings).stripe.publishableKey, "utf8")}`,
+      },
+      ...(form === undefined ? {} : { body: new URLSearchParams(form) }),
+    });
+  interface Paid {
+    readonly id: string;
+    readonly status: string;
+    readonly next_action: { readonly redirect_to_url: { readonly url: string } } | null;
+  }
+
+  it("lets a browser pay with a card that its bank asks about", async () => {
+    const { id, client_secret } = await createPaymentIntent();
+    const method = await call("POST", "/v1/payment_methods", {
+      type: "card",
+      "card[number]": "4000002500003155",
+      "card[exp_month]": "12",
+      "card[exp_year]": String(new Date().getFullYear() + 1),
+      "card[cvc]": "123",
+    });
+    expect(method.headers.get("sovr-stripe-simulator")).toBe("true");
+    const { id: payment_method } = (await method.json()) as Paid;
+    const confirmed = (await (
+      await call("POST", `/v1/payment_intents/${id}/confirm`, {
+        client_secret,
+        payment_method,
+        return_url: `http://${mesh.address}/`,
+      })
+    ).json()) as Paid;
+    expect(confirmed.status).toBe("requires_action");
+    const bank = confirmed.next_action?.redirect_to_url.url ?? "";
+    expect(bank).toMatch(new RegExp(`^http://${mesh.address}/stripe-sim/authenticate/${id}\\?`));
+    expect(await (await fetch(bank)).text()).toContain("Simulated bank");
+    const answered = await fetch(bank, {
+      method: "POST",
+      redirect: "manual",
+      body: new URLSearchParams({ outcome: "complete" }),
+    });
+    expect(answered.status).toBe(303);
+    const query = new URLSearchParams({ client_secret });
+    const paid = await call("GET", `/v1/payment_intents/${id}?${query}`);
+    expect(await paid.json()).toMatchObject({ id, status: "succeeded" });
+  });
+
+  it.each([
+    ["GET", "/healthz"],
+    ["GET", "/_sim/state"],
+    ["GET", "/v1/payment_methods"],
+    ["POST", "/v1/payment_intents"],
+    ["GET", "/v1/payment_intents"],
+    ["POST", "/v1/payment_intents/pi_1"],
+    ["POST", "/v1/payment_intents/pi_1/cancel"],
+    ["GET", "/v1/payment_intents/pi_1/confirm"],
+    ["POST", "/v1/refunds"],
+    ["GET", "/v1/events"],
+    ["POST", "/v1/payment_methods/../refunds"],
+    ["DELETE", "/v1/payment_methods"],
+  ])("has nothing more for a browser: %s %s", async (method, path) => {
+    const response = await call(method, path);
+    expect(response.status).toBe(404);
+    expect(response.headers.get("sovr-stripe-simulator")).toBeNull();
+  });
+});
+
 describe("browsers", () => {
   const preflight = (origin: string) =>
     new Promise<Record<string, unknown>>((resolve, reject) => {
@@ -372,6 +545,7 @@ describe.skipIf(grpcurl === undefined)("grpcurl through Envoy (needs grpcurl)", 
       expect.arrayContaining([
         "grpc.health.v1.Health",
         "sovr.attestor.v1.AttestorService",
+        "sovr.checkout.v1.CheckoutService",
         "sovr.clearing.v1.ClearingService",
         "sovr.eventstream.v1.EventStreamService",
         "sovr.ledger.v1.LedgerService",

@@ -31,7 +31,7 @@ import {
   killContainer,
 } from "../support/oci-container.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { partNames as allNames, type PartName } from "../support/service-configs.ts";
+import { type PartName, partNames } from "../support/service-configs.ts";
 import { clientsOfReplica } from "../support/session-budget.ts";
 import {
   developmentBatchMax,
@@ -41,8 +41,6 @@ import {
 } from "../support/tigerbeetle.ts";
 
 const root = join(import.meta.dirname, "../..");
-// Checkout joins when its main.ts is there.
-const partNames = allNames.filter((name) => name !== "checkout");
 const readyMs = 40_000;
 const folder = mkdtempSync(join(tmpdir(), "sovr-image-"));
 const state = join(folder, "state");
@@ -254,7 +252,12 @@ describe("the image", () => {
             : (child.pid ?? 0);
         counted.push([name, connectionsTo(port, pid)]);
       }
-      expect(Object.fromEntries(counted)).toEqual({ attestor: 0, studio: 0, ...clientsOfReplica });
+      expect(Object.fromEntries(counted)).toEqual({
+        attestor: 0,
+        checkout: 0,
+        studio: 0,
+        ...clientsOfReplica,
+      });
     }
     for (const [name, { child, log }] of started) {
       const ended = once(child, "exit");

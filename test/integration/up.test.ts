@@ -34,6 +34,8 @@ describe("./mesh up, running", () => {
       "clearing",
       "attestor",
       "eventstream",
+      "checkout",
+      "stripe-sim",
       "studio",
       "envoy",
     ]);
@@ -60,14 +62,17 @@ describe("./mesh up, running", () => {
     },
   );
 
-  it("starts a part again that was killed, and status tells", async () => {
-    const before = mesh.part("clearing");
-    mesh.kill("clearing");
-    await expect.poll(() => mesh.part("clearing").pid, { timeout: 10_000 }).not.toBe(before.pid);
+  it("starts parts again that were killed, and status tells", async () => {
+    const killed = ["clearing", "checkout", "stripe-sim"];
+    const before = new Set(killed.map((name) => mesh.part(name).pid));
+    for (const name of killed) mesh.kill(name);
+    await expect
+      .poll(() => killed.filter((name) => before.has(mesh.part(name).pid)), { timeout: 10_000 })
+      .toEqual([]);
     await expect
       .poll(async () => (await mesh.run("status")).code, { timeout: 20_000, interval: 200 })
       .toBe(0);
-    expect(mesh.part("clearing").restarts).toBe(1);
+    expect(killed.map((name) => mesh.part(name).restarts)).toEqual([1, 1, 1]);
   });
 
   it("names a part that does not answer in status, and fails", async () => {
@@ -83,14 +88,22 @@ describe("./mesh up, running", () => {
 
   it("keeps secrets where only the owner reads them, and out of every log", async () => {
     const keys = keyFiles(mesh.settings);
-    const secrets = [keys.issuer, keys.attestor, keys.databasePassword, keys.databaseUrl];
+    const secrets = [
+      keys.issuer,
+      keys.checkout,
+      keys.attestor,
+      keys.databasePassword,
+      keys.databaseUrl,
+      keys.stripe.secretKey,
+      keys.stripe.webhookSecret,
+    ];
     const folder = join(mesh.settings.state, "logs");
     const logs = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"));
-    expect(logs.length).toBeGreaterThan(6);
+    expect(logs.length).toBeGreaterThan(8);
     for (const file of secrets) {
       expect(statSync(file).mode & 0o777).toBe(0o600);
       const secret = readFileSync(file, "utf8");
-      const words = file === keys.issuer ? [(JSON.parse(secret) as { d: string }).d] : [secret];
+      const words = file.endsWith(".jwk") ? [(JSON.parse(secret) as { d: string }).d] : [secret];
       for (const word of words) expect(logs.filter((log) => log.includes(word))).toEqual([]);
     }
     expect(statSync(keys.folder).mode & 0o777).toBe(0o700);
@@ -131,7 +144,7 @@ describe("./mesh up, refused", () => {
     [
       "LOG_LEVEL",
       "loud",
-      /^mesh: \w+ ended at its start \(.*\): .*LOG_LEVEL is "loud": expected one of/,
+      /^mesh: [\w-]+ ended at its start \(.*\): .*LOG_LEVEL is "loud": expected one of/,
     ],
   ])("names the bad variable %s=%s and leaves nothing running", async (name, value, line) => {
     const { code, stderr } = await runMeshCommand(settings, { ...environment, [name]: value }, [
@@ -180,7 +193,7 @@ describe("./mesh up --detach and down", () => {
     expect(up.stdout).toMatch(/The mesh is ready after [0-9.]+ s\./);
     expect(up.code).toBe(0);
     const started = pids();
-    expect(started).toHaveLength(7);
+    expect(started).toHaveLength(9);
 
     const down = await run("down");
     expect(down).toMatchObject({ code: 0, stdout: "stopping …\nstopped\n" });
@@ -208,7 +221,7 @@ describe("./mesh up --detach and down", () => {
     expect((await run("status")).code).toBe(1);
 
     const again = await run("up", "--detach");
-    expect(again.stdout).toMatch(/^stopped 7 processes that an earlier mesh had left running$/m);
+    expect(again.stdout).toMatch(/^stopped 9 processes that an earlier mesh had left running$/m);
     expect([again.code, again.stderr]).toEqual([0, ""]);
     expect(orphans.filter((pid) => identify(pid) !== undefined)).toEqual([]);
 
@@ -216,7 +229,7 @@ describe("./mesh up --detach and down", () => {
     const orphansAgain = pids();
     process.kill(supervisorAgain, "SIGKILL");
     const down = await run("down");
-    expect(down.stdout).toMatch(/stopped, with 7 processes that were left running/);
+    expect(down.stdout).toMatch(/stopped, with 9 processes that were left running/);
     expect(orphansAgain.filter((pid) => identify(pid) !== undefined)).toEqual([]);
   });
 });

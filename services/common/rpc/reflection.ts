@@ -6,12 +6,19 @@ import { ReflectionService } from "@grpc/reflection";
 import { service as healthService } from "grpc-health-check";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 
 /** Every service of the mesh that is registered: each server describes all, as the edge asks any one of them. */
-const services = [AttestorService, ClearingService, EventStreamService, LedgerService];
+const services = [
+  AttestorService,
+  CheckoutService,
+  ClearingService,
+  EventStreamService,
+  LedgerService,
+];
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
 type Definition = PackageDefinition[string];

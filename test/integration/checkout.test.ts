@@ -1,0 +1,528 @@
+// Goal: a checkout moves the ledger once or never, by card and by balance, whatever is repeated, late or wrong.
+// Method: the real service over gRPC with its real peers, PostgreSQL and the embedded ledger; Stripe is the simulator,
+// spoken to by the official SDK, and its webhooks come back to the service's own port.
+
+import { ConnectError } from "@connectrpc/connect";
+import { Stripe } from "stripe";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseIntent } from "#common/intent-codec.ts";
+import { signDigest } from "#common/signature.ts";
+import { newUuidV7 } from "#common/uuid.ts";
+import { zeroWallet } from "#common/wallet.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import {
+  type Checkout,
+  CheckoutState,
+  EntryState,
+  ItemState,
+  PaymentMethod,
+} from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import type { CreateCheckoutResponse } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
+import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import {
+  type CheckoutClient,
+  type CheckoutServiceWorld,
+  startCheckoutServiceWorld,
+} from "../support/checkout-service-world.ts";
+import { newKey, operator, soon, type TestKey } from "../support/clearing-world.ts";
+import { engines } from "../support/tigerbeetle.ts";
+
+const bundle = [{ sku: "BUNDLE", quantity: 1 }];
+const milk = [{ sku: "MILK", quantity: 1 }];
+
+let world: CheckoutServiceWorld;
+
+beforeAll(async () => {
+  const [embedded] = engines;
+  if (embedded === undefined) throw new Error("there is no embedded engine");
+  world = await startCheckoutServiceWorld(embedded);
+});
+
+afterAll(async () => {
+  await world?.close();
+});
+
+/** A shopper with a wallet of their own. */
+function shopper(): { readonly key: TestKey; readonly client: CheckoutClient } {
+  const key = newKey();
+  return { key, client: world.client("checkout.buy", key.address) };
+}
+
+/** A shopper whose wallet holds an amount, in cents. */
+async function richShopper(amount: bigint) {
+  const someone = shopper();
+  const replica = await world.ledger.openReplica();
+  await replica.clearing.openWallet(someone.key.address, 1, operator, soon());
+  const [funded] = await replica.clearing.clear(
+    [world.ledger.funding(someone.key.address, amount)],
+    operator,
+    soon(),
+  );
+  if (funded instanceof Error) throw funded;
+  await world.ledger.closeReplica(replica);
+  return someone;
+}
+
+/** The checkout once it is in a state; fails if it never is. */
+async function reached(
+  client: CheckoutClient,
+  intentId: string,
+  state: CheckoutState,
+): Promise<Checkout> {
+  const key = { case: "intentId" as const, value: intentId };
+  for await (const { checkout } of client.watchCheckout({ key }, { timeoutMs: 20_000 })) {
+    if (checkout?.state === state) return checkout;
+  }
+  throw new Error(`the checkout never was ${nameOf(state)}`);
+}
+
+/** What a call is refused with: the reason and its metadata. */
+async function refusal(call: Promise<unknown>): Promise<{ reason: string; metadata: object }> {
+  try {
+    await call;
+  } catch (error) {
+    const [info] = ConnectError.from(error).findDetails(ErrorInfoSchema);
+    if (info === undefined) throw error;
+    return { reason: info.reason, metadata: info.metadata };
+  }
+  throw new Error("it was not refused");
+}
+
+function signed(created: CreateCheckoutResponse, key: TestKey): string {
+  if (created.intent === undefined) throw new Error("no intent came");
+  return signDigest(world.ledger.digest(parseIntent(created.intent)), key.privateKey);
+}
+
+function states({ transitions }: Checkout): string[] {
+  return transitions.map(({ toState }) => nameOf(toState));
+}
+
+function nameOf(state: CheckoutState): string {
+  return Object.entries(CheckoutState).find(([, value]) => value === state)?.[0] ?? "";
+}
+
+function stripeApi(): Stripe {
+  return new Stripe("sk_test_dashboard", {
+    host: "127.0.0.1",
+    port: world.stripe.port,
+    protocol: "http",
+    maxNetworkRetries: 0,
+    telemetry: false,
+  });
+}
+
+describe("a card", () => {
+  test("pays for the bundle, and funding and purchase clear in one chain", async () => {
+    const before = await world.books();
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, bundle);
+    const created = await client.createCheckout(order);
+    expect(created.checkout?.state).toBe(CheckoutState.AWAITING_PAYMENT);
+    expect(created.checkout?.amount).toBe("750");
+    expect(created.intent?.postings.map(({ amount }) => amount)).toEqual([
+      "750",
+      "350",
+      "250",
+      "150",
+    ]);
+    expect(created.attestation).toBeUndefined();
+    expect(await world.books()).toEqual(before);
+
+    expect(await world.pay(created.clientSecret)).toBe("succeeded");
+    const cleared = await reached(client, order.intentId, CheckoutState.CLEARED);
+    expect(states(cleared)).toEqual(["CREATED", "AWAITING_PAYMENT", "PAID", "CLEARED"]);
+    expect(cleared.clearedIntentId).toBe(order.intentId);
+    expect(cleared.purchases).toMatchObject([{ state: EntryState.CLEARED }]);
+    expect(await world.books()).toEqual({
+      ...before,
+      stripe: before.stripe + 750n,
+      milk: before.milk + 350n,
+      eggs: before.eggs + 250n,
+      bread: before.bread + 150n,
+    });
+
+    const again = await client.createCheckout(order);
+    expect(again.checkout).toEqual(cleared);
+    expect(again.clientSecret).toBe("");
+    expect(again.attestation?.digest).toBe(cleared.purchases[0]?.digest);
+  });
+
+  test("that is declined leaves the order open for another", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    const { clientSecret } = await client.createCheckout(order);
+    expect(await world.pay(clientSecret, "pm_card_chargeDeclinedInsufficientFunds")).toBe(
+      "card_declined",
+    );
+    const declined = await client.createCheckout(order);
+    expect(declined.checkout).toMatchObject({
+      state: CheckoutState.AWAITING_PAYMENT,
+      failureReason: ErrorReason.PAYMENT_DECLINED,
+      declineCode: "insufficient_funds",
+    });
+    expect(await world.pay(declined.clientSecret)).toBe("succeeded");
+    const cleared = await reached(client, order.intentId, CheckoutState.CLEARED);
+    expect(cleared.failureReason).toBe(ErrorReason.UNSPECIFIED);
+  });
+
+  test("that must be authenticated clears when it is", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    const created = await client.createCheckout(order);
+    expect(await world.pay(created.clientSecret, "pm_card_authenticationRequired")).toBe(
+      "requires_action",
+    );
+    const asked = await client.createCheckout(order);
+    expect(asked.checkout?.failureReason).toBe(ErrorReason.PAYMENT_ACTION_REQUIRED);
+    world.stripe.control.authenticate(created.paymentIntentId, true);
+    await reached(client, order.intentId, CheckoutState.CLEARED);
+  });
+
+  test("is asked for once, however many ask", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => client.createCheckout(order)),
+    );
+    const payments = new Set(answers.map(({ paymentIntentId }) => paymentIntentId));
+    expect(payments.size).toBe(1);
+    const { has_more, data } = await stripeApi().paymentIntents.list({ limit: 100 });
+    expect(has_more).toBe(false);
+    const mine = data.filter(({ metadata }) => metadata["intent_id"] === order.intentId);
+    expect(mine).toHaveLength(1);
+  });
+
+  test("waits for Stripe when Stripe is away, and is asked for once all the same", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    // More often than the client repeats the call by itself.
+    world.stripe.control.failCalls({ kind: "cut_after", path: "/v1/payment_intents", times: 8 });
+    const failed = await client.createCheckout(order).catch((error: unknown) => error);
+    const error = ConnectError.from(failed);
+    expect(error.findDetails(ErrorInfoSchema)[0]?.reason).toBe("PAYMENTS_UNAVAILABLE");
+    expect(error.findDetails(RetryInfoSchema)).toHaveLength(1);
+    world.stripe.control.clearFaults();
+    const created = await client.createCheckout(order);
+    expect(await world.pay(created.clientSecret)).toBe("succeeded");
+    await reached(client, order.intentId, CheckoutState.CLEARED);
+    const { data } = await stripeApi().paymentIntents.list({ limit: 100 });
+    expect(data.filter(({ metadata }) => metadata["intent_id"] === order.intentId)).toHaveLength(1);
+  });
+
+  test("that was charged another amount buys nothing, and gets it back", async () => {
+    const before = await world.books();
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    const created = await client.createCheckout(order);
+    await stripeApi().paymentIntents.update(created.paymentIntentId, { amount: 100 });
+    expect(await world.pay(created.clientSecret)).toBe("succeeded");
+    const failed = await reached(client, order.intentId, CheckoutState.FAILED);
+    expect(failed.failureReason).toBe(ErrorReason.AMOUNT_MISMATCH);
+    await expect
+      .poll(async () => {
+        const { data } = await stripeApi().refunds.list({
+          payment_intent: created.paymentIntentId,
+        });
+        return data.map(({ amount }) => amount);
+      })
+      .toEqual([100]);
+    expect(await world.books()).toEqual(before);
+    expect(await refusal(client.createCheckout(order))).toEqual({
+      reason: "INTENT_FAILED",
+      metadata: { intentId: order.intentId, firstReason: "AMOUNT_MISMATCH" },
+    });
+  });
+});
+
+describe("time", () => {
+  test("that is up cancels what is unpaid, and loses nothing that is paid", async () => {
+    const before = await world.books();
+    const { key } = await richShopper(1_000n);
+    const replica = await world.ledger.openReplica();
+    await world.stopCheckout();
+    await world.startCheckout({ CHECKOUT_LIFETIME_SECONDS: "2" });
+    const unpaid = shopper();
+    const paid = shopper();
+    const silent = shopper();
+    const unpaidOrder = world.order(unpaid.key.address, PaymentMethod.CARD, milk);
+    const paidOrder = world.order(paid.key.address, PaymentMethod.CARD, bundle);
+    const silentOrder = world.order(silent.key.address, PaymentMethod.BALANCE, milk);
+    const [{ clientSecret }, created] = await Promise.all([
+      unpaid.client.createCheckout(unpaidOrder),
+      paid.client.createCheckout(paidOrder),
+      silent.client.createCheckout(silentOrder),
+    ]);
+    // A wallet may have its intent attested and cleared without us.
+    const ownOrder = world.order(key.address, PaymentMethod.BALANCE, milk);
+    const { intent } = await world.client("checkout.buy").createCheckout(ownOrder);
+    if (intent === undefined) throw new Error("no intent came");
+    const own = world.ledger.attest(parseIntent(intent), key);
+    const [result] = await replica.clearing.clear([own], operator, soon());
+    expect(result).toMatchObject({ state: "CLEARED" });
+    await world.ledger.closeReplica(replica);
+
+    // Nobody hears of the payment until its intent has expired: four seconds after it was made.
+    await world.stopCheckout();
+    expect(await world.pay(created.clientSecret)).toBe("succeeded");
+    const expiresAtMs = Number(created.intent?.expireTime?.seconds) * 1_000;
+    await expect.poll(() => Date.now(), { timeout: 10_000 }).toBeGreaterThan(expiresAtMs);
+    await world.startCheckout();
+
+    const admin = world.client("checkout.buy checkout.admin");
+    const cleared = await reached(admin, paidOrder.intentId, CheckoutState.CLEARED);
+    expect(cleared.purchases).toMatchObject([
+      { intentId: paidOrder.intentId, state: EntryState.FAILED },
+      { intentId: cleared.clearedIntentId, state: EntryState.CLEARED },
+    ]);
+    const cancelled = await reached(admin, unpaidOrder.intentId, CheckoutState.CANCELLED);
+    expect(states(cancelled)).toEqual(["CREATED", "AWAITING_PAYMENT", "CANCELLED"]);
+    expect(await world.pay(clientSecret)).toBe("payment_intent_unexpected_state");
+    await reached(admin, silentOrder.intentId, CheckoutState.CANCELLED);
+    const found = await reached(admin, ownOrder.intentId, CheckoutState.CLEARED);
+    expect(states(found)).toEqual(["CREATED", "AWAITING_SIGNATURE", "PAID", "CLEARED"]);
+    for (const over of [unpaidOrder, silentOrder]) {
+      expect((await refusal(admin.createCheckout(over))).reason).toBe("INTENT_EXPIRED");
+    }
+    expect(await world.books()).toMatchObject({ stripe: before.stripe + 750n });
+  });
+});
+
+describe("a balance", () => {
+  test("pays when its wallet has signed, and not before", async () => {
+    const before = await world.books();
+    const { key, client } = await richShopper(1_000n);
+    const order = world.order(key.address, PaymentMethod.BALANCE, [
+      { sku: "BREAD", quantity: 2 },
+      { sku: "BUNDLE", quantity: 1 },
+    ]);
+    // More than there is: 2 × 1.50 and 7.50 are 10.50.
+    const asked = await client.createCheckout(order);
+    expect(asked.checkout?.state).toBe(CheckoutState.AWAITING_SIGNATURE);
+    expect(asked.checkout?.amount).toBe("1050");
+    expect(asked.attestation).toBeUndefined();
+    const walletSignature = signed(asked, key);
+    expect((await refusal(client.createCheckout({ ...order, walletSignature }))).reason).toBe(
+      "INSUFFICIENT_FUNDS",
+    );
+    expect(await refusal(client.createCheckout({ ...order, walletSignature }))).toEqual({
+      reason: "INTENT_FAILED",
+      metadata: { intentId: order.intentId, firstReason: "INSUFFICIENT_FUNDS" },
+    });
+
+    const second = world.order(key.address, PaymentMethod.BALANCE, bundle);
+    const offered = await client.createCheckout(second);
+    const foreign = { ...second, walletSignature: signed(offered, newKey()) };
+    expect((await refusal(client.createCheckout(foreign))).reason).toBe("WALLET_SIGNATURE_INVALID");
+    const own = { ...second, walletSignature: signed(offered, key) };
+    const cleared = await client.createCheckout(own);
+    expect(cleared.checkout?.state).toBe(CheckoutState.CLEARED);
+    expect(cleared.attestation?.walletSignature).toBe(own.walletSignature);
+    expect((await client.createCheckout(own)).checkout).toEqual(cleared.checkout);
+    const after = await world.books();
+    expect(after.milk - before.milk).toBe(350n);
+    expect(after.stripe).toBe(before.stripe);
+  });
+});
+
+describe("what is wrong", () => {
+  const bad = [
+    [
+      "an unknown SKU",
+      { items: [{ sku: "CAVIAR", quantity: 1 }] },
+      "INVALID_FIELD",
+      "items[0].sku",
+    ],
+    ["no items", { items: [] }, "INVALID_FIELD", "items"],
+    [
+      "a quantity of 0",
+      { items: [{ sku: "MILK", quantity: 0 }] },
+      "INVALID_FIELD",
+      "items[0].quantity",
+    ],
+    [
+      "a quantity of 10,001",
+      { items: [{ sku: "MILK", quantity: 10_001 }] },
+      "INVALID_FIELD",
+      "items[0].quantity",
+    ],
+    ["a SKU twice", { items: [...milk, ...milk] }, "INVALID_FIELD", "items[1].sku"],
+    ["the zero wallet", { wallet: zeroWallet }, "INVALID_FIELD", "wallet"],
+    ["an empty order id", { orderId: "" }, "INVALID_FIELD", "order_id"],
+    [
+      "no payment method",
+      { paymentMethod: PaymentMethod.UNSPECIFIED },
+      "INVALID_FIELD",
+      "payment_method",
+    ],
+    [
+      "a signature for a card",
+      { walletSignature: `0x${"11".repeat(65)}` },
+      "INVALID_FIELD",
+      "wallet_signature",
+    ],
+  ] as const;
+
+  test.each(bad)(
+    "%s is refused by its field, and nothing happens",
+    async (_, change, reason, field) => {
+      const client = world.client("checkout.buy");
+      const before = [await world.books(), world.stripe.control.state().objects];
+      const order = { ...world.order(newKey().address, PaymentMethod.CARD, milk), ...change };
+      const refused = await refusal(client.createCheckout({ ...order, items: [...order.items] }));
+      expect(refused).toMatchObject({ reason, metadata: { field } });
+      expect([await world.books(), world.stripe.control.state().objects]).toEqual(before);
+      const key = { case: "intentId" as const, value: order.intentId };
+      expect((await refusal(client.getCheckout({ key }))).reason).toBe("CHECKOUT_NOT_FOUND");
+    },
+  );
+
+  test("an amount that differs, and money that is not taken here", async () => {
+    const client = world.client("checkout.buy");
+    const order = world.order(newKey().address, PaymentMethod.CARD, bundle);
+    expect(await refusal(client.createCheckout({ ...order, expectedAmount: "700" }))).toEqual({
+      reason: "AMOUNT_MISMATCH",
+      metadata: { expectedAmount: "700", amount: "750" },
+    });
+    for (const poscr of [{ paymentMethod: PaymentMethod.POSCR }, { burnPoscr: true }]) {
+      expect(await refusal(client.createCheckout({ ...order, ...poscr }))).toEqual({
+        reason: "PAYMENT_METHOD_UNAVAILABLE",
+        metadata: { paymentMethod: "POSCR" },
+      });
+    }
+    expect(
+      (await client.createCheckout({ ...order, expectedAmount: "750" })).clientSecret,
+    ).not.toBe("");
+  });
+
+  test("an order id or an intent id for something else", async () => {
+    const client = world.client("checkout.buy");
+    const order = world.order(newKey().address, PaymentMethod.CARD, bundle);
+    await client.createCheckout(order);
+    for (const other of [{ items: milk }, { wallet: newKey().address }, {}]) {
+      const reused = { ...order, ...other, intentId: newUuidV7() };
+      expect(await refusal(client.createCheckout(reused))).toEqual({
+        reason: "ORDER_ID_REUSED",
+        metadata: { merchantId: order.merchantId, orderId: order.orderId },
+      });
+    }
+    for (const other of [
+      { items: milk },
+      { paymentMethod: PaymentMethod.BALANCE },
+      { orderId: "x" },
+    ]) {
+      expect((await refusal(client.createCheckout({ ...order, ...other }))).reason).toBe(
+        "INTENT_ID_REUSED",
+      );
+    }
+  });
+
+  test("a wallet that is another's", async () => {
+    const [mine, theirs] = [shopper(), shopper()];
+    const order = world.order(theirs.key.address, PaymentMethod.CARD, milk);
+    expect((await refusal(mine.client.createCheckout(order))).reason).toBe("SCOPE_MISSING");
+    await theirs.client.createCheckout(order);
+    const keys = [
+      { case: "intentId" as const, value: order.intentId },
+      { case: "order" as const, value: { merchantId: order.merchantId, orderId: order.orderId } },
+    ];
+    for (const key of keys) {
+      expect((await refusal(mine.client.getCheckout({ key }))).reason).toBe("CHECKOUT_NOT_FOUND");
+      expect((await theirs.client.getCheckout({ key })).checkout?.intentId).toBe(order.intentId);
+    }
+    const listed = await mine.client.listCheckouts({ wallet: theirs.key.address });
+    expect(listed.checkouts).toEqual([]);
+    const named = { order: { merchantId: order.merchantId, orderId: order.orderId }, items: milk };
+    expect((await refusal(theirs.client.refundCheckout(named))).reason).toBe("SCOPE_MISSING");
+    expect((await refusal(theirs.client.fulfilCheckout(named))).reason).toBe("SCOPE_MISSING");
+  });
+});
+
+test("what was sold is listed newest first, page by page", async () => {
+  const { key, client } = shopper();
+  const made: string[] = [];
+  for (let count = 0; count < 5; count += 1) {
+    const order = world.order(key.address, PaymentMethod.BALANCE, milk);
+    await client.createCheckout(order);
+    made.unshift(order.intentId);
+  }
+  const found: string[] = [];
+  let pageToken = "";
+  do {
+    const page = await client.listCheckouts({ pageSize: 2, pageToken });
+    found.push(...page.checkouts.map(({ intentId }) => intentId));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  expect(found).toEqual(made);
+  const { nextPageToken } = await client.listCheckouts({ pageSize: 2 });
+  const other = client.listCheckouts({ pageToken: nextPageToken, merchantId: "market-1" });
+  expect((await refusal(other)).metadata).toMatchObject({ field: "page_token" });
+});
+
+test("goods are handed over and money given back, item by item", async () => {
+  const before = await world.books();
+  const { key, client } = shopper();
+  const admin = world.client("checkout.admin");
+  const order = world.order(key.address, PaymentMethod.CARD, [
+    { sku: "MILK", quantity: 2 },
+    { sku: "EGGS", quantity: 1 },
+  ]);
+  const named = { merchantId: order.merchantId, orderId: order.orderId };
+  const { clientSecret } = await client.createCheckout(order);
+  expect((await refusal(admin.refundCheckout({ order: named, items: milk }))).reason).toBe(
+    "NOT_REFUNDABLE",
+  );
+  expect((await refusal(admin.fulfilCheckout({ order: named, items: milk }))).reason).toBe(
+    "NOT_FULFILLABLE",
+  );
+  await world.pay(clientSecret);
+  await reached(client, order.intentId, CheckoutState.CLEARED);
+
+  const fulfilled = await admin.fulfilCheckout({ order: named, items: milk });
+  expect(fulfilled.fulfilment?.state).toBe(EntryState.CLEARED);
+  expect(fulfilled.checkout?.items[0]).toMatchObject({
+    fulfilledQuantity: 1,
+    state: ItemState.PARTLY_FULFILLED,
+  });
+  const all = [
+    { sku: "MILK", quantity: 2 },
+    { sku: "EGGS", quantity: 1 },
+  ];
+  const request = { order: named, items: all, intentId: newUuidV7() };
+  const refunded = await admin.refundCheckout(request);
+  expect(refunded.refund).toMatchObject({
+    amount: "950",
+    obligationAmount: "600",
+    state: EntryState.CLEARED,
+  });
+  expect(refunded.checkout?.state).toBe(CheckoutState.REFUNDED);
+  expect((await admin.refundCheckout(request)).refund).toEqual(refunded.refund);
+  expect((await refusal(admin.refundCheckout({ order: named, items: milk }))).metadata).toEqual({
+    orderId: order.orderId,
+    sku: "MILK",
+    refundable: "0",
+  });
+  expect(await world.books()).toEqual({
+    ...before,
+    losses: before.losses + 350n,
+    agent: before.agent - 350n,
+  });
+});
+
+test("who watches is told when the process leaves", async () => {
+  const { key, client } = shopper();
+  const order = world.order(key.address, PaymentMethod.BALANCE, milk);
+  await client.createCheckout(order);
+  const seen: CheckoutState[] = [];
+  const watch = async () => {
+    const key = { case: "intentId" as const, value: order.intentId };
+    for await (const { checkout } of client.watchCheckout({ key })) {
+      seen.push(checkout?.state ?? CheckoutState.UNSPECIFIED);
+    }
+  };
+  const watching = refusal(watch());
+  await expect.poll(() => seen).toEqual([CheckoutState.AWAITING_SIGNATURE]);
+  await world.drainCheckout();
+  expect((await watching).reason).toBe("DRAINING");
+  await world.stopCheckout();
+  await world.startCheckout();
+});

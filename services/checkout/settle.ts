@@ -5,6 +5,7 @@ import type {
   CheckoutStore,
   Clock,
   Payment,
+  PaymentRefund,
   Payments,
   Peers,
 } from "./checkout-ports.ts";
@@ -205,22 +206,40 @@ async function giveBack(
   return { record: changed, payment };
 }
 
+/** Somebody at Stripe itself may be at it too, and be faster this often. */
+const returnsMax = 4;
+
 /** Returns the refund's id; "" if there is nothing left to give back. */
 async function returnPayment(
   payments: Payments,
-  order: Order,
-  amount: bigint,
+  { paymentIntentId, intentId }: Order,
+  received: bigint,
   limit: CallLimit,
 ): Promise<string> {
-  if (amount === 0n) return "";
-  const { paymentIntentId, intentId } = order;
-  try {
-    return (await payments.refund({ paymentIntentId, entryId: intentId, amount }, limit)).id;
-  } catch (error) {
-    // Somebody was faster, at Stripe itself.
-    if (error instanceof DomainError && error.kind === "NOT_REFUNDABLE") return "";
-    throw error;
+  let refused = 0n;
+  for (let attempt = 1; attempt <= returnsMax; attempt += 1) {
+    const made = await payments.refunds(paymentIntentId, limit);
+    const own = made.find(({ entryId }) => entryId === intentId);
+    if (own !== undefined) return own.id;
+    const left = received - sumOfPaid(made);
+    // Refused and still there: Stripe refuses for good.
+    if (left <= 0n || left === refused) return "";
+    try {
+      return (await payments.refund({ paymentIntentId, entryId: intentId, amount: left }, limit))
+        .id;
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.kind !== "NOT_REFUNDABLE") throw error;
+      refused = left;
+    }
   }
+  throw new DomainError("PAYMENTS_UNAVAILABLE", "the payment is being refunded at Stripe");
+}
+
+/** What refunds take of a payment; those that failed take nothing. */
+function sumOfPaid(refunds: readonly PaymentRefund[]): bigint {
+  return refunds
+    .filter(({ status }) => status !== "failed" && status !== "canceled")
+    .reduce((sum, { amount }) => sum + amount, 0n);
 }
 
 /** The end of a checkout that buys nothing: its purchase will never enter the ledger. */

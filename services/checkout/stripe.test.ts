@@ -256,7 +256,7 @@ describe("a refund", () => {
       entryId,
     });
     const made = asked.find(({ call }) => call === "POST /v1/refunds");
-    expect(made?.headers["idempotency-key"]).toBe(`refund-${entryId}`);
+    expect(made?.headers["idempotency-key"]).toBe(`refund-${entryId}-100`);
     expect(Object.fromEntries(made?.params ?? [])).toEqual({
       payment_intent: "pi_1",
       amount: "100",

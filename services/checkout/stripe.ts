@@ -252,8 +252,9 @@ async function createRefund(
           amount: toNumber(amount),
           metadata: { [intentKey]: entryId },
         },
-        // With its own prefix: a key serves one endpoint, and a payment's is the bare intent id.
-        { ...options, idempotencyKey: `refund-${entryId}` },
+        // With its own prefix: a key serves one endpoint, and a payment's is the bare intent id. With the amount: what is
+        // left to give back of a payment that bought nothing may shrink, and a key has one answer for ever.
+        { ...options, idempotencyKey: `refund-${entryId}-${amount}` },
       ),
     );
     return refundOf(refund);

@@ -351,6 +351,43 @@ describe("a refund from the dashboard", () => {
   });
 });
 
+describe("a payment that bought nothing", () => {
+  /** Somebody lowered the amount at Stripe before the shopper paid. */
+  const payTooLittle = async () => {
+    const record = await world.pay(one("MILK"), "CARD", { confirm: false });
+    const { paymentIntentId } = record.order;
+    await world.stripe.paymentIntents.update(paymentIntentId, { amount: 349 });
+    await world.confirm(record);
+    return record;
+  };
+
+  test("goes back whole and is in no books", async () => {
+    const record = await payTooLittle();
+    const failed = await read(record);
+    const after = await sync(record);
+
+    expect(failed.order).toMatchObject({ state: "FAILED", failureReason: "AMOUNT_MISMATCH" });
+    expect(failed.order.returnedRefundId).toMatch(/^re_/);
+    expect(after).toEqual(failed);
+    expect(refundsOf(after)).toEqual([]);
+  });
+
+  test.each([
+    ["in part", 100],
+    ["whole", 349],
+  ])("goes back whole also if the dashboard was faster %s", async (_name, amount) => {
+    const record = await payTooLittle();
+    await dashboard(record, amount);
+    const after = await sync(record);
+
+    expect(after.order).toMatchObject({ state: "FAILED", returnOwed: false });
+    const { data } = await world.stripe.refunds.list({
+      payment_intent: record.order.paymentIntentId,
+    });
+    expect(data.reduce((sum, made) => sum + made.amount, 0)).toBe(349);
+  });
+});
+
 describe("a refund that Stripe cannot pay", () => {
   test("after it cleared is corrected: the goods are owed again, and may be refunded again", async () => {
     const record = await world.buy(one("BUNDLE"));

@@ -93,23 +93,22 @@ export class CheckoutCoreWorld {
     });
   }
 
-  /** An order that was paid and has cleared. `card`: one of the simulator's payment methods. */
+  /** An order that was paid and has cleared. */
   async buy(
     items: readonly Item[],
     paymentMethod: PaymentMethod = "CARD",
-    card = "pm_card_visa",
   ): Promise<CheckoutRecord> {
-    const { order } = await this.pay(items, paymentMethod, card);
+    const { order } = await this.pay(items, paymentMethod);
     const record = await this.settler.settle(order.intentId, soon());
     if (record.order.state !== "CLEARED") throw new Error(`it is ${record.order.state}`);
     return record;
   }
 
-  /** An order that was paid; by card, nobody has told Checkout. */
+  /** An order that was paid; by card, nobody has told Checkout. `confirm` false: the shopper has yet to. */
   async pay(
     items: readonly Item[],
     paymentMethod: PaymentMethod = "CARD",
-    card = "pm_card_visa",
+    { confirm = true } = {},
   ): Promise<CheckoutRecord> {
     const key = newKey();
     this.#orders += 1;
@@ -126,10 +125,7 @@ export class CheckoutCoreWorld {
     };
     const { record } = await this.checkouts.create(request, undefined, soon());
     if (paymentMethod === "CARD") {
-      await this.stripe.paymentIntents.confirm(record.order.paymentIntentId, {
-        payment_method: card,
-        return_url: "https://shop.test/",
-      });
+      if (confirm) await this.confirm(record);
       return record;
     }
     const { world, clearing } = this.#parts;
@@ -139,6 +135,14 @@ export class CheckoutCoreWorld {
     const walletSignature = signDigest(digest, key.privateKey);
     const signed = { ...request, walletSignature };
     return (await this.checkouts.create(signed, undefined, soon())).record;
+  }
+
+  /** The shopper pays by card. */
+  async confirm({ order }: CheckoutRecord): Promise<void> {
+    await this.stripe.paymentIntents.confirm(order.paymentIntentId, {
+      payment_method: "pm_card_visa",
+      return_url: "https://shop.test/",
+    });
   }
 
   /** What a wallet or an obligation holds, cents. */

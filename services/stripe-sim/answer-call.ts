@@ -5,7 +5,7 @@ import { type ErrorBody, invalidRequest, StripeSimError } from "./errors.ts";
 import { decodeForm, FormError, type FormMap } from "./form-codec.ts";
 import { showToBrowser } from "./payment-intents.ts";
 import { findRoute } from "./routes.ts";
-import type { KeptAnswer } from "./store.ts";
+import type { KeptAnswer } from "./stored.ts";
 
 export interface ApiRequest {
   readonly requestId: string;

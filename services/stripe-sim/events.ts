@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { apiVersion, type Call } from "./call.ts";
 import { newId } from "./ids.ts";
-import type { StoredEvent } from "./store.ts";
+import type { StoredEvent } from "./stored.ts";
 import { listEndpoints } from "./webhook-endpoints.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import { invalidRequest } from "./errors.ts";
-import type { Kind } from "./store.ts";
+import type { Kind } from "./stored.ts";
 
 const depthMax = 4;
 

@@ -3,7 +3,8 @@ import type { Call } from "./call.ts";
 import { finishCharge } from "./charges.ts";
 import { finishProcessing } from "./confirm-payment.ts";
 import { failRefund, succeedRefund } from "./refunds.ts";
-import type { Store, Task } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { Task } from "./stored.ts";
 
 const tickMsMax = 60_000;
 

@@ -2,7 +2,7 @@ import type { Call } from "./call.ts";
 import { invalidRequest, resourceMissing } from "./errors.ts";
 import type { FormValue } from "./form-codec.ts";
 import { integer, object, type Read, text } from "./params.ts";
-import type { CreatedRange, Kind, Kinds, PageQuery } from "./store.ts";
+import type { CreatedRange, Kind, Kinds, PageQuery } from "./stored.ts";
 
 const time = integer(0, 99_999_999_999);
 const range = object({ gt: time, gte: time, lt: time, lte: time });

@@ -4,89 +4,19 @@ import { captureCharge, findCharge } from "./charges.ts";
 import { confirmIntent } from "./confirm-payment.ts";
 import { invalidRequest, parameterMissing, resourceMissing, unexpectedState } from "./errors.ts";
 import { emit } from "./events.ts";
-import { newId, randomText } from "./ids.ts";
-import { amountMax, checkCharge, formatAmount } from "./money.ts";
-import {
-  boolean,
-  changeMetadata,
-  choice,
-  clearableText,
-  integer,
-  list,
-  metadata,
-  object,
-  type Read,
-  required,
-  text,
-  url,
-} from "./params.ts";
-import { createPaymentMethod, findPaymentMethod, paymentMethodParams } from "./payment-methods.ts";
-
-const captureMethod = choice("automatic", "automatic_async", "manual");
-
-/** Checked against the currency later, so that what is too small is told as Stripe tells it. */
-const amount = integer(1, 999_999_999_999);
-
-const ownParams = {
-  metadata,
-  description: clearableText(1_000),
-  payment_method: text(),
-  payment_method_data: object(paymentMethodParams),
-  allowed_payment_method_types: list(choice("card"), 10),
-  payment_method_types: list(choice("card"), 10),
-  capture_method: captureMethod,
-  receipt_email: clearableText(800),
-  statement_descriptor: clearableText(22),
-  statement_descriptor_suffix: clearableText(22),
-  transfer_group: clearableText(),
-  customer: text(),
-};
-
-const attemptParams = {
-  return_url: url,
-  off_session: boolean,
-  error_on_requires_action: boolean,
-  use_stripe_sdk: boolean,
-};
-
-export const createIntentParams = {
-  ...ownParams,
-  ...attemptParams,
-  amount: required(amount),
-  currency: required(text(10)),
-  confirm: boolean,
-  confirmation_method: choice("automatic"),
-  automatic_payment_methods: object({
-    enabled: required(boolean),
-    allow_redirects: choice("always", "never"),
-  }),
-};
-
-export const updateIntentParams = { ...ownParams, amount, currency: text(10) };
-
-export const retrieveIntentParams = { client_secret: text() };
-
-export const confirmIntentParams = {
-  ...attemptParams,
-  client_secret: text(),
-  payment_method: text(),
-  payment_method_data: object(paymentMethodParams),
-  payment_method_types: list(choice("card"), 10),
-  capture_method: captureMethod,
-  receipt_email: clearableText(800),
-};
-
-export const captureIntentParams = {
-  amount_to_capture: integer(1, amountMax),
-  final_capture: boolean,
-  metadata,
-  statement_descriptor: clearableText(22),
-  statement_descriptor_suffix: clearableText(22),
-};
-
-export const cancelIntentParams = {
-  cancellation_reason: choice("abandoned", "duplicate", "fraudulent", "requested_by_customer"),
-};
+import { checkCharge, formatAmount } from "./money.ts";
+import { newIntent, textOrNull } from "./new-payment-intent.ts";
+import { changeMetadata, type Read } from "./params.ts";
+import type {
+  cancelIntentParams,
+  captureIntentParams,
+  confirmIntentParams,
+  createIntentParams,
+  ownIntentParams,
+  retrieveIntentParams,
+  updateIntentParams,
+} from "./payment-intent-params.ts";
+import { createPaymentMethod, findPaymentMethod } from "./payment-methods.ts";
 
 export function findIntent(call: Call, id: string): Stripe.PaymentIntent {
   const stored = call.store.find("payment_intent", id);
@@ -128,7 +58,7 @@ function checkCustomer(customer: string | undefined): void {
 /** The payment method that a request names or brings; undefined if it does neither. */
 function methodOf(
   call: Call,
-  params: Pick<Read<typeof ownParams>, "payment_method" | "payment_method_data">,
+  params: Pick<Read<typeof ownIntentParams>, "payment_method" | "payment_method_data">,
 ): Stripe.PaymentMethod | undefined {
   if (params.payment_method !== undefined) {
     return findPaymentMethod(call, params.payment_method, { param: "payment_method", status: 400 });
@@ -163,78 +93,6 @@ export function createIntent(
   call.store.insert("payment_intent", intent);
   emit(call, "payment_intent.created", intent);
   return params.confirm === true ? confirmIntent(call, intent, method, params) : intent;
-}
-
-function newIntent(
-  call: Call,
-  params: Read<typeof createIntentParams>,
-  currency: string,
-  method: Stripe.PaymentMethod | undefined,
-): Stripe.PaymentIntent {
-  const id = newId("pi");
-  const automatic = params.automatic_payment_methods;
-  // A list of what is allowed leaves nothing to redirect.
-  const types = params.allowed_payment_method_types ?? params.payment_method_types;
-  const isAutomatic = automatic?.enabled ?? types === undefined;
-  return {
-    id,
-    object: "payment_intent",
-    allowed_payment_method_types: params.allowed_payment_method_types?.slice() ?? null,
-    amount: params.amount,
-    amount_capturable: 0,
-    amount_details: { tip: {} },
-    amount_received: 0,
-    application: null,
-    application_fee_amount: null,
-    automatic_payment_methods: isAutomatic
-      ? { allow_redirects: automatic?.allow_redirects ?? "always", enabled: true }
-      : null,
-    canceled_at: null,
-    cancellation_reason: null,
-    capture_method: params.capture_method ?? "automatic_async",
-    client_secret: `${id}_secret_${randomText(25)}`,
-    confirmation_method: "automatic",
-    created: call.now,
-    currency,
-    customer: null,
-    customer_account: null,
-    description: textOrNull(params.description),
-    excluded_payment_method_types: null,
-    last_payment_error: null,
-    latest_charge: null,
-    livemode: false,
-    managed_payments: null,
-    metadata: changeMetadata({}, params.metadata),
-    next_action: null,
-    on_behalf_of: null,
-    payment_method: method?.id ?? null,
-    payment_method_configuration_details: null,
-    payment_method_options: {
-      card: {
-        installments: null,
-        mandate_options: null,
-        network: null,
-        request_three_d_secure: "automatic",
-      },
-    },
-    payment_method_types: ["card"],
-    payment_record: null,
-    processing: null,
-    receipt_email: textOrNull(params.receipt_email),
-    review: null,
-    setup_future_usage: null,
-    shipping: null,
-    source: null,
-    statement_descriptor: textOrNull(params.statement_descriptor),
-    statement_descriptor_suffix: textOrNull(params.statement_descriptor_suffix),
-    status: method === undefined ? "requires_payment_method" : "requires_confirmation",
-    transfer_data: null,
-    transfer_group: textOrNull(params.transfer_group),
-  };
-}
-
-function textOrNull(value: string | undefined): string | null {
-  return value === undefined || value === "" ? null : value;
 }
 
 const openStatuses = ["requires_payment_method", "requires_confirmation", "requires_action"];

@@ -7,10 +7,11 @@ import { expand } from "./expand.ts";
 import type { FormMap } from "./form-codec.ts";
 import { listPage, listParams } from "./lists.ts";
 import { boolean, list, object, type Read, type Reader, text } from "./params.ts";
+import * as intentParams from "./payment-intent-params.ts";
 import * as intents from "./payment-intents.ts";
 import { createPaymentMethod, findPaymentMethod, paymentMethodParams } from "./payment-methods.ts";
 import * as refunds from "./refunds.ts";
-import type { Kind } from "./store.ts";
+import type { Kind } from "./stored.ts";
 import * as endpoints from "./webhook-endpoints.ts";
 
 /** One operation of the API. */
@@ -57,7 +58,7 @@ function forBrowser(call: Call, intent: ReturnType<typeof intents.findIntent>): 
 }
 
 const intentRoutes: readonly Route[] = [
-  route("POST", "/v1/payment_intents", intents.createIntentParams, (call, _, params) =>
+  route("POST", "/v1/payment_intents", intentParams.createIntentParams, (call, _, params) =>
     intents.createIntent(call, params),
   ),
   route(
@@ -74,25 +75,30 @@ const intentRoutes: readonly Route[] = [
   route(
     "GET",
     "/v1/payment_intents/:id",
-    intents.retrieveIntentParams,
+    intentParams.retrieveIntentParams,
     (call, id, params) => forBrowser(call, intents.retrieveIntent(call, id, params)),
     true,
   ),
-  route("POST", "/v1/payment_intents/:id", intents.updateIntentParams, intents.updateIntent),
+  route("POST", "/v1/payment_intents/:id", intentParams.updateIntentParams, intents.updateIntent),
   route(
     "POST",
     "/v1/payment_intents/:id/confirm",
-    intents.confirmIntentParams,
+    intentParams.confirmIntentParams,
     (call, id, params) => forBrowser(call, intents.confirm(call, id, params)),
     true,
   ),
   route(
     "POST",
     "/v1/payment_intents/:id/capture",
-    intents.captureIntentParams,
+    intentParams.captureIntentParams,
     intents.captureIntent,
   ),
-  route("POST", "/v1/payment_intents/:id/cancel", intents.cancelIntentParams, intents.cancelIntent),
+  route(
+    "POST",
+    "/v1/payment_intents/:id/cancel",
+    intentParams.cancelIntentParams,
+    intents.cancelIntent,
+  ),
 ];
 
 const methodRoutes: readonly Route[] = [

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "#common/rpc/logger.ts";
 import type { Faults } from "./faults.ts";
 import { newId, randomText } from "./ids.ts";
-import type { Delivery, Store, StoredEvent } from "./store.ts";
+import type { Store } from "./store.ts";
+import type { Delivery, StoredEvent } from "./stored.ts";
 import { signWebhook } from "./webhook-signature.ts";
 
 const inFlightMax = 16;

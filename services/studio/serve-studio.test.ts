@@ -21,7 +21,10 @@ describe("serveStudio", () => {
     mkdirSync(join(folder, "dist/assets"), { recursive: true });
     writeFileSync(join(folder, "secret.js"), "secret");
     writeFileSync(join(folder, "dist/built-from"), "stamp");
-    writeFileSync(join(folder, "dist/index.html"), '<script nonce="CSP-NONCE"></script>');
+    writeFileSync(
+      join(folder, "dist/index.html"),
+      '<meta content="STUDIO-CONFIG"><script nonce="CSP-NONCE"></script>',
+    );
     writeFileSync(join(folder, "dist/assets/app-1a.js"), script);
     writeFileSync(join(folder, "dist/assets/notes.txt"), "no type of ours");
   });
@@ -63,6 +66,32 @@ describe("serveStudio", () => {
     }
     expect(pages[0]?.body).not.toBe(pages[1]?.body);
   });
+
+  it.each([
+    [{}, null],
+    [
+      { STRIPE_PUBLISHABLE_KEY: "pk_test_simulator_1" },
+      { publishableKey: "pk_test_simulator_1", simulated: true },
+    ],
+    [
+      { STRIPE_PUBLISHABLE_KEY: "pk_test_51abc" },
+      { publishableKey: "pk_test_51abc", simulated: false },
+    ],
+  ])(
+    "tells the page of Stripe, and lets Stripe in with a key of its own alone: %o",
+    async (env, stripe) => {
+      const response = await fetch(await start(env as Record<string, string>));
+      const told = /content="([^"]*)"/.exec(await response.text())?.[1]?.replaceAll("&quot;", '"');
+      expect(JSON.parse(told ?? "")).toEqual({ stripe });
+      const policy = response.headers.get("content-security-policy") ?? "";
+      const hosts = [...policy.matchAll(/https:\/\/\S*[a-z]/g)].map(([host]) => host);
+      if (stripe?.simulated !== false) return expect(hosts).toEqual([]);
+      expect(policy).toContain("script-src 'self' https://js.stripe.com https://*.js.stripe.com;");
+      expect(policy).toContain("connect-src 'self' https://api.stripe.com;");
+      expect(policy).toContain("frame-src https://js.stripe.com");
+      expect(hosts.every((host) => host.endsWith(".stripe.com"))).toBe(true);
+    },
+  );
 
   it("gives hashed files for ever, compressed where that is accepted", async () => {
     const url = `${await start()}/assets/app-1a.js`;

@@ -22,7 +22,7 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
   const state = { ready: false };
   // The whole of a request in ten seconds; Envoy keeps connections open, so let it be the one that closes them.
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 75_000 };
-  const site = createServer(limits, siteListener(deps));
+  const site = createServer(limits, siteListener(config, deps));
   site.maxConnections = 1_000;
   const metrics = createServer(limits, metricsListener(state));
   try {
@@ -41,8 +41,8 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
   }
 }
 
-function siteListener(deps: StudioDeps) {
-  const site = createSite(deps.files);
+function siteListener(config: StudioConfig, deps: StudioDeps) {
+  const site = createSite(deps.files, config.stripe);
   const development =
     deps.development === undefined
       ? undefined

@@ -1,23 +1,39 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { nonceMark, type StaticFile, type StaticFiles } from "./static-files.ts";
+import type { StudioStripe } from "./config.ts";
+import { configMark, nonceMark, type StaticFile, type StaticFiles } from "./static-files.ts";
+
+/** What Stripe's card form loads, by directive of the policy. Stripe says which; nothing else of it is let in. */
+const stripeSources: Readonly<Record<string, string>> = {
+  "script-src": "https://js.stripe.com https://*.js.stripe.com",
+  "img-src": "https://*.stripe.com",
+  "connect-src": "https://api.stripe.com",
+  "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+};
 
 /**
  * What the page may do: run and style itself, and call the mesh that it came from. Mantine writes its variables into
  * style elements, which the nonce admits; React sets single styles through the CSSOM, which no policy restricts, so
- * 'unsafe-inline' is not needed. A card form will add the payment provider's script and frames here, and nothing else.
+ * 'unsafe-inline' is not needed. `withStripe`: cards are paid in Stripe's own form, which is a frame of its own.
  */
-export function contentSecurityPolicy(nonce: string): string {
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    `style-src 'self' 'nonce-${nonce}'`,
-    "img-src 'self'",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; ");
+export function contentSecurityPolicy(nonce: string, withStripe = false): string {
+  const directives: readonly (readonly [name: string, sources: string])[] = [
+    ["default-src", "'none'"],
+    ["script-src", "'self'"],
+    ["style-src", `'self' 'nonce-${nonce}'`],
+    ["img-src", "'self'"],
+    ["connect-src", "'self'"],
+    ...(withStripe ? [["frame-src", ""] as const] : []),
+    ["base-uri", "'none'"],
+    ["form-action", "'none'"],
+    ["frame-ancestors", "'none'"],
+  ];
+  return directives
+    .map(([name, sources]) => {
+      const more = withStripe ? stripeSources[name] : undefined;
+      return [name, sources, more].filter(Boolean).join(" ");
+    })
+    .join("; ");
 }
 
 /** Goes with every answer, whatever it is. */
@@ -35,8 +51,14 @@ const nothing = "default-src 'none'; frame-ancestors 'none'";
 /** Their names hold a hash of what is in them, so one that is known never changes. */
 const forEver = "public, max-age=31536000, immutable";
 
-/** Answers GET and HEAD for the app's files. There is one page: the app keeps its routes behind the #. */
-export function createSite(files: StaticFiles) {
+/**
+ * Answers GET and HEAD for the app's files. There is one page: the app keeps its routes behind the #. With the page
+ * comes what its server knows, as JSON, so that nothing has to be asked before it is drawn.
+ */
+export function createSite(files: StaticFiles, stripe: StudioStripe | undefined) {
+  // A function, because "$" has a meaning in texts that replace.
+  const page = files.page.replaceAll(configMark, () => formatPageConfig(stripe));
+  const withStripe = stripe !== undefined && !stripe.simulated;
   return (request: IncomingMessage, response: ServerResponse, path: string): void => {
     const file = files.assets.get(path);
     if (path !== "/" && file === undefined) {
@@ -45,18 +67,29 @@ export function createSite(files: StaticFiles) {
       response.setHeader("allow", "GET, HEAD");
       sendText(request, response, 405, "only GET and HEAD");
     } else if (file === undefined) {
-      sendPage(request, response, files.page);
+      sendPage(request, response, page, withStripe);
     } else {
       sendFile(request, response, file);
     }
   };
 }
 
-function sendPage(request: IncomingMessage, response: ServerResponse, page: string): void {
+/** For the inside of an HTML attribute. Nothing in it is secret: everybody gets the page. */
+function formatPageConfig(stripe: StudioStripe | undefined): string {
+  const json = JSON.stringify({ stripe: stripe ?? null });
+  return json.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+}
+
+function sendPage(
+  request: IncomingMessage,
+  response: ServerResponse,
+  page: string,
+  withStripe: boolean,
+): void {
   const nonce = randomBytes(16).toString("base64");
   send(request, response, 200, Buffer.from(page.replaceAll(nonceMark, nonce)), {
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": contentSecurityPolicy(nonce),
+    "content-security-policy": contentSecurityPolicy(nonce, withStripe),
     "cache-control": "no-cache",
   });
 }

@@ -12,7 +12,7 @@ export interface StaticFile {
 
 /** The built app. */
 export interface StaticFiles {
-  /** The page, in which `nonceMark` stands wherever the nonce of an answer goes. */
+  /** The page, in which `nonceMark` stands wherever the nonce of an answer goes, and `configMark` for the config. */
   readonly page: string;
   /** By path, such as "/assets/index-4f2a.js". What is not in here does not exist. */
   readonly assets: ReadonlyMap<string, StaticFile>;
@@ -20,6 +20,8 @@ export interface StaticFiles {
 
 /** What the build puts where a nonce goes. */
 export const nonceMark = "CSP-NONCE";
+/** What index.html has where the page's config goes. */
+export const configMark = "STUDIO-CONFIG";
 
 const contentTypes: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",

@@ -127,8 +127,8 @@ function bury(
   const { entryId } = entry;
   const attempt = { intentId: intent.intentId, state: "DEAD" as const };
   const isSigned = entry.kind === "PURCHASE" && order.paymentMethod === "BALANCE";
-  // Money that Stripe has given back already must reach the books: such an entry has no other end.
-  const isPaidOut = entry.stripeRefundId !== "";
+  // Money that Stripe has given back already, or could not, must reach the books: such an entry has no other end.
+  const isPaidOut = entry.stripeRefundId !== "" || entry.kind === "CORRECTION";
   if (!isSigned && (mayPassAgain(error) || (isPaidOut && isDead(error)))) {
     if (entry.attempts.length < attemptsMax) {
       return { attempt, newAttempt: { entryId, intent: successorOf(intent, nowMs) } };

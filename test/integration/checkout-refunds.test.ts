@@ -187,6 +187,21 @@ describe("a refund by items", () => {
     await read(unpaid);
   });
 
+  test("is one of a thousand at most", async () => {
+    const record = await world.buy([{ sku: "MILK", quantity: 2 }]);
+    await world.addFailedRefunds(record, 999);
+
+    expect((await refund(record, one("MILK"))).entry.state).toBe("CLEARED");
+    expect(await kindOf(refund(record, one("MILK")))).toEqual({
+      kind: "LIMIT_EXCEEDED",
+      limit: "1000",
+      what: "refunds per checkout",
+    });
+    // What Stripe gave back is taken in all the same: the money is gone.
+    await dashboard(record);
+    expect((await sync(record)).order.state).toBe("REFUNDED");
+  });
+
   test("is never more than was paid, whoever is first", async () => {
     const record = await world.buy([{ sku: "MILK", quantity: 3 }]);
     const asked = Array.from({ length: 20 }, () => refund(record, one("MILK")));

@@ -145,6 +145,22 @@ export class CheckoutCoreWorld {
     });
   }
 
+  /** Adds refunds to an order that are not to be told from ones that Stripe refused. */
+  async addFailedRefunds({ order }: CheckoutRecord, count: number): Promise<void> {
+    const { pool } = this.#parts;
+    const ids = Array.from({ length: count }, () => newUuidV7());
+    await pool.query(
+      `insert into checkout_entry (entry_id, checkout_id, number, kind, state, portions, items)
+       select id, $1, 1 + number, 'REFUND', 'FAILED', '[]', '[]' from unnest($2::uuid[]) with ordinality as _ (id, number)`,
+      [order.intentId, ids],
+    );
+    await pool.query(
+      `insert into checkout_attempt (intent_id, entry_id, number, intent, state)
+       select id, id, 1, a.intent, 'PENDING' from unnest($2::uuid[]) as _ (id), checkout_attempt a where a.intent_id = $1`,
+      [order.intentId, ids],
+    );
+  }
+
   /** What a wallet or an obligation holds, cents. */
   available(accountId: bigint): Promise<bigint> {
     return this.#parts.world.available(accountId);

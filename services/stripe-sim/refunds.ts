@@ -62,9 +62,8 @@ function chargeToRefund(call: Call, params: Read<typeof createRefundParams>): St
   }
   if (params.charge !== undefined) {
     const charge = findCharge(call, params.charge, { param: "charge", status: 404 });
-    if (charge.status !== "succeeded" || !charge.captured)
-      throw notCharged(`charge (${charge.id})`);
-    return charge;
+    if (charge.status === "succeeded" && charge.captured) return charge;
+    throw notCharged(`charge (${charge.id})`);
   }
   if (params.payment_intent === undefined) throw parameterMissing("payment_intent");
   const intent = call.store.find("payment_intent", params.payment_intent)?.body;
@@ -93,6 +92,12 @@ function fateOf(call: Call, charge: Stripe.Charge): Fate {
   return cardOf(call, charge.payment_method ?? "").refunds ?? "succeeds";
 }
 
+const cardRefund = {
+  type: "refund",
+  reference_status: "pending",
+  reference_type: "acquirer_reference_number",
+} as const;
+
 /** Tells refund.created and charge.refunded, which come at once also for one that is pending. */
 function addRefund(
   call: Call,
@@ -116,15 +121,7 @@ function addRefund(
     ...fields,
   };
   if (refund.status === "pending") refund.pending_reason = "processing";
-  else
-    refund.destination_details = {
-      card: {
-        type: "refund",
-        reference_status: "pending",
-        reference_type: "acquirer_reference_number",
-      },
-      type: "card",
-    };
+  else refund.destination_details = { card: cardRefund, type: "card" };
   refund.balance_transaction = addBalanceTransaction(call, {
     type: "refund",
     amount: -refund.amount,

@@ -22,13 +22,13 @@ export function createWebhookStore(pool: Pool, onSuccess: () => void): WebhookSt
       const column = <Key extends keyof (typeof events)[number]>(key: Key) =>
         events.map((event) => event[key]);
       const createTimes = events.map(({ createTimeMs }) => new Date(createTimeMs));
-      const { rowCount } = await query("insert", insertEvents, [
+      const { rows } = await query<{ event_id: string }>("insert", insertEvents, [
         column("eventId"),
         column("type"),
         column("paymentIntentId"),
         createTimes,
       ]);
-      return rowCount ?? 0;
+      return rows.map(({ event_id }) => event_id);
     },
     async claim(limit, leaseMs) {
       const { rows } = await query<EventRow>("claim", claimEvents, [limit, leaseMs]);
@@ -83,7 +83,8 @@ const insertEvents = `
   from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
     as told (event_id, type, payment_intent_id, create_time)
   order by event_id
-  on conflict do nothing`;
+  on conflict do nothing
+  returning event_id`;
 
 interface EventRow {
   readonly event_id: string;

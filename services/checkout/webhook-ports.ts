@@ -76,8 +76,8 @@ export interface WebhookBacklog {
 
 /** Where events are kept, each once. Throws RECORDS_UNAVAILABLE. */
 export interface WebhookStore {
-  /** Stores those that are not there yet; at most 1,000. Returns how many were new. */
-  insert(events: readonly StripeEvent[]): Promise<number>;
+  /** Stores those that are not there yet; at most 1,000. Returns the ids of those that were new. */
+  insert(events: readonly StripeEvent[]): Promise<string[]>;
   /**
    * Begins an attempt of at most `limit` events that are due, the longest due first. Nobody else takes them for `leaseMs`;
    * then they are due again, unless the attempt has ended.

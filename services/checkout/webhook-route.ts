@@ -2,7 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { DomainError } from "#common/domain-error.ts";
 import type { HttpRoute } from "#common/rpc/http-routes.ts";
 import { isHandled } from "./webhook-events.ts";
-import type { VerifiedWebhook, WebhookRefusal, WebhookStore } from "./webhook-ports.ts";
+import type { WebhookInbox } from "./webhook-inbox.ts";
+import type { VerifiedWebhook, WebhookRefusal } from "./webhook-ports.ts";
 
 /**
  * What a delivery came to: STORED or KNOWN from before; UNHANDLED, a type that concerns no checkout; refused; or, to be
@@ -20,7 +21,7 @@ export type DeliveryOutcome =
 
 export interface WebhookRouteOptions {
   readonly verify: (body: Buffer, header: string, nowMs: number) => VerifiedWebhook;
-  readonly store: Pick<WebhookStore, "insert">;
+  readonly inbox: WebhookInbox;
   /** Called when an event was stored. */
   readonly wake: () => void;
   /** Hears of every delivery; the type is "" unless its signature was right. */
@@ -59,7 +60,7 @@ interface Received {
 }
 
 async function receive(
-  { verify, store, wake, clock }: WebhookRouteOptions,
+  { verify, inbox, wake, clock }: WebhookRouteOptions,
   request: IncomingMessage,
 ): Promise<Received> {
   if (request.method !== "POST") return refused("METHOD", 405, { allow: "POST" });
@@ -71,9 +72,9 @@ async function receive(
   const { event } = verified;
   if (!isHandled(event.type)) return accepted("UNHANDLED", event.type);
   try {
-    const inserted = await store.insert([event]);
-    if (inserted > 0) wake();
-    return accepted(inserted > 0 ? "STORED" : "KNOWN", event.type);
+    const isNew = await inbox(event);
+    if (isNew) wake();
+    return accepted(isNew ? "STORED" : "KNOWN", event.type);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     return { ...refused("UNAVAILABLE", 503, { "retry-after": "1" }), type: event.type };

@@ -7,6 +7,7 @@ import {
   processEvent,
   type WebhookEvents,
 } from "./webhook-events.ts";
+import { createWebhookInbox } from "./webhook-inbox.ts";
 import { createWebhookMetrics, type WebhookMetrics } from "./webhook-metrics.ts";
 import type { AttemptEnd, StoredWebhook, StripeEvents, WebhookStore } from "./webhook-ports.ts";
 import {
@@ -66,7 +67,7 @@ export function startWebhookRuntime(options: WebhookRuntimeOptions): WebhookRunt
     events: createWebhookEvents(webhooks, worker.wake),
     route: createWebhookRoute({
       verify: options.verify,
-      store: webhooks,
+      inbox: createWebhookInbox(webhooks),
       wake: worker.wake,
       onDelivery: (outcome, type) => {
         metrics.delivered(outcome, type);

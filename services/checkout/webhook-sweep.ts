@@ -88,7 +88,7 @@ export async function sweepOnce(
     const limit = { deadlineMs: Date.now() + times.pageMs, signal };
     const page = await events.list({ sinceMs, types: webhookTypes, after }, limit);
     const found = await store.insert(page.events);
-    if (found > 0) onFound(found);
+    if (found.length > 0) onFound(found.length);
     newestMs = page.events.reduce((ms, { createTimeMs }) => Math.max(ms, createTimeMs), newestMs);
     after = page.next;
     if (after === undefined) {

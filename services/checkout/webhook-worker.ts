@@ -140,7 +140,7 @@ export function retryDelayMs(
   return Math.round(delayMs * (0.75 + random / 2));
 }
 
-const secrets = /\b(?:[a-z]{2,5}_(?:test|live)_|whsec_)\w+|_secret_\w+/g;
+const secrets = /\b[a-z]{2}_(?:test|live)_\w+|\bwhsec_[\w+/=]+|_secret_\w+/g;
 
 /** What stopped an attempt, in words that may be kept: at most 512 characters of printable ASCII, and no secret. */
 export function describeError(error: unknown): string {

@@ -3,6 +3,7 @@
 // Method: the core of Checkout on real PostgreSQL, with the real Attestor and Clearing, and the simulator of Stripe.
 // After every case the books are held against Stripe's money and against what the orders still owe; an audit of it all
 // comes last.
+import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { newUuidV7 } from "#common/uuid.ts";
@@ -44,9 +45,10 @@ afterEach(async () => {
   );
   const cleared = records.filter(({ entries }) => entries[0]?.state === "CLEARED");
   expect(cleared.flatMap(pendingOf)).toEqual([]);
+  const lines = cleared.flatMap(linesOf);
+  expect(lines.filter((line) => line.refundedFromLosses > line.fulfilled)).toEqual([]);
   for (const accountId of goods) {
-    const owed = cleared
-      .flatMap(linesOf)
+    const owed = lines
       .filter((line) => line.accountId === accountId)
       .reduce((sum, line) => sum + line.owed, 0n);
     expect(await world.available(accountId)).toBe(owed);
@@ -458,6 +460,67 @@ describe("a refund that Stripe cannot pay", () => {
 
     expect(refundsOf(await sync(record))).toEqual([[350n, "CORRECTED", false]]);
   });
+});
+
+const kinds = ["refund", "fulfil", "dashboard", "fail", "sync", "settle"] as const;
+const happening = fc.record({
+  kind: fc.constantFrom(...kinds),
+  order: fc.nat({ max: 2 }),
+  sku: fc.constantFrom("BUNDLE", "MILK"),
+  amount: fc.integer({ min: 1, max: 400 }),
+});
+type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+
+function recordAt(records: readonly CheckoutRecord[], index: number): CheckoutRecord {
+  const record = records[index];
+  if (record === undefined) throw new RangeError(`there is no order ${index}`);
+  return record;
+}
+
+async function happen(record: CheckoutRecord, { kind, sku, amount }: Happening): Promise<unknown> {
+  switch (kind) {
+    case "refund":
+      return refund(record, one(sku));
+    case "fulfil":
+      return fulfil(record, one(sku));
+    case "dashboard":
+      return dashboard(record, amount);
+    case "fail": {
+      const payment_intent = record.order.paymentIntentId;
+      const { data } = await world.stripe.refunds.list({ payment_intent });
+      const made = data[amount % (data.length + 1)];
+      return made && world.sim.control.failRefund(made.id);
+    }
+    case "sync":
+      return sync(record);
+    default:
+      return read(record);
+  }
+}
+
+test("whatever comes at once, over a bad line, the books end as Stripe's", async () => {
+  const items = [...one("MILK"), { sku: "BUNDLE", quantity: 3 }];
+  const records = [await world.buy(items), await world.buy(items), await world.pay(items)];
+  for (const kind of ["error_500", "cut_before", "cut_after"] as const) {
+    world.sim.control.failCalls({ kind, times: 1_000, rate: 0.05 });
+  }
+  const happenings = fc.sample(happening, { numRuns: 60, seed: 8 });
+  const results = await Promise.allSettled(
+    happenings.map((each) => happen(recordAt(records, each.order), each)),
+  );
+  const refusals = results.filter(({ status }) => status === "rejected");
+  expect(refusals.length).toBeLessThan(happenings.length);
+  world.sim.control.clearFaults();
+
+  // What a lost webhook leaves undone, the next look does.
+  for (const record of records) {
+    await read(record);
+    const { order, entries } = await sync(record);
+    const { data } = await world.stripe.refunds.list({ payment_intent: order.paymentIntentId });
+    const paid = data.filter(({ status }) => status === "succeeded").map(({ id }) => id);
+    const booked = entries.filter(({ kind, state }) => kind === "REFUND" && state === "CLEARED");
+    expect(booked.map(({ stripeRefundId }) => stripeRefundId).toSorted()).toEqual(paid.toSorted());
+  }
 });
 
 test("an audit of all that finds nothing", async () => {

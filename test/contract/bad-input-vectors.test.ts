@@ -3,29 +3,36 @@
 import { createRegistry, fromJson, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { formatAttestation, parseIntent } from "#common/intent-codec.ts";
+import { formatAttestation, formatIntent, parseIntent } from "#common/intent-codec.ts";
 import { type ErrorMap, reasonName } from "#common/rpc/errors.ts";
 import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import { file_sovr_attestor_v1_attestor_service } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
+import {
+  CreateCheckoutRequestSchema,
+  file_sovr_checkout_v1_checkout_service,
+} from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { file_sovr_clearing_v1_clearing_service } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { file_sovr_eventstream_v1_event_stream_service } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { file_sovr_ledger_v1_ledger_service } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { attestorErrors } from "../../services/attestor/errors.ts";
+import { checkoutErrors } from "../../services/checkout/errors.ts";
 import { clearingErrors } from "../../services/clearing/errors.ts";
 import { eventStreamErrors } from "../../services/eventstream/errors.ts";
 import { ledgerErrors } from "../../services/ledger/errors.ts";
 import { type BadInputWorld, readBadInput } from "../support/bad-input.ts";
-import { attest, testDomain } from "../support/intents.ts";
+import { attest, intentOf, testDomain } from "../support/intents.ts";
 
 const registry = createRegistry(
   file_sovr_attestor_v1_attestor_service,
+  file_sovr_checkout_v1_checkout_service,
   file_sovr_clearing_v1_clearing_service,
   file_sovr_eventstream_v1_event_stream_service,
   file_sovr_ledger_v1_ledger_service,
 );
 const errorsOf: Readonly<Record<string, ErrorMap<string>>> = {
   "sovr.attestor.v1.AttestorService": attestorErrors,
+  "sovr.checkout.v1.CheckoutService": checkoutErrors,
   "sovr.clearing.v1.ClearingService": clearingErrors,
   "sovr.eventstream.v1.EventStreamService": eventStreamErrors,
   "sovr.ledger.v1.LedgerService": ledgerErrors,
@@ -36,6 +43,10 @@ const world: BadInputWorld = {
   async attest(request) {
     const intent = parseIntent(fromJson(ClearingIntentSchema, request["intent"] ?? {}));
     return toJson(AttestationSchema, formatAttestation(attest(intent))) as JsonObject;
+  },
+  async createCheckout(request) {
+    fromJson(CreateCheckoutRequestSchema, request);
+    return toJson(ClearingIntentSchema, formatIntent(intentOf())) as JsonObject;
   },
 };
 const cases = readBadInput();

@@ -27,6 +27,12 @@ import {
   AttestRequestSchema,
   file_sovr_attestor_v1_attestor_service,
 } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
+import {
+  CheckoutService,
+  CreateCheckoutRequestSchema,
+  file_sovr_checkout_v1_checkout_service,
+} from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { file_sovr_clearing_v1_clearing_service } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { file_sovr_eventstream_v1_event_stream_service } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import {
@@ -46,6 +52,7 @@ import { createTokenIssuer } from "../support/token-issuer.ts";
 
 const registry = createRegistry(
   file_sovr_attestor_v1_attestor_service,
+  file_sovr_checkout_v1_checkout_service,
   file_sovr_clearing_v1_clearing_service,
   file_sovr_eventstream_v1_event_stream_service,
   file_sovr_ledger_v1_ledger_service,
@@ -100,11 +107,21 @@ describeOnEngines("bad input", (engine) => {
       expect(trial.debitsPending).toBe(trial.creditsPending);
     }
   });
+
+  it("has cleared nothing and charged nobody", async () => {
+    const ledger = createClient(LedgerService, mesh.client().transport);
+    expect((await ledger.listTransfers({})).transfers).toEqual([]);
+    const { host, ports } = mesh.settings;
+    const state = await fetch(`http://${host}:${ports.stripeSim}/_sim/state`);
+    expect(await state.json()).toMatchObject({ money: {} });
+  });
 });
 
 function worldOf(mesh: TestMesh): BadInputWorld {
   const { identity } = mesh;
-  const attestor = createClient(AttestorService, mesh.client().transport);
+  const { transport } = mesh.client();
+  const attestor = createClient(AttestorService, transport);
+  const checkout = createClient(CheckoutService, transport);
   return {
     clusterId: BigInt(identity.clusterId),
     domain: intentDomain({
@@ -117,6 +134,13 @@ function worldOf(mesh: TestMesh): BadInputWorld {
       const { attestation } = await attestor.attest(fromJson(AttestRequestSchema, request));
       if (attestation === undefined) throw new Error("Attest answered no attestation");
       return toJson(AttestationSchema, attestation) as JsonObject;
+    },
+    createCheckout: async (request) => {
+      const { intent } = await checkout.createCheckout(
+        fromJson(CreateCheckoutRequestSchema, request),
+      );
+      if (intent === undefined) throw new Error("CreateCheckout answered no intent");
+      return toJson(ClearingIntentSchema, intent) as JsonObject;
     },
   };
 }

@@ -54,6 +54,8 @@ export interface BadInputWorld {
   readonly clusterId: bigint;
   /** Has an intent attested by the running Attestor. Takes an AttestRequest and gives an Attestation, as proto JSON. */
   attest(request: JsonObject): Promise<JsonObject>;
+  /** Makes a checkout at the running mesh. Takes a CreateCheckoutRequest and gives a ClearingIntent, as proto JSON. */
+  createCheckout(request: JsonObject): Promise<JsonObject>;
 }
 
 interface Row {
@@ -61,6 +63,7 @@ interface Row {
   readonly method: string;
   readonly intent?: string;
   readonly change?: JsonObject;
+  readonly checkout?: JsonObject;
   readonly request?: JsonObject;
   readonly changeRequest?: JsonObject;
   readonly token?: string | { readonly scopes?: string[]; readonly wallet?: string };
@@ -102,6 +105,7 @@ function keyOf(name: string): { readonly privateKey: Uint8Array; readonly addres
 
 const wallet = keyOf("wallet");
 const otherWallet = keyOf("other-wallet");
+const buyer = keyOf("buyer");
 const stranger = keyOf("stranger");
 
 function tokenOf(row: Row, allScopes: readonly string[]): BadInputToken {
@@ -111,7 +115,11 @@ function tokenOf(row: Row, allScopes: readonly string[]): BadInputToken {
     if (kind === undefined) throw new Error(`${row.name}: there is no token ${token}`);
     return { kind };
   }
-  const bound = { "{{wallet}}": wallet.address, "{{otherWallet}}": otherWallet.address };
+  const bound = {
+    "{{wallet}}": wallet.address,
+    "{{otherWallet}}": otherWallet.address,
+    "{{buyer}}": buyer.address,
+  };
   return {
     kind: "good",
     scopes: token?.scopes ?? allScopes,
@@ -146,6 +154,10 @@ class Expansion {
       if (JSON.stringify(request).includes("{{attestation}}")) await this.#attest();
       const changed = change(structuredClone(this.#template), row.change ?? {});
       this.#intent = this.#fill(changed);
+    }
+    if (row.checkout !== undefined) {
+      request = structuredClone(row.request ?? row.checkout);
+      this.#intent = await this.#world.createCheckout(this.#fill(row.checkout) as JsonObject);
     }
     const filled = this.#fill(request) as JsonObject;
     return this.#fill(change(filled, row.changeRequest ?? {})) as JsonObject;
@@ -196,6 +208,11 @@ class Expansion {
     intent: () => structuredClone(this.#intent),
     attestation: () => structuredClone(this.#attestation),
     walletSignature: ([variant]) => this.#walletSignature(variant),
+    buyer: () => buyer.address,
+    buyerSignature: ([variant]) => {
+      const signature = this.#signature(buyer.privateKey);
+      return variant === "highS" ? highS(signature) : signature;
+    },
     stranger: () => stranger.address,
     strangerSignature: () => this.#signature(stranger.privateKey),
     highS: () => highS(String(this.#attestation["signature"])),
@@ -227,6 +244,7 @@ class Expansion {
   }
 
   #digest(): string | undefined {
+    if (this.#intent === null) return undefined;
     try {
       return this.#digestIntent(parseIntent(fromJson(ClearingIntentSchema, this.#intent)));
     } catch (error) {

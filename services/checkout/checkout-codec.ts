@@ -105,7 +105,10 @@ export function formatProduct(product: Product): ProductProto {
   });
 }
 
-/** Writes a checkout for the wire. */
+/** The most refunds, and the most fulfilments, that an answer holds. */
+const listedMax = 1_000;
+
+/** Writes a checkout for the wire: of a very long list the newest. */
 export function formatCheckout(record: CheckoutRecord): Checkout {
   const { order, entries } = record;
   const purchase = purchaseOf(record);
@@ -145,8 +148,14 @@ export function formatCheckout(record: CheckoutRecord): Checkout {
     ...(cleared?.commitTimestamp === undefined
       ? {}
       : { commitTime: formatNanoseconds(cleared.commitTimestamp) }),
-    refunds: entries.filter(({ kind }) => kind === "REFUND").map(formatRefund),
-    fulfilments: entries.filter(({ kind }) => kind === "FULFILMENT").map(formatFulfilment),
+    refunds: entries
+      .filter(({ kind }) => kind === "REFUND")
+      .slice(-listedMax)
+      .map(formatRefund),
+    fulfilments: entries
+      .filter(({ kind }) => kind === "FULFILMENT")
+      .slice(-listedMax)
+      .map(formatFulfilment),
     failureReason: reasonOf(order.failureReason),
     declineCode: order.declineCode,
     revision: order.revision,

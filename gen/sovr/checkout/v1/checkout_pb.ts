@@ -439,14 +439,14 @@ export type Checkout = Message<"sovr.checkout.v1.Checkout"> & {
   commitTime?: Timestamp | undefined;
 
   /**
-   * Every refund, oldest first.
+   * Every refund, oldest first; the newest 1000.
    *
    * @generated from field: repeated sovr.checkout.v1.Refund refunds = 16;
    */
   refunds: Refund[];
 
   /**
-   * Every fulfilment, oldest first.
+   * Every fulfilment, oldest first; the newest 1000.
    *
    * @generated from field: repeated sovr.checkout.v1.Fulfilment fulfilments = 17;
    */

@@ -1,23 +1,22 @@
 import pg from "pg";
-
+import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation, AttestedIntent, Intent } from "#common/intent.ts";
 import { hex, readEvidence, readEvidenceByDigest, unhex } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
 import { formatWallet } from "#common/wallet.ts";
 import type { EvidenceReader, SignedOnce, SignOnceStore } from "./attestation.ts";
-import { groupCalls } from "./group-calls.ts";
 
 /** The migrations of the tables that the Attestor owns. */
 export const migrations = new URL("./migrations/", import.meta.url);
 
 /** The most calls that share a statement, the most statements of a kind at once, and the most calls that wait. */
-const group = { itemsMax: 500, runningMax: 2, waitingMax: 10_000 };
+const group = { weightMax: 500, runningMax: 2, waitingMax: 10_000 };
 
 /** Sign once, in PostgreSQL. Concurrent calls share statements and commits. */
 export function createSignOnceStore(pool: Pool): SignOnceStore {
-  const find = groupCalls({ ...group, run: (ids: readonly string[]) => findAll(pool, ids) });
-  const bind = groupCalls({ ...group, run: (items: readonly Binding[]) => bindAll(pool, items) });
-  const keep = groupCalls({ ...group, run: (items: readonly Signed[]) => keepAll(pool, items) });
+  const find = groupCommit({ ...group, run: (ids: readonly string[]) => findAll(pool, ids) });
+  const bind = groupCommit({ ...group, run: (items: readonly Binding[]) => bindAll(pool, items) });
+  const keep = groupCommit({ ...group, run: (items: readonly Signed[]) => keepAll(pool, items) });
   return {
     find,
     bind: (intentId, digest) => bind({ intentId, digest }),
@@ -152,7 +151,7 @@ function parseSignatures(row: SignatureRow): Signatures {
 
 /** The evidence that Clearing keeps, read only. Concurrent calls share statements. */
 export function createEvidenceReader(pool: Pool): EvidenceReader {
-  const byIntentId = groupCalls({
+  const byIntentId = groupCommit({
     ...group,
     run: async (intentIds: readonly string[]) => {
       const found = await ifThere(() => readEvidence(pool, intentIds));

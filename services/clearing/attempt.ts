@@ -1,10 +1,13 @@
 import type { DomainError } from "#common/domain-error.ts";
+import type { GroupMember } from "#common/group-commit.ts";
 
 /**
  * One intent's way through one call. The call may give it up when its time is over: what waits in a queue then
  * leaves it, and nothing more is sent for it. That is what makes NOT_SENT true.
  */
-export class Attempt {
+export class Attempt implements GroupMember {
+  /** True for one of a batch; single calls do not wait behind it. */
+  readonly bulk: boolean;
   /** True once something that may change the ledger was handed to it. It never becomes false again. */
   sent = false;
   /** True once the call has stopped waiting. */
@@ -13,6 +16,10 @@ export class Attempt {
   refusal: DomainError | undefined;
   /** Takes the attempt out of the queue in which it waits. */
   leaveQueue: (() => void) | undefined;
+
+  constructor(bulk = false) {
+    this.bulk = bulk;
+  }
 
   abandon(): void {
     this.abandoned = true;

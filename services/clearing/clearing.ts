@@ -75,10 +75,12 @@ export interface ClearingHouse {
   ): Promise<{ readonly accountId: bigint; readonly opened: boolean }>;
 }
 
-/** How many intents of a batch are looked at before other calls get their turn: some milliseconds of work. */
+/** How many intents of a batch are looked at before other calls get their turn: a millisecond of work. */
 const pageSize = 16;
-/** From how many intents in a call on their signatures are checked on other threads. */
-const recoverAheadMin = 8;
+/** The most intents of a batch on their way at once: as many as keep every stage busy. More would only take memory. */
+const inFlightMax = 2_048;
+/** From how many intents in a call on it is a batch: other threads check its signatures, and single calls overtake it. */
+const batchMin = 8;
 /** The most postings under way at once, in all calls together: eight full batches. */
 const postingsUnderWayMax = 65_536;
 
@@ -90,8 +92,9 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
     clear: (requests, caller, limit) => {
       const postings = requests.reduce((sum, { intent }) => sum + intent.postings.length, 0);
       if (underWay > 0 && underWay + postings > postingsUnderWayMax) return Promise.reject(busy());
-      const call = new ClearCall(house, caller, requests, (change) => {
-        underWay += change;
+      underWay += postings;
+      const call = new ClearCall(house, caller, requests, ({ intent }) => {
+        underWay -= intent.postings.length;
       });
       return call.run(limit);
     },
@@ -122,9 +125,13 @@ class ClearCall {
   readonly #house: House;
   readonly #caller: Caller;
   readonly #requests: readonly ClearRequest[];
-  readonly #count: (change: number) => void;
+  /** Hears of each request that needs nothing any more. */
+  readonly #onEnd: (request: ClearRequest) => void;
   readonly #attempts: Attempt[];
   readonly #recoverAhead: RecoverAhead | undefined;
+  #inFlight = 0;
+  /** Goes on with the next intent; set while too many are in flight. */
+  #goOn: (() => void) | undefined;
   readonly #results: (ClearResult | undefined)[] = [];
   /** Intents that stand in the call more than once go their way once. */
   readonly #twins = new Map<string, { attempt: Attempt; cleared: Promise<Cleared> }>();
@@ -133,28 +140,30 @@ class ClearCall {
     house: House,
     caller: Caller,
     requests: readonly ClearRequest[],
-    count: (change: number) => void,
+    onEnd: (request: ClearRequest) => void,
   ) {
     this.#house = house;
     this.#caller = caller;
     this.#requests = requests;
-    this.#count = count;
-    this.#attempts = requests.map(() => new Attempt());
+    this.#onEnd = onEnd;
+    const isBatch = requests.length >= batchMin;
+    this.#attempts = requests.map(() => new Attempt(isBatch));
     // A few signatures take less time than other threads would need to answer.
-    const many = requests.length >= recoverAheadMin;
-    this.#recoverAhead = many ? house.ports.recoverAhead : undefined;
+    this.#recoverAhead = isBatch ? house.ports.recoverAhead : undefined;
   }
 
   /** Never rejects. What is still under way when the time is over ends by itself, and its result is dropped. */
   async run(limit: CallLimit): Promise<readonly ClearResult[]> {
     const late = new Error("the time of the call is over");
     const isLate = limit.signal?.aborted === true || Date.now() >= limit.deadlineMs;
+    const work = this.#clearAll(isLate);
     try {
-      if (!isLate) await raceDeadline(this.#clearAll(), limit, () => late);
+      await raceDeadline(work, limit, () => late);
     } catch (error) {
       if (error !== late) throw error;
     }
     for (const attempt of this.#attempts) attempt.abandon();
+    this.#goOn?.();
     return this.#requests.map(
       (request, index) => this.#results[index] ?? this.#lateResult(request, index),
     );
@@ -166,25 +175,40 @@ class ClearCall {
     return attempt?.sent === true ? outcomeUnknown(intent.intentId) : notSent(intent.intentId);
   }
 
-  async #clearAll(): Promise<void> {
+  async #clearAll(isLate: boolean): Promise<void> {
     const all: Promise<void>[] = [];
     for (const [index, request] of this.#requests.entries()) {
-      if (this.#attempts[index]?.abandoned) break;
+      if (isLate || this.#attempts[index]?.abandoned === true) {
+        this.#onEnd(request);
+        continue;
+      }
       all.push(this.#clearOne(request, index));
       if (index % pageSize === pageSize - 1) await nextTurn();
+      if (this.#inFlight >= inFlightMax) await this.#room();
     }
     await Promise.all(all);
   }
 
+  /** Resolves when another intent may go on its way, or the call is over. */
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#goOn = () => {
+        this.#goOn = undefined;
+        resolve();
+      };
+    });
+  }
+
   async #clearOne(request: ClearRequest, index: number): Promise<void> {
-    const postings = request.intent.postings.length;
-    this.#count(postings);
+    this.#inFlight += 1;
     try {
       this.#results[index] = await this.#clear(request, index);
     } catch (error) {
       this.#results[index] = error instanceof Error ? error : new Error(String(error));
     } finally {
-      this.#count(-postings);
+      this.#inFlight -= 1;
+      this.#onEnd(request);
+      this.#goOn?.();
     }
   }
 

@@ -1,3 +1,4 @@
+import { type GroupCommitOptions, groupCommit } from "#common/group-commit.ts";
 import type { AttestedIntent } from "#common/intent.ts";
 import {
   clearedChannel,
@@ -10,13 +11,12 @@ import {
 } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
 import type { EvidenceStore, Failure, RecordedFailure } from "./clearing-ports.ts";
-import { type GroupCommitOptions, groupCommit } from "./group-commit.ts";
 
-/** Enough to share a commit among hundreds, small enough that a call beside a batch waits some milliseconds. */
+/** Enough to share a commit among hundreds, small enough that other calls soon get their turn. */
 const groupMax = 256;
 const waitingMax = 100_000;
 
-const grouped = { weigh: () => 1, weightMax: groupMax, waitingMax, sends: false, divisible: true };
+const grouped = { weightMax: groupMax, waitingMax, divisible: true };
 
 /** The evidence store on PostgreSQL. `onSuccess` hears of every statement that was answered. */
 export function createEvidenceStore(pool: Pool, onSuccess: () => void): EvidenceStore {

@@ -1,9 +1,9 @@
+import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation } from "#common/intent.ts";
 import { recoverAddress } from "#common/signature.ts";
 import type { SignatureThreads } from "#common/signature-threads.ts";
 import type { RecoverAddress } from "#common/verify-attestation.ts";
 import type { RecoverAhead } from "./clearing-ports.ts";
-import { groupCommit } from "./group-commit.ts";
 
 /** Signatures that go to a thread together: some milliseconds of its work, and of ours when they come back. */
 const groupMax = 64;
@@ -17,8 +17,6 @@ export function recoverAheadOn(threads: SignatureThreads): RecoverAhead {
     // The next is there when a thread is done with the last.
     runningMax: 2 * threads.count,
     waitingMax,
-    sends: false,
-    divisible: false,
     run: async (attestations) => {
       const items = attestations.flatMap(({ digest, signature, walletSignature }) =>
         walletSignature === ""

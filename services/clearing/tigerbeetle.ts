@@ -9,6 +9,7 @@ import {
   TransferFlags,
 } from "tigerbeetle-node";
 import { DomainError } from "#common/domain-error.ts";
+import { groupCommit } from "#common/group-commit.ts";
 import { formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { isDerivedRow, type TransferRow } from "#common/transfer-rows.ts";
 import { isWalletAccountId, walletOfUserData, walletUserData } from "#common/wallet.ts";
@@ -20,7 +21,6 @@ import type {
   OpenOutcome,
   WriteOutcome,
 } from "./clearing-ports.ts";
-import { groupCommit } from "./group-commit.ts";
 import { meaningOf } from "./tigerbeetle-status.ts";
 
 export interface ClearingLedgerOptions {
@@ -47,6 +47,8 @@ const fenceCreditAccountId = 1_000_001n;
 const waitingMax = 100_000;
 /** TigerBeetle's client takes one request at a time; a second one waits in it and leaves without delay. */
 const runningMax = 2;
+/** Events of batches in one request: some milliseconds of work, on both sides, before a single call gets its turn. */
+const bulkEventsMax = 1_024;
 
 /** The ledger on TigerBeetle's client, or on the embedded engine behind the same interface. */
 export function createClearingLedger(options: ClearingLedgerOptions): ClearingLedger {
@@ -61,7 +63,8 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     options.onAnswer(operation, events, performance.now() - startMs);
     return answer;
   };
-  const common = { weightMax: batchMax, runningMax, waitingMax };
+  const bulkWeightMax = Math.min(batchMax, bulkEventsMax);
+  const common = { weightMax: batchMax, bulkWeightMax, runningMax, waitingMax };
   const chains = groupCommit({
     ...common,
     weigh: (chain: readonly Transfer[]) => chain.length,
@@ -73,7 +76,6 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
       return splitAt(results, groupOfChains);
     },
     sends: true,
-    divisible: false,
   });
   const found = groupCommit({
     ...common,
@@ -86,8 +88,6 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
       const byId = new Map(transfers.map((transfer) => [transfer.id, transfer]));
       return groupOfRows.map((rows) => compareChain(rows, byId));
     },
-    sends: false,
-    divisible: false,
   });
   const accounts = groupCommit({
     ...common,
@@ -100,16 +100,12 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
       const byId = new Map(rows.map((row) => [row.id, toLedgerAccount(row)]));
       return groupOfIds.map((ids) => ids.flatMap((id) => byId.get(id) ?? []));
     },
-    sends: false,
-    divisible: false,
   });
   const opened = groupCommit({
     ...common,
-    weigh: () => 1,
     run: (newAccounts: readonly NewAccount[]) =>
       timed("create_accounts", newAccounts.length, () => openAccounts(writer, reader, newAccounts)),
     sends: true,
-    divisible: false,
   });
   return {
     write: async (rows, attempt) => chainOutcome(await chains(rows.map(formatTransfer), attempt)),

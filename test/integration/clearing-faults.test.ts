@@ -10,9 +10,11 @@ import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import { startClearingProcess, toProto } from "../support/clearing-process.ts";
 import {
   type ClearingWorld,
+  chart,
   clearOne,
   kindOf,
   operator,
+  posting,
   refusalOf,
   soon,
   startClearingWorld,
@@ -121,12 +123,13 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const key = await world.openFunded(replica, 1000n);
     holdLedger();
     // The first two requests go out and hang; what comes after them can only wait.
+    const batchOf = (size: number) => Array.from({ length: size }, () => world.purchase(key, 1n));
     const held = [];
     for (let i = 0; i < 2; i += 1) {
-      held.push(replica.clearing.clear([world.purchase(key, 1n)], operator, soon(600)));
+      held.push(replica.clearing.clear(batchOf(10), operator, soon(600)));
       await sleep(100);
     }
-    const waiting = Array.from({ length: 50 }, () => world.purchase(key, 1n));
+    const waiting = batchOf(50);
     const results = await replica.clearing.clear(waiting, operator, soon(200));
     expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     await Promise.all(held);
@@ -134,6 +137,46 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     await clearOne(replica, world.purchase(key, 1n));
     const states = await Promise.all(waiting.map(stateOf));
     expect(new Set(states)).toEqual(new Set(["UNKNOWN"]));
+  });
+
+  it("refuses more than it may have under way, and takes again what has ended", async () => {
+    const key = await world.openFunded(replica, 100_000n);
+    const account = walletAccountId(key.address, 1);
+    const legs = Array.from({ length: 64 }, () => posting(account, chart.milk, 1n, 2));
+    // As many postings as may be under way in all calls together.
+    const full = Array.from({ length: 1_024 }, () => world.purchase(key, 0n, { postings: legs }));
+    const releaseEvidence = await holdEvidence();
+    const filling = replica.clearing.clear(full, operator, soon());
+    await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toMatchObject({
+      kind: "RATE_LIMITED",
+      metadata: { limit: "65536" },
+      retryAfterMs: 200,
+    });
+    await releaseEvidence();
+    expect(new Set((await filling).map(kindOf))).toEqual(new Set(["CLEARED"]));
+    expect((await clearOne(replica, world.purchase(key, 1n))).state).toBe("CLEARED");
+    expect(await world.available(account)).toBe(100_000n - 65_536n - 1n);
+  });
+
+  it("counts what a call gives up as ended", async () => {
+    const key = await world.openFunded(replica, 1_000n);
+    const account = walletAccountId(key.address, 1);
+    const legs = Array.from({ length: 64 }, () => posting(account, chart.milk, 1n, 2));
+    const full = Array.from({ length: 1_024 }, () => world.purchase(key, 0n, { postings: legs }));
+    const results = await replica.clearing.clear(full, operator, soon(-1));
+    expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
+    const releaseEvidence = await holdEvidence();
+    const late = await replica.clearing.clear(full, operator, soon(100));
+    expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
+    await releaseEvidence();
+    // What PostgreSQL has got already ends by itself.
+    await expect
+      .poll(() =>
+        replica.clearing
+          .clear(full.slice(0, 1), operator, soon())
+          .then(([result]) => kindOf(result)),
+      )
+      .toBe("CLEARED");
   });
 
   it("clears nothing while PostgreSQL is down, and goes on by itself when it is back", async () => {

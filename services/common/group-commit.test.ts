@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DomainError } from "#common/domain-error.ts";
-import { Attempt } from "./attempt.ts";
-import { type GroupCommitOptions, groupCommit } from "./group-commit.ts";
+import { DomainError } from "./domain-error.ts";
+import { type GroupCommitOptions, type GroupMember, groupCommit } from "./group-commit.ts";
 
 /** A run that the test ends itself. */
 interface Run {
@@ -26,6 +25,22 @@ function harness(options: Partial<GroupCommitOptions<number, string>> = {}) {
     ...options,
   });
   return { runs, submit };
+}
+
+class Attempt implements GroupMember {
+  readonly bulk: boolean;
+  abandoned = false;
+  sent = false;
+  leaveQueue: (() => void) | undefined;
+
+  constructor(bulk = false) {
+    this.bulk = bulk;
+  }
+
+  abandon(): void {
+    this.abandoned = true;
+    this.leaveQueue?.();
+  }
 }
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -94,11 +109,9 @@ describe("groupCommit", () => {
         if (items.includes(5)) throw fault;
         return items.map(String);
       },
-      weigh: () => 1,
       weightMax: 100,
       runningMax: 1,
       waitingMax: 100,
-      sends: false,
       divisible: true,
     });
     const results = await Promise.allSettled(
@@ -116,16 +129,53 @@ describe("groupCommit", () => {
         runs += 1;
         throw new DomainError("RECORDS_UNAVAILABLE", "down");
       },
-      weigh: () => 1,
       weightMax: 100,
       runningMax: 1,
       waitingMax: 100,
-      sends: false,
       divisible: true,
     });
     const results = await Promise.allSettled([1, 2].map((item) => submit(item, new Attempt())));
     expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(runs).toBe(1);
+  });
+
+  it("lets a single call go when batches fill their lane, and batches in smaller runs", async () => {
+    const { runs, submit } = harness({ bulkWeightMax: 3 });
+    for (let item = 0; item < 5; item += 1) void submit(1, new Attempt(true));
+    await nextTurn();
+    const single = submit(7, new Attempt());
+    await nextTurn();
+    expect(runs.map(({ items }) => items)).toEqual([[1, 1, 1], [7]]);
+    runs[1]?.end();
+    expect(await single).toBe("7");
+  });
+
+  it("needs no member where nobody gives up", async () => {
+    const { runs, submit } = harness();
+    const call = submit(1);
+    await nextTurn();
+    runs[0]?.end();
+    expect(await call).toBe("1");
+  });
+
+  it("fails those of a run that throws at once", async () => {
+    const { submit } = harness({
+      run: () => {
+        throw new Error("at once");
+      },
+    });
+    await expect(submit(1, new Attempt())).rejects.toThrow("at once");
+  });
+
+  it("goes on after a run that failed", async () => {
+    const { runs, submit } = harness();
+    const [first, second] = [submit(10), submit(9)];
+    const outcomes = Promise.allSettled([first, second]);
+    await nextTurn();
+    runs[0]?.fail(new Error("gone"));
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    runs[1]?.end();
+    expect((await outcomes).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
   });
 
   it("fails a run that answers too little", async () => {

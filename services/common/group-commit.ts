@@ -1,40 +1,61 @@
-import { DomainError } from "#common/domain-error.ts";
-import type { Attempt } from "./attempt.ts";
+import { DomainError } from "./domain-error.ts";
+
+/** One of many that want to share a run. A caller that never gives up needs none. */
+export interface GroupMember {
+  /** True if it is one of a batch: it goes in a lane of batches, so that single calls never wait behind thousands. */
+  readonly bulk: boolean;
+  /** True once its caller has stopped waiting. */
+  readonly abandoned: boolean;
+  /** True once something that may change the ledger was handed over for it. */
+  sent: boolean;
+  /** Takes it out of the queue in which it waits. */
+  leaveQueue: (() => void) | undefined;
+}
 
 export interface GroupCommitOptions<Item, Result> {
-  /** Does the work of many attempts at once and returns their results in the items' order. */
+  /** Does the work of many calls at once and returns their results in the items' order. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
-  /** What an item counts, 1 or more; the items of one run weigh at most `weightMax` together. */
-  readonly weigh: (item: Item) => number;
+  /** What an item counts, 1 or more, by default 1; the items of one run weigh at most `weightMax` together. */
+  readonly weigh?: (item: Item) => number;
   readonly weightMax: number;
-  /** The most runs at once. With 2 the next is on its way when one returns, and one that hangs is not the end. */
+  /** The same for runs of batches, by default `weightMax`: what single calls find in front of them. */
+  readonly bulkWeightMax?: number;
+  /** The most runs at once, in each lane. With 2 the next is on its way when one returns, and one that hangs is not the end. */
   readonly runningMax: number;
-  /** The most items that may wait; one more is refused with RATE_LIMITED. */
+  /** The most items that may wait, in each lane; one more is refused with RATE_LIMITED. */
   readonly waitingMax: number;
-  /** True if a run may change the ledger: from then on an attempt's outcome may be unknown. */
-  readonly sends: boolean;
-  /** True if a run that fails may be repeated in halves, so that one bad item does not fail its neighbours. */
-  readonly divisible: boolean;
+  /** True if a run may change the ledger: from then on a member's outcome may be unknown. By default false. */
+  readonly sends?: boolean;
+  /** True if a run that fails may be repeated in halves, so that one bad item does not fail its neighbours. By default false. */
+  readonly divisible?: boolean;
 }
 
 interface Waiting<Item, Result> {
   readonly item: Item;
-  readonly attempt: Attempt;
+  readonly member: GroupMember | undefined;
   readonly weight: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Hands an item over. An attempt waits in one queue at a time. */
-export type Submit<Item, Result> = (item: Item, attempt: Attempt) => Promise<Result>;
+/** Hands an item over. A member waits in one queue at a time. */
+export type Submit<Item, Result> = (item: Item, member?: GroupMember) => Promise<Result>;
 
 /**
- * Lets concurrent attempts share round trips and commits: what comes while nothing runs goes at once, together with
+ * Lets concurrent calls share round trips and commits: what comes while nothing runs goes at once, together with
  * all that came in the same turn of the event loop; what comes later goes together when a run returns.
  */
 export function groupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): Submit<Item, Result> {
+  const { weightMax, bulkWeightMax = weightMax } = options;
+  const single = openLane(options);
+  const bulk = openLane({ ...options, weightMax: bulkWeightMax });
+  return (item, member) => (member?.bulk === true ? bulk : single)(item, member);
+}
+
+function openLane<Item, Result>(options: GroupCommitOptions<Item, Result>): Submit<Item, Result> {
+  const { weigh = () => 1 } = options;
   const waiting = new Set<Waiting<Item, Result>>();
   let running = 0;
   let scheduled = false;
@@ -53,15 +74,17 @@ export function groupCommit<Item, Result>(
     });
   };
 
-  return (item, attempt) => {
-    if (attempt.abandoned) return Promise.reject(abandoned());
+  return (item, member) => {
+    if (member?.abandoned === true) return Promise.reject(abandoned());
     if (waiting.size >= options.waitingMax) return Promise.reject(tooMany(options.waitingMax));
     return new Promise<Result>((resolve, reject) => {
-      const entry = { item, attempt, weight: options.weigh(item), resolve, reject };
+      const entry = { item, member, weight: weigh(item), resolve, reject };
       waiting.add(entry);
-      attempt.leaveQueue = () => {
-        if (waiting.delete(entry)) reject(abandoned());
-      };
+      if (member !== undefined) {
+        member.leaveQueue = () => {
+          if (waiting.delete(entry)) reject(abandoned());
+        };
+      }
       schedule();
     });
   };
@@ -78,8 +101,10 @@ function takeGroup<Item, Result>(
     weight += entry.weight;
     if (group.length > 0 && weight > options.weightMax) break;
     waiting.delete(entry);
-    entry.attempt.leaveQueue = undefined;
-    if (options.sends) entry.attempt.sent = true;
+    if (entry.member !== undefined) {
+      entry.member.leaveQueue = undefined;
+      if (options.sends === true) entry.member.sent = true;
+    }
     group.push(entry);
   }
   return group;
@@ -99,7 +124,7 @@ async function settle<Item, Result>(
     for (const [index, result] of results.entries()) group[index]?.resolve(result);
   } catch (error) {
     // A DomainError, such as RECORDS_UNAVAILABLE, holds for all of them; anything else may be one item's fault.
-    if (!options.divisible || group.length === 1 || error instanceof DomainError) {
+    if (options.divisible !== true || group.length === 1 || error instanceof DomainError) {
       for (const entry of group) entry.reject(error);
       return;
     }

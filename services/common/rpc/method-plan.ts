@@ -6,10 +6,8 @@ const requestBytesMaxDefault = 1 << 20;
 /** The largest message of any method; grpc-js knows one limit a server, so this is the one that it gets. */
 export const requestBytesMaxLargest = 16 << 20;
 
-/** Methods whose requests may exceed 1 MiB. */
-const largeRequests: ReadonlySet<string> = new Set([
-  "/sovr.clearing.v1.ClearingService/ClearBatch",
-]);
+/** Methods that take and give batches; their requests may exceed 1 MiB. */
+const batches: ReadonlySet<string> = new Set(["/sovr.clearing.v1.ClearingService/ClearBatch"]);
 
 /** What the runtime decides about a method once, when it is mounted. */
 export interface MethodPlan {
@@ -19,6 +17,8 @@ export interface MethodPlan {
   /** A caller needs one of these. */
   readonly scopes: readonly string[];
   readonly requestBytesMax: number;
+  /** True if request and answer are lists so long that they are decoded and encoded in several turns. */
+  readonly isBatch: boolean;
   /** True if the method only reads: a deadline that passes then means that nothing happened. */
   readonly readsOnly: boolean;
 }
@@ -34,7 +34,8 @@ export function planMethods(service: DescService): readonly MethodPlan[] {
       method,
       path,
       scopes: scopesOf(method),
-      requestBytesMax: largeRequests.has(path) ? requestBytesMaxLargest : requestBytesMaxDefault,
+      requestBytesMax: batches.has(path) ? requestBytesMaxLargest : requestBytesMaxDefault,
+      isBatch: batches.has(path),
       readsOnly: method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     });
   });

@@ -9,6 +9,8 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { DomainError } from "#common/domain-error.ts";
+import { decodeBatch, encodeBatch } from "./batch-codec.ts";
 import { GrpcContext } from "./grpc-context.ts";
 import { createGrpcGate, type GatedCall, type GrpcGate } from "./grpc-gate.ts";
 import { grpcServerOptions } from "./grpc-server-options.ts";
@@ -109,9 +111,29 @@ async function answerUnary(
   ctx: GrpcContext,
   bytes: Buffer,
 ): Promise<Buffer> {
+  if (plan.isBatch) return answerBatch(plan, handler, gated, ctx, bytes);
   const request = decode(plan, gated, bytes);
   const response = await handler(request, ctx);
   return encode(plan.method.output, gated, response);
+}
+
+/** As any unary call, but decoding and encoding give other calls their turn. */
+async function answerBatch(
+  plan: MethodPlan,
+  handler: GuardedUnaryHandler,
+  gated: GatedCall,
+  ctx: GrpcContext,
+  bytes: Buffer,
+): Promise<Buffer> {
+  checkSize(plan, gated, bytes);
+  const { input, output } = plan.method;
+  const request = await decodeBatch(input, bytes).catch((error: unknown) => {
+    throw gated.call.fail(undecodableBytes(error));
+  });
+  const response = await handler(request, ctx);
+  return encodeBatch(output, response).catch((error: unknown) => {
+    throw gated.call.fail(error);
+  });
 }
 
 function contextOf(
@@ -128,17 +150,22 @@ function contextOf(
   });
 }
 
+function checkSize(plan: MethodPlan, gated: GatedCall, bytes: Buffer): void {
+  if (bytes.byteLength <= plan.requestBytesMax) return;
+  throw gated.call.fail(messageTooLarge(plan.requestBytesMax));
+}
+
 function decode(plan: MethodPlan, gated: GatedCall, bytes: Buffer): Message {
-  if (bytes.byteLength > plan.requestBytesMax) {
-    throw gated.call.fail(messageTooLarge(plan.requestBytesMax));
-  }
+  checkSize(plan, gated, bytes);
   try {
     return fromBinary(plan.method.input, bytes);
   } catch (error) {
-    throw gated.call.fail(
-      undecodable(error instanceof Error ? error.message : "bad bytes", "", error),
-    );
+    throw gated.call.fail(undecodableBytes(error));
   }
+}
+
+function undecodableBytes(error: unknown): DomainError {
+  return undecodable(error instanceof Error ? error.message : "bad bytes", "", error);
 }
 
 function encode(output: DescMessage, gated: GatedCall, response: Message): Buffer {

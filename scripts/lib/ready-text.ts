@@ -29,7 +29,7 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
     `Everything goes through envoy, with a token. Logs are in ${relative(settings.root, join(settings.state, "logs"))}.`,
     `Studio, the browser app: http://${at(settings.ports.envoy)}/`,
     settings.ports.stripeSim === undefined
-      ? "Cards are paid at Stripe, with your keys."
+      ? "Cards are paid at Stripe, if you have given its keys."
       : "Cards are paid in a simulator of Stripe, where no money moves; STRIPE_SECRET_KEY brings Stripe itself.",
     "Try in a second terminal:",
     "  ./mesh demo",

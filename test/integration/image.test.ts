@@ -31,7 +31,7 @@ import {
   killContainer,
 } from "../support/oci-container.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { type PartName, partNames } from "../support/service-configs.ts";
+import { partNames } from "../support/service-configs.ts";
 import { clientsOfReplica } from "../support/session-budget.ts";
 import {
   developmentBatchMax,
@@ -39,6 +39,10 @@ import {
   startTigerBeetle,
   type TestTigerBeetle,
 } from "../support/tigerbeetle.ts";
+
+/** What compose.yaml runs of the image. */
+const names = [...partNames, "stripe-sim"] as const;
+type Name = (typeof names)[number];
 
 const root = join(import.meta.dirname, "../..");
 const readyMs = 40_000;
@@ -67,7 +71,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const child of running) child.kill("SIGKILL");
   if (noContainers === undefined) {
-    await Promise.all(partNames.map((name) => killContainer(folder, containerOf(name))));
+    await Promise.all(names.map((name) => killContainer(folder, containerOf(name))));
   }
   await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
   rmSync(folder, { recursive: true, force: true });
@@ -91,14 +95,15 @@ function programOf(name: string): string {
 
 interface Started {
   readonly child: ChildProcess;
-  readonly metrics: string;
+  /** Answers 200 when it is ready. */
+  readonly ready: string;
   readonly log: () => string;
 }
 
-const containerOf = (name: PartName) => `sovr-${name}-${process.pid}`;
+const containerOf = (name: Name) => `sovr-${name}-${process.pid}`;
 
 /** Starts a service with the environment of compose.yaml, its addresses moved to this machine. */
-async function start(name: PartName): Promise<Started> {
+async function start(name: Name): Promise<Started> {
   const ports = await Promise.all([freePort(), freePort(), freePort()]);
   const [grpc = "", connect = "", metrics = ""] = ports.map((port) => `127.0.0.1:${port}`);
   const env = {
@@ -108,6 +113,8 @@ async function start(name: PartName): Promise<Started> {
     GRPC_ADDRESS: grpc,
     CONNECT_ADDRESS: connect,
     METRICS_ADDRESS: metrics,
+    STRIPE_SIM_ADDRESS: metrics,
+    STRIPE_SIM_PATH: "",
   };
   const child = spawnService(name, env);
   running.push(child);
@@ -117,10 +124,11 @@ async function start(name: PartName): Promise<Started> {
       log = (log + chunk.toString("utf8")).slice(-10_000);
     });
   }
-  return { child, metrics: `http://${metrics}`, log: () => log };
+  const path = name === "stripe-sim" ? "healthz" : "readyz";
+  return { child, ready: `http://${metrics}/${path}`, log: () => log };
 }
 
-function spawnService(name: PartName, env: Readonly<Record<string, string>>): ChildProcess {
+function spawnService(name: Name, env: Readonly<Record<string, string>>): ChildProcess {
   const main = `services/${name}/main.ts`;
   if (noContainers === undefined) {
     const [program = "", ...flags] = containerCommand(folder, {
@@ -147,7 +155,7 @@ function spawnService(name: PartName, env: Readonly<Record<string, string>>): Ch
   });
 }
 
-function composeEnvironment(name: PartName): Record<string, string> {
+function composeEnvironment(name: Name): Record<string, string> {
   const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), { merge: true }) as {
     readonly services: Record<string, { readonly environment: Record<string, string> }>;
   };
@@ -164,10 +172,10 @@ function engineEnvironment(): Record<string, string> {
   };
 }
 
-async function untilReady({ child, metrics, log }: Started): Promise<void> {
+async function untilReady({ child, ready, log }: Started): Promise<void> {
   const deadlineMs = Date.now() + readyMs;
   while (child.exitCode === null && Date.now() < deadlineMs) {
-    const answer = await fetch(`${metrics}/readyz`).catch(() => undefined);
+    const answer = await fetch(ready).catch(() => undefined);
     if (answer?.ok) return;
     await sleep(100);
   }
@@ -203,7 +211,7 @@ describe("the image", () => {
     const files = await filesOf(tree.folder);
     expect(files).toEqual(
       expect.arrayContaining([
-        ...partNames.map((name) => `services/${name}/main.ts`),
+        ...names.map((name) => `services/${name}/main.ts`),
         "services/studio/dist/index.html",
       ]),
     );
@@ -239,12 +247,12 @@ describe("the image", () => {
 
   it(`starts every service ${how}, which takes its sessions, is ready, and stops at SIGTERM`, async () => {
     if (noContainers === undefined) giveToContainer(filesUnder(state));
-    const started = new Map<PartName, Started>();
-    for (const name of partNames) started.set(name, await start(name));
+    const started = new Map<Name, Started>();
+    for (const name of names) started.set(name, await start(name));
     for (const [, service] of started) await untilReady(service);
     if (tigerbeetle !== undefined && process.platform === "linux") {
       const port = Number(tigerbeetle.address.split(":")[1]);
-      const counted: [PartName, number][] = [];
+      const counted: [Name, number][] = [];
       for (const [name, { child }] of started) {
         const pid =
           noContainers === undefined
@@ -256,6 +264,7 @@ describe("the image", () => {
         attestor: 0,
         checkout: 0,
         studio: 0,
+        "stripe-sim": 0,
         ...clientsOfReplica,
       });
     }

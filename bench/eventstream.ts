@@ -22,6 +22,7 @@ import { transferRows } from "#common/transfer-rows.ts";
 import { walletBytes } from "#common/wallet.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { table } from "../scripts/lib/ready-text.ts";
+import { startEventStreamEnvoy } from "../test/support/event-stream-envoy.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
@@ -39,7 +40,6 @@ import { startPostgres } from "../test/support/postgres.ts";
 import { createSeed } from "../test/support/seed.ts";
 import { createTokenIssuer } from "../test/support/token-issuer.ts";
 import { withBareEngine } from "./bench-world.ts";
-import { startEnvoy } from "./start-envoy.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -358,7 +358,7 @@ async function runAll(config: EngineConfig): Promise<Line[]> {
   using issuer = await createTokenIssuer();
   const service = await startEventStreamProcess({ engine: config, databaseUrl, issuer });
   stack.defer(() => service.stop());
-  const envoy = await startEnvoy(service, issuer.jwksPath);
+  const envoy = await startEventStreamEnvoy([service], issuer.jwksPath);
   stack.defer(() => envoy.stop());
   const token = await issuer.token({ scope: "events.read" });
   const world: World = {

@@ -21,6 +21,7 @@ import { clearRandomly, openFunded } from "../support/clearing-load.ts";
 import { type EventFollower, followRestlessly } from "../support/event-follower.ts";
 import { scanEvents, type TrueEvent } from "../support/event-truth.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
+import { signalPostgres } from "../support/postgres.ts";
 import { createRandom } from "../support/random-history.ts";
 import { validateStreams } from "../support/stream-validators.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
@@ -226,6 +227,7 @@ function faultsOf({ mesh, proxy, random }: FaultOptions): Fault[] {
       (name): Fault => [`kill ${name}`, async () => void signal(mesh.part(name).pid, "SIGKILL")],
     ),
     ...[...paused, ...engine].map((name): Fault => [`pause ${name}`, () => pause(name)]),
+    ["pause postgres", () => pausePostgres(mesh.part("postgres").pid, random)],
     ["cut connections", async () => proxy.cut()],
     [
       "stall the network",
@@ -237,6 +239,13 @@ function faultsOf({ mesh, proxy, random }: FaultOptions): Fault[] {
       },
     ],
   ];
+}
+
+async function pausePostgres(postmaster: number, random: () => number): Promise<void> {
+  if (!signal(postmaster, "SIGSTOP")) return;
+  await signalPostgres(postmaster, "SIGSTOP");
+  await sleep(200 + 1_000 * random());
+  await signalPostgres(postmaster, "SIGCONT");
 }
 
 /** False: the part is dead already, and the supervisor about to start it. */

@@ -1,10 +1,13 @@
 // Goal: subscribers that resume from the cursors they kept have, together, everything exactly as it happened, whatever
-// dies meanwhile. Method: two replicas in processes of their own under a random history, while replicas are killed,
-// PostgreSQL is killed and the ledger is stopped in its tracks; every stream is recorded and validated.
-// FAULT_SEED repeats a run, FAULT_SECONDS makes it longer.
+// dies meanwhile. Method: two replicas in processes of their own behind Envoy, under a random history, while replicas
+// are killed, PostgreSQL is killed, and PostgreSQL, the ledger and a subscriber are stopped in their tracks; every
+// stream, direct or through Envoy, is recorded and validated. FAULT_SEED repeats a run, FAULT_SECONDS makes it longer.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { clearedChannel } from "#common/postgres/evidence.ts";
+import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { type EventStreamEnvoy, startEventStreamEnvoy } from "../support/event-stream-envoy.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
@@ -15,6 +18,7 @@ import {
   record,
   startEventStreamWorld,
 } from "../support/event-stream-world.ts";
+import { type FollowerProcess, startFollowerProcess } from "../support/follower-process.ts";
 import { alice, bob, funding, houseIntentOf, testKey } from "../support/intents.ts";
 import { LedgerModel } from "../support/ledger-model.ts";
 import { createRandom, writeRandomHistory } from "../support/random-history.ts";
@@ -32,6 +36,9 @@ const subscribersCount = 4;
 describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine) => {
   let world: EventStreamWorld;
   let issuer: TokenIssuer;
+  let envoy: EventStreamEnvoy;
+  let throughEnvoy: RpcClient<typeof EventStreamService>;
+  let follower: FollowerProcess;
   const replicas: EventStreamProcess[] = [];
 
   beforeAll(async () => {
@@ -44,9 +51,18 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
       const options = { engine: world.engine.config, databaseUrl, issuer };
       replicas.push(await startEventStreamProcess(options));
     }
+    envoy = await startEventStreamEnvoy(replicas, issuer.jwksPath);
+    const token = await issuer.token({ scope: "events.read" });
+    const { address } = envoy;
+    const call = { address, defaultTimeoutMs: 20_000, token: async () => token };
+    throughEnvoy = createRpcClient(EventStreamService, call);
+    follower = startFollowerProcess(address, token);
   });
 
   afterAll(async () => {
+    await follower?.stop();
+    throughEnvoy?.[Symbol.dispose]();
+    await envoy?.stop();
     for (const replica of replicas) await replica.stop();
     issuer?.[Symbol.dispose]();
     await world?.stop();
@@ -75,6 +91,23 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
           await world.postgres.restart();
         },
       ],
+      [
+        "stop PostgreSQL",
+        async () => {
+          await world.postgres.pause();
+          await sleep(1_500 * random());
+          await world.postgres.resume();
+        },
+      ],
+      [
+        "stop a subscriber",
+        async () => {
+          follower.pause();
+          // Long enough to look like a silent stream to the subscriber himself when he goes on: three heartbeats.
+          await sleep(2_500 + 1_000 * random());
+          follower.resume();
+        },
+      ],
     ];
     if (server !== undefined) {
       faults.push([
@@ -86,7 +119,7 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
         },
       ]);
     }
-    while (!isOver()) {
+    while (!isOver() || done.length < faults.length) {
       // Each at least once, then as it comes.
       const next = faults[done.length] ?? faults[Math.floor(random() * faults.length)];
       if (next === undefined) break;
@@ -99,7 +132,7 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
 
   /** Subscribes here and there, leaves at will, and always resumes from the last cursor that it has seen. */
   async function subscribe(random: () => number, isOver: () => boolean) {
-    const clients = replicas.map((replica) => replica.connect());
+    const clients = [...replicas.map((replica) => replica.connect()), throughEnvoy];
     const streams: Recorder[] = [];
     let cursor: string | undefined;
     while (!isOver()) {
@@ -128,12 +161,15 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
     async () => {
       const random = createRandom(randomSeed);
       const endMs = Date.now() + seconds * 1_000;
-      const isOver = () => Date.now() > endMs;
+      let areFaultsOver = false;
+      const isOver = () => areFaultsOver;
       const subscribing = Array.from({ length: subscribersCount }, (_, index) =>
         subscribe(createRandom(randomSeed + index + 1), isOver),
       );
-      const [faults] = await Promise.all([breakThings(random, isOver), write(random, isOver)]);
-      expect(faults.length).toBeGreaterThanOrEqual(3);
+      const writing = write(random, isOver);
+      await breakThings(random, () => Date.now() > endMs);
+      areFaultsOver = true;
+      await writing;
       // The longest reservation of such a history takes three seconds to run out.
       await sleep(3_500);
       const truth = await world.truth();
@@ -155,7 +191,19 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
         await rest.stop();
         validateStreams([...streams, rest], { clusterId, truth, matching: truth });
       }
+      await expect.poll(() => lastEventOf(follower), { timeout: 30_000 }).toBe(last);
+      expect(follower.failure).toBeUndefined();
+      // Whichever replica Envoy had chosen for it was killed at least once.
+      expect(follower.streams.length).toBeGreaterThan(1);
+      validateStreams(follower.streams, { clusterId, truth, matching: truth });
     },
-    (seconds + 60) * 1_000,
+    (seconds + 90) * 1_000,
   );
 });
+
+/** The id of the last event that it was told. */
+function lastEventOf({ streams }: FollowerProcess): string | undefined {
+  const told = streams.flatMap(({ messages }) => messages);
+  const last = told.findLast(({ message }) => message.case === "event")?.message;
+  return last?.case === "event" ? last.value.eventId : undefined;
+}

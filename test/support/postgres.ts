@@ -12,6 +12,9 @@ export interface TestPostgres {
   readonly port: number;
   /** Ends it with SIGKILL, as a crash does. The data stays. */
   kill(): Promise<void>;
+  /** Stops it and its backends in their tracks (SIGSTOP): they answer nothing until `resume`. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Starts it again over the same data and port, after `kill`. */
   restart(): Promise<void>;
   /** Stops it and deletes the data. Safe to repeat. */
@@ -106,8 +109,10 @@ function running(server: Server, databaseDir: string, port: number): TestPostgre
   return {
     databaseUrl: `postgres://sovr:sovr@127.0.0.1:${port}/postgres`,
     port,
+    pause: async () => signalPostgres(await postmasterPid(databaseDir), "SIGSTOP"),
+    resume: async () => signalPostgres(await postmasterPid(databaseDir), "SIGCONT"),
     kill: async () => {
-      await killAll(await postmasterPid(databaseDir));
+      await signalPostgres(await postmasterPid(databaseDir), "SIGKILL");
       // Nothing is left to stop; this waits for the end, and keeps the package from stopping it once more.
       await within(patienceMs, server.postgres.stop(), "the end of PostgreSQL");
     },
@@ -122,17 +127,17 @@ function running(server: Server, databaseDir: string, port: number): TestPostgre
 }
 
 /**
- * Ends the postmaster and its backends. Backends alone would go on to answer until they notice, some milliseconds later;
- * where the system does not list them, that is what happens.
+ * Sends a signal to the postmaster and its backends. Backends alone would go on to answer: until they notice, some
+ * milliseconds later, that it was killed, or on and on. Where the system does not list them, that is what happens.
  */
-async function killAll(postmaster: number): Promise<void> {
+export async function signalPostgres(postmaster: number, signal: NodeJS.Signals): Promise<void> {
   const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").catch(
     () => "",
   );
-  process.kill(postmaster, "SIGKILL");
+  process.kill(postmaster, signal);
   for (const pid of children.split(" ").filter((text) => text !== "")) {
     try {
-      process.kill(Number(pid), "SIGKILL");
+      process.kill(Number(pid), signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }

@@ -25,6 +25,7 @@ import {
   type WebhookRuntime,
   type WebhookRuntimeOptions,
 } from "../../services/checkout/webhook-runtime.ts";
+import { webhookTimes } from "../../services/checkout/webhook-worker.ts";
 import {
   type StartedStripeSim,
   startStripeSim,
@@ -395,6 +396,20 @@ describe("an event", () => {
     expect(settled).toEqual(["pi_killed"]);
     const { events } = await runtime.events.list({ state: undefined }, undefined, 1);
     expect(events[0]?.attempts).toBe(2);
+  });
+
+  it("that every worker has died of is dead, and not begun again", async () => {
+    await createWebhookStore(owner, () => undefined).insert([
+      { eventId: "evt_poison", type, paymentIntentId: "pi_poison", createTimeMs: Date.now() },
+    ]);
+    await owner.query("update checkout_webhook_event set attempts = $1", [
+      webhookTimes.attemptsMax,
+    ]);
+    const { runtime } = await startReceiver();
+    await expectCounts({ DEAD: 1 });
+    expect(settled).toEqual([]);
+    const { events } = await runtime.events.list({ state: "DEAD" }, undefined, 1);
+    expect(events[0]?.lastError).toBe("Error: no attempt came to its end");
   });
 
   it("that is in work when the process is told to stop is taken back", async () => {

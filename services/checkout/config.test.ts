@@ -40,6 +40,7 @@ describe("Checkout's configuration", () => {
       "STRIPE_API_URL",
       { ...stripe, STRIPE_SECRET_KEY: "sk_live_1", STRIPE_API_URL: "http://127.0.0.1:5400" },
     ],
+    ["STRIPE_API_URL", { ...stripe, STRIPE_API_URL: "http://127.0.0.1:5400/stripe" }],
     ["CHECKOUT_LIFETIME_SECONDS", { CHECKOUT_LIFETIME_SECONDS: "0" }],
     ["CHECKOUT_HONORING_AGENT", { CHECKOUT_HONORING_AGENT: "3000001" }],
     ["CHECKOUT_HONORING_AGENT", { CHECKOUT_HONORING_AGENT: "4000001" }],

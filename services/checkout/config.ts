@@ -79,6 +79,13 @@ function readStripe(env: Environment): StripeConfig | undefined {
     );
   }
   const apiUrl = readOptionalUrl(env, "STRIPE_API_URL");
+  if (apiUrl !== undefined && apiUrl.pathname !== "/") {
+    throw new ConfigError(
+      "STRIPE_API_URL",
+      apiUrl.href,
+      "expected no path: the API is at the root",
+    );
+  }
   if (apiUrl !== undefined && /^(sk|rk)_live_/.test(secretKey)) {
     throw new ConfigError(
       "STRIPE_API_URL",

@@ -17,6 +17,7 @@ import { createWebhookStore } from "./postgres-webhooks.ts";
 import { createRefunds, type Refunds } from "./refunds.ts";
 import { createSettler } from "./settle.ts";
 import { createStripe, type StripeGateway } from "./stripe.ts";
+import { measureStripe } from "./stripe-metrics.ts";
 import type { WebhookEvents } from "./webhook-events.ts";
 import {
   startWebhookRuntime,
@@ -72,7 +73,10 @@ export async function createCheckoutDeps(
   const postgres = watchPostgres(pool);
   const store = createCheckoutStore(pool, postgres.onSuccess);
   const peers = openPeers({ ...config, token: credentials.token });
-  const stripe = config.stripe === undefined ? undefined : createStripe(config.stripe);
+  const stripe =
+    config.stripe === undefined
+      ? undefined
+      : createStripe(config.stripe, { onCall: measureStripe() });
   const payments = stripe?.payments;
   const settler = createSettler({ store, peers, payments, clock });
   const refunds = createRefunds({ store, payments, settler, clock });

@@ -15,7 +15,7 @@ export interface Changes {
 }
 
 /** A notification may be lost with its connection; a look every so often finds what it was about. */
-const lookMs = 5_000;
+const lookMs = 15_000;
 
 /** Makes a watch. `watchersMax`: beyond it, open throws what `onFull` makes. */
 export function createCheckoutWatch(watchersMax: number, onFull: () => Error): CheckoutWatch {

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-node";
+import type { Transfer } from "tigerbeetle-node";
 import type { EventStreamClient } from "#common/events-client/follow-events.ts";
 import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
@@ -145,26 +146,61 @@ interface World {
 
 type Way = "direct" | "Envoy, gRPC" | "Envoy, gRPC-Web";
 
-/** Commits at a rate, in batches of at most ten milliseconds' worth; tells when each intent was committed. */
-async function commitAt(world: World, perSecond: number): Promise<Map<string, number>> {
-  const { pool, ledger } = world;
+interface Batch {
+  readonly items: readonly ReturnType<typeof attested>[];
+  readonly transfers: readonly Transfer[];
+}
+
+function batchOf(count: number): Batch {
+  const items = Array.from({ length: count }, attested);
+  const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
+  return { items, transfers: rows.map(formatTransfer) };
+}
+
+interface Commits {
+  /** When each intent was committed, in milliseconds of `performance.now()`. */
+  readonly at: ReadonlyMap<string, number>;
+  readonly perSecond: number;
+}
+
+/** The most batches on their way at once: the next one need not wait for the one before. */
+const batchesMax = 4;
+
+/** Commits at a rate, in batches of at most ten milliseconds' worth, all made before the first. */
+async function commitAt(world: World, perSecond: number, forSeconds: number): Promise<Commits> {
   const tickMs = Math.max(10, 1_000 / perSecond);
   const perTick = Math.max(1, Math.round((perSecond * tickMs) / 1_000));
-  const committed = new Map<string, number>();
+  const batches = Array.from({ length: Math.ceil((forSeconds * 1_000) / tickMs) }, () =>
+    batchOf(perTick),
+  );
+  const at = new Map<string, number>();
+  const underWay = new Set<Promise<void>>();
   const startMs = performance.now();
-  for (let tick = 1; performance.now() - startMs < seconds * 1_000; tick += 1) {
-    const items = Array.from({ length: perTick }, attested);
-    await insertAll(pool, items);
-    const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
-    await ledger.createTransfers(rows.map(formatTransfer));
-    const nowMs = performance.now();
-    for (const { intent } of items) committed.set(intent.intentId, nowMs);
-    void pool.query(`notify ${clearedChannel}`);
-    const waitMs = startMs + tick * tickMs - performance.now();
-    if (waitMs > 0) await sleep(waitMs);
+  for (const [tick, batch] of batches.entries()) {
+    await sleep(Math.max(0, startMs + tick * tickMs - performance.now()));
+    while (underWay.size >= batchesMax) await Promise.race(underWay);
+    const write = commitBatch(world, batch, at).finally(() => underWay.delete(write));
+    underWay.add(write);
   }
-  return committed;
+  await Promise.all(underWay);
+  return { at, perSecond: (at.size * 1_000) / (performance.now() - startMs) };
 }
+
+async function commitBatch(
+  { pool, ledger }: World,
+  { items, transfers }: Batch,
+  at: Map<string, number>,
+): Promise<void> {
+  await insertAll(pool, items);
+  await ledger.createTransfers([...transfers]);
+  const nowMs = performance.now();
+  for (const { intent } of items) at.set(intent.intentId, nowMs);
+  // As Clearing does it; what is lost with PostgreSQL is a notification.
+  void pool.query(`set local synchronous_commit = off; notify ${clearedChannel}`);
+}
+
+/** How long a service and its subscribers work before they are measured: the first calls of a process are slow. */
+const warmUpSeconds = 2;
 
 /** So many streams share a connection. */
 const streamsPerConnection = 100;
@@ -188,24 +224,26 @@ async function latency(world: World, options: LatencyOptions): Promise<Line> {
     if (client !== undefined) opened.push(listen(client, arrivals, controller.signal));
   }
   await Promise.all(opened);
+  await commitAt(world, perSecond, warmUpSeconds);
   const cpu = cpuSeconds(world.service);
-  const committed = await commitAt(world, perSecond);
+  const committed = await commitAt(world, perSecond, seconds);
   const cpuUsed = cpuSeconds(world.service) - cpu;
   const megabytes = memoryMb(world.service);
   await sleep(1_500);
   controller.abort();
   for (const connection of connections) connection[Symbol.dispose]?.();
-  const lags = [...committed].flatMap(([intentId, at]) =>
+  const lags = [...committed.at].flatMap(([intentId, at]) =>
     (arrivals.get(intentId) ?? []).map((arrival) => arrival - at),
   );
-  const missing = committed.size * subscribers - lags.length;
+  const told = committed.at.size * subscribers;
+  const missing = told - lags.length;
   return {
     name,
-    rate: committed.size / seconds,
+    rate: committed.perSecond,
     ...percentiles(lags),
     cpuPercent: (cpuUsed / seconds) * 100,
     megabytes,
-    ...(missing === 0 ? {} : { note: `${missing} of ${committed.size * subscribers} came late` }),
+    ...(missing === 0 ? {} : { note: `${missing} of ${told} came late` }),
   };
 }
 
@@ -233,10 +271,9 @@ function listen(
 async function store({ pool, ledger, batchMax }: World, transfers: number): Promise<void> {
   const perBatch = Math.floor(Math.min(batchMax, 4_000) / legs);
   for (let stored = 0; stored < transfers; stored += perBatch * legs) {
-    const items = Array.from({ length: perBatch }, attested);
+    const { items, transfers: rows } = batchOf(perBatch);
     await insertAll(pool, items);
-    const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
-    await ledger.createTransfers(rows.map(formatTransfer));
+    await ledger.createTransfers([...rows]);
   }
 }
 

@@ -133,6 +133,19 @@ describe("a follower", () => {
     expect(pauses.every((ms) => ms >= 0.5 && ms <= 2)).toBe(true);
   });
 
+  test("says how its connection stands, and waits as it is told", async () => {
+    const { client } = clientOf(says([opened(0), event(1)], away), says([opened(1), event(2)]));
+    const said: string[] = [];
+    const result = await follow(client, 2, {
+      backoffMs: { first: 60_000, last: 60_000 },
+      wait: async () => void said.push("waits"),
+      onConnected: () => said.push("connected"),
+      onInterrupted: () => said.push("interrupted"),
+    });
+    expect(result).toEqual({ ids: ["0-1", "0-2"] });
+    expect(said).toEqual(["connected", "interrupted", "waits", "connected"]);
+  });
+
   test("takes a stream that is silent for dead", async () => {
     const { client, requests } = clientOf(
       hangs([opened(0), event(1)]),

@@ -26,6 +26,10 @@ const expectations: readonly { readonly block: string; readonly prints: readonly
     prints: [/available: 20\.00 USD/, /CLEARING_STATE_CLEARED/, /"replayed": true/],
   },
   { block: "curl -sS", prints: [/"available": ?"1250"/] },
+  {
+    block: "./mesh buy bundle",
+    prints: [/7\.50 USD, order/, /CLEARED +by intent/, /CHECKOUT_STATE_PARTLY_REFUNDED/],
+  },
   { block: "createGrpcWebTransport", prints: [/^0-|-[0-9]+ [0-9] /m, /^4000001 [0-9]+ [0-9]+$/m] },
 ];
 

@@ -5,6 +5,7 @@ const suites = {
   unit: ["services/**/*.test.ts", "scripts/**/*.test.ts"],
   contract: ["test/contract/**/*.test.ts"],
   integration: ["test/integration/**/*.test.ts"],
+  acceptance: ["test/acceptance/**/*.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
   browser: ["test/browser/**/*.test.ts"],
 };

@@ -10,8 +10,6 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           development wallets; WALLET below is a name or an address
   ./mesh fund WALLET 20.00
                           puts play money into a wallet
-  ./mesh buy milk|eggs|bread|bundle[=QUANTITY]… --wallet WALLET [--card visa|chargeDeclined|…]
-                          buys from the balance, or by one of the simulator's test cards
   ./mesh intent milk|eggs|bread|bundle|fund AMOUNT|transfer AMOUNT --wallet WALLET [--sign]
                           prints an intent as JSON, ready to be attested
   ./mesh call Service/Method JSON
@@ -27,6 +25,6 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           holds every transfer against its evidence, and every balance against its transfers
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]
                           measures a mesh of its own, and the bare ledger beside it
-  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, faults, browser
+  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser
 
 Ports and everything else that can be set: .env.example. State lives in .mesh/, or where MESH_STATE says.`);

@@ -11,6 +11,7 @@ export const suites = {
   unit: { budgetSeconds: 300 },
   contract: { budgetSeconds: 300 },
   integration: { budgetSeconds: 1_800 },
+  acceptance: { budgetSeconds: 300 },
   faults: { budgetSeconds: 1_800 },
   browser: { budgetSeconds: 180 },
 } as const;

@@ -10,6 +10,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           development wallets; WALLET below is a name or an address
   ./mesh fund WALLET 20.00
                           puts play money into a wallet
+  ./mesh buy milk|eggs|bread|bundle[=QUANTITY]… --wallet WALLET [--card visa|chargeDeclined|…]
+                          buys from the balance, or by one of the simulator's test cards
   ./mesh intent milk|eggs|bread|bundle|fund AMOUNT|transfer AMOUNT --wallet WALLET [--sign]
                           prints an intent as JSON, ready to be attested
   ./mesh call Service/Method JSON

@@ -52,9 +52,10 @@ function storeInMemory(): SignOnceStore {
       return { digest, attestation: attestations.get(intentId) };
     },
     async bind(intentId, digest) {
+      const isNew = !digests.has(intentId);
       const bound = digests.get(intentId) ?? digest;
       digests.set(intentId, bound);
-      return bound;
+      return { digest: bound, attestation: attestations.get(intentId), isNew };
     },
     async keep(intentId, attestation) {
       const kept = attestations.get(intentId) ?? attestation;
@@ -243,13 +244,14 @@ describe("the same intent again", () => {
   });
 
   test("costs the wallet nothing of its share", async () => {
-    const attestor = attestorOf({ rate: createRateLimit({ perMinute: 1, nowMs: () => 0 }) });
+    const attestor = attestorOf({ rate: createRateLimit({ perMinute: 2, nowMs: () => 0 }) });
     const intent = timely();
-    await attestor.attest(requestOf(intent));
-    await attestor.attest(requestOf(intent));
+    for (let time = 0; time < 3; time += 1) await attestor.attest(requestOf(intent));
+    await attestor.attest(requestOf(timely()));
     await expect(attestor.attest(requestOf(timely()))).rejects.toMatchObject({
       kind: "RATE_LIMITED",
     });
+    await attestor.attest(requestOf(intent));
   });
 
   test("needs the scope that it needed the first time", async () => {
@@ -282,7 +284,7 @@ describe("the same intent again", () => {
     const store = storeInMemory();
     const intent = timely();
     const sign = vi.fn();
-    // Between find and bind another replica binds the id.
+    // Between the checks and bind another replica binds the id.
     const raced: SignOnceStore = {
       ...store,
       async bind(intentId, digest) {
@@ -308,7 +310,7 @@ describe("validate_only", () => {
     const attestor = attestorOf({
       store: { ...storeInMemory(), bind },
       keys: { ...createSigningKeys([attestorKey.privateKey]), sign },
-      rate: { check: () => {}, count },
+      rate: { check: () => {}, count, giveBack: () => {} },
     });
     const intent = timely();
     expect(await attestor.attest(requestOf(intent, { validateOnly: true }))).toEqual({

@@ -35,8 +35,8 @@ export interface SignedOnce {
 /** The memory that makes one id mean one digest, over every replica and for ever. All throw RECORDS_UNAVAILABLE. */
 export interface SignOnceStore {
   find(intentId: string): Promise<SignedOnce | undefined>;
-  /** Binds an id to a digest, durably, unless it is bound. Returns the digest that it is bound to. */
-  bind(intentId: string, digest: string): Promise<string>;
+  /** Binds an id to a digest, durably, unless it is bound. Returns what it stands for, and whether it did not before. */
+  bind(intentId: string, digest: string): Promise<SignedOnce & { readonly isNew: boolean }>;
   /** Stores the attestation of a bound id, unless one is there. Returns the one that is there. */
   keep(intentId: string, attestation: Attestation): Promise<Attestation>;
 }
@@ -109,13 +109,38 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   checkShape(intent);
   checkBinding(caller, intent);
   const digest = ports.digestIntent(intent);
-  const known = await ports.store.find(intent.intentId);
-  if (known !== undefined && known.digest !== digest) throw reused(intent, digest, known.digest);
-  if (known?.attestation !== undefined) {
-    checkScopes(caller, authorityOf(intent));
-    return validateOnly ? { ...known.attestation, signature: "" } : known.attestation;
+  if (validateOnly) {
+    const known = await findKnown(ports, request, digest);
+    if (known !== undefined) return { ...known, signature: "" };
+    const signer = await approve(ports, request, digest);
+    return { digest, signature: "", signer, walletSignature };
   }
+  let signer: string;
+  try {
+    signer = await approve(ports, request, digest);
+  } catch (refusal) {
+    // What was attested once is answered for ever. Most intents are new, so only a refused one is looked up first.
+    const known = await findKnown(ports, request, digest);
+    if (known === undefined) throw refusal;
+    return known;
+  }
+  ports.rate.count(intent.wallet);
+  const bound = await ports.store.bind(intent.intentId, digest);
+  if (!bound.isNew) {
+    ports.rate.giveBack(intent.wallet);
+    const known = knownOf(request, digest, bound);
+    if (known !== undefined) return known;
+  }
+  const signature = ports.keys.sign(signer, digest);
+  return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
+}
 
+/** Makes every check of an intent that is new. Returns the address of the signer of the day. */
+async function approve(
+  ports: AttestorPorts,
+  { intent, walletSignature, caller }: AttestRequest,
+  digest: string,
+): Promise<string> {
   const now = ports.now();
   checkTimes(intent, now);
   checkLimits(intent, ports.limits);
@@ -124,13 +149,28 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   checkWalletSignature(intent, digest, walletSignature, authority);
   const signer = signingAddress(ports, intent, now);
   ports.rate.check(intent.wallet);
-  if (validateOnly) return { digest, signature: "", signer, walletSignature };
-  ports.rate.count(intent.wallet);
+  return signer;
+}
 
-  const bound = await ports.store.bind(intent.intentId, digest);
-  if (bound !== digest) throw reused(intent, digest, bound);
-  const signature = ports.keys.sign(signer, digest);
-  return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
+/** What the id was answered before, if anything. Throws INTENT_ID_REUSED, SCOPE_MISSING. */
+async function findKnown(
+  ports: AttestorPorts,
+  request: AttestRequest,
+  digest: string,
+): Promise<Attestation | undefined> {
+  const known = await ports.store.find(request.intent.intentId);
+  return known && knownOf(request, digest, known);
+}
+
+function knownOf(
+  { intent, caller }: AttestRequest,
+  digest: string,
+  known: SignedOnce,
+): Attestation | undefined {
+  if (known.digest !== digest) throw reused(intent, digest, known.digest);
+  if (known.attestation === undefined) return undefined;
+  checkScopes(caller, authorityOf(intent));
+  return known.attestation;
 }
 
 /** A credential of one wallet speaks for no other. */

@@ -1,7 +1,8 @@
 import pg from "pg";
 import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation, AttestedIntent, Intent } from "#common/intent.ts";
-import { hex, readEvidence, readEvidenceByDigest, unhex } from "#common/postgres/evidence.ts";
+import { arrayLiteral, byteaCell } from "#common/postgres/array-literal.ts";
+import { hex, readEvidence, readEvidenceByDigest } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
 import { formatWallet } from "#common/wallet.ts";
 import type { EvidenceReader, SignedOnce, SignOnceStore } from "./attestation.ts";
@@ -80,60 +81,82 @@ async function findAll(
  * bound before, or in another transaction that it waited for; a second statement sees what they are bound to.
  * The order keeps two replicas that bind the same ids from waiting for each other.
  */
-async function bindAll(pool: Pool, bindings: readonly Binding[]): Promise<string[]> {
+async function bindAll(
+  pool: Pool,
+  bindings: readonly Binding[],
+): Promise<(SignedOnce & { isNew: boolean })[]> {
+  const firsts = firstOfEach(bindings);
   const inserted = await withRecords(() =>
-    pool.query<{ intent_id: string; digest: Buffer }>({
+    pool.query<{ intent_id: string }>({
       name: "attestation_bind",
       text: `insert into attestation_intent (intent_id, digest)
         select * from unnest($1::uuid[], $2::bytea[]) as item (intent_id, digest) order by 1
-        on conflict do nothing returning intent_id, digest`,
+        on conflict do nothing returning intent_id`,
       values: [
-        bindings.map(({ intentId }) => intentId),
-        bindings.map(({ digest }) => unhex(digest)),
+        arrayLiteral(firsts, ({ intentId }) => intentId),
+        arrayLiteral(firsts, ({ digest }) => byteaCell(digest)),
       ],
     }),
   );
-  const bound = new Map(inserted.rows.map((row) => [row.intent_id, hex(row.digest)]));
-  const others = bindings.map(({ intentId }) => intentId).filter((id) => !bound.has(id));
-  if (others.length > 0) {
-    for (const [index, found] of (await findAll(pool, others)).entries()) {
-      if (found !== undefined) bound.set(others[index] ?? "", found.digest);
+  const isNew = new Set(inserted.rows.map((row) => row.intent_id));
+  const others = firsts.map(({ intentId }) => intentId).filter((id) => !isNew.has(id));
+  const found = await findById(pool, others);
+  const digests = new Map(firsts.map(({ intentId, digest }) => [intentId, digest]));
+  return bindings.map(({ intentId }) => {
+    const digest = digests.get(intentId);
+    if (digest === undefined || !isNew.has(intentId)) {
+      return { ...required(found.get(intentId), intentId), isNew: false };
     }
-  }
-  return bindings.map(({ intentId }) => required(bound.get(intentId), intentId));
+    return { digest, attestation: undefined, isNew: true };
+  });
 }
 
 /** As bindAll: whose row came first is what everybody answers. */
 async function keepAll(pool: Pool, items: readonly Signed[]): Promise<Attestation[]> {
+  const firsts = firstOfEach(items);
   const inserted = await withRecords(() =>
-    pool.query<SignatureRow>({
+    pool.query<{ intent_id: string }>({
       name: "attestation_keep",
       text: `insert into attestation_signature (intent_id, signature, signer, wallet_signature)
         select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[])
           as item (intent_id, signature, signer, wallet_signature) order by 1
-        on conflict do nothing returning intent_id, signature, signer, wallet_signature`,
+        on conflict do nothing returning intent_id`,
       values: [
-        items.map(({ intentId }) => intentId),
-        items.map(({ attestation }) => unhex(attestation.signature)),
-        items.map(({ attestation }) => unhex(attestation.signer)),
-        items.map(({ attestation: { walletSignature } }) =>
-          walletSignature === "" ? null : unhex(walletSignature),
+        arrayLiteral(firsts, ({ intentId }) => intentId),
+        arrayLiteral(firsts, ({ attestation }) => byteaCell(attestation.signature)),
+        arrayLiteral(firsts, ({ attestation }) => byteaCell(attestation.signer)),
+        arrayLiteral(firsts, ({ attestation: { walletSignature } }) =>
+          walletSignature === "" ? "null" : byteaCell(walletSignature),
         ),
       ],
     }),
   );
-  const kept = new Map(inserted.rows.map((row) => [row.intent_id, parseSignatures(row)]));
-  const others = items.map(({ intentId }) => intentId).filter((id) => !kept.has(id));
-  if (others.length > 0) {
-    for (const [index, found] of (await findAll(pool, others)).entries()) {
-      if (found?.attestation !== undefined) kept.set(others[index] ?? "", found.attestation);
-    }
-  }
-  // The digest is the id's for ever, so all items of an id carry the same.
-  return items.map(({ intentId, attestation: { digest } }) => ({
-    digest,
-    ...required(kept.get(intentId), intentId),
-  }));
+  const isNew = new Set(inserted.rows.map((row) => row.intent_id));
+  const others = firsts.map(({ intentId }) => intentId).filter((id) => !isNew.has(id));
+  const found = await findById(pool, others);
+  const kept = new Map(
+    firsts.map(({ intentId, attestation }) => [
+      intentId,
+      isNew.has(intentId) ? attestation : found.get(intentId)?.attestation,
+    ]),
+  );
+  return items.map(({ intentId }) => required(kept.get(intentId), intentId));
+}
+
+/** Calls that share a statement may be about one intent; the first of them goes into it. */
+function firstOfEach<Item extends { readonly intentId: string }>(items: readonly Item[]): Item[] {
+  const firsts = new Map<string, Item>();
+  for (const item of items) if (!firsts.has(item.intentId)) firsts.set(item.intentId, item);
+  return [...firsts.values()];
+}
+
+async function findById(
+  pool: Pool,
+  intentIds: readonly string[],
+): Promise<ReadonlyMap<string, SignedOnce>> {
+  if (intentIds.length === 0) return new Map();
+  const found = await findAll(pool, intentIds);
+  return new Map(found.flatMap((item, index) => (item ? [[intentIds[index] ?? "", item]] : [])));
 }
 
 function required<Value>(value: Value | undefined, intentId: string): Value {

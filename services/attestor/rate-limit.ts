@@ -7,6 +7,8 @@ export interface RateLimit {
   check(wallet: string): void;
   /** Counts an intent of the wallet. */
   count(wallet: string): void;
+  /** Takes back what was counted last: the intent was attested before. */
+  giveBack(wallet: string): void;
 }
 
 export interface RateLimitOptions {
@@ -46,6 +48,10 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
       const count = countOf(wallet) + 1;
       if (count === 1 && counts.size >= walletsMax) forgetFirst(counts);
       counts.set(wallet, count);
+    },
+    giveBack(wallet) {
+      const count = countOf(wallet);
+      if (count > 0) counts.set(wallet, count - 1);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { type GroupCommitOptions, groupCommit } from "#common/group-commit.ts";
 import type { AttestedIntent } from "#common/intent.ts";
+import { arrayLiteral, byteaCell, textCell } from "#common/postgres/array-literal.ts";
 import {
   clearedChannel,
   evidenceColumns,
@@ -109,37 +110,27 @@ async function storeEvidence(pool: Pool, items: readonly AttestedIntent[]): Prom
   });
 }
 
-/** One array literal a column; the driver's own conversion costs several times as much. */
 function evidenceArrays(items: readonly AttestedIntent[]): string[] {
-  const column = (cell: (item: AttestedIntent) => string) => `{${items.map(cell).join(",")}}`;
+  const column = (cell: (item: AttestedIntent) => string) => arrayLiteral(items, cell);
   return [
     column(({ intent }) => intent.intentId),
-    column(({ attestation }) => bytea(attestation.digest)),
+    column(({ attestation }) => byteaCell(attestation.digest)),
     column(({ intent }) => String(phaseNumbers[intent.phase])),
-    column(({ intent }) => bytea(intent.wallet)),
-    column(({ intent }) => quoted(intent.merchantId)),
-    column(({ intent }) => quoted(intent.reference)),
-    column(({ intent }) => bytea(hex(packPostings(intent.postings)))),
-    column(({ intent }) => (intent.corrects === "" ? "null" : bytea(intent.corrects))),
+    column(({ intent }) => byteaCell(intent.wallet)),
+    column(({ intent }) => textCell(intent.merchantId)),
+    column(({ intent }) => textCell(intent.reference)),
+    column(({ intent }) => byteaCell(hex(packPostings(intent.postings)))),
+    column(({ intent }) => (intent.corrects === "" ? "null" : byteaCell(intent.corrects))),
     column(({ intent }) => (intent.pendingIntentId === "" ? "null" : intent.pendingIntentId)),
     column(({ intent }) => String(intent.timeoutSeconds)),
     column(({ intent }) => String(intent.issueTime)),
     column(({ intent }) => String(intent.expireTime)),
-    column(({ attestation }) => bytea(attestation.signature)),
-    column(({ attestation }) => bytea(attestation.signer)),
+    column(({ attestation }) => byteaCell(attestation.signature)),
+    column(({ attestation }) => byteaCell(attestation.signer)),
     column(({ attestation: { walletSignature } }) =>
-      walletSignature === "" ? "null" : bytea(walletSignature),
+      walletSignature === "" ? "null" : byteaCell(walletSignature),
     ),
   ];
-}
-
-/** `0x` hex as PostgreSQL's bytea inside of an array literal. */
-function bytea(hexText: string): string {
-  return `"\\\\x${hexText.slice(2)}"`;
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
 interface FailureItem {

@@ -239,7 +239,9 @@ describe("sign once", () => {
     const { attestor } = await openReplica();
     const intent = intentOf();
     const died = createSignOnceStore(openPool());
-    expect(await died.bind(intent.intentId, digestIntent(intent))).toBe(digestIntent(intent));
+    const bound = { digest: digestIntent(intent), attestation: undefined };
+    expect(await died.bind(intent.intentId, bound.digest)).toEqual({ ...bound, isNew: true });
+    expect(await died.bind(intent.intentId, bound.digest)).toEqual({ ...bound, isNew: false });
     expect(await died.find(intent.intentId)).toEqual({
       digest: digestIntent(intent),
       attestation: undefined,

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { walletIdsFrom } from "./chart.ts";
 import { invalidField } from "./domain-error.ts";
 import { keccak256 } from "./keccak256.ts";
@@ -36,10 +36,10 @@ const checksummedMax = 10_000;
 function checksumAddress(lowerHex: string): string {
   const known = checksummed.get(lowerHex);
   if (known !== undefined) return known;
-  const hash = keccak256(Buffer.from(lowerHex, "ascii"));
+  const caseBits = keccak256(Buffer.from(lowerHex, "ascii"));
   let text = "0x";
   for (const [i, digit] of [...lowerHex].entries()) {
-    const nibble = ((hash[i >> 1] ?? 0) >> (i % 2 === 0 ? 4 : 0)) & 0x0f;
+    const nibble = ((caseBits[i >> 1] ?? 0) >> (i % 2 === 0 ? 4 : 0)) & 0x0f;
     text += nibble >= 8 ? digit.toUpperCase() : digit;
   }
   if (checksummed.size >= checksummedMax) {
@@ -55,16 +55,14 @@ export function isWalletAccountId(accountId: bigint): boolean {
   return accountId >= walletIdsFrom;
 }
 
+/** What is hashed for an account id. One buffer serves all, because a hash never waits in the middle. */
+const idPreimage = Buffer.from(`sovr/wallet/v1${"\0".repeat(20 + 4)}`, "ascii");
+
 /** The id of a wallet's account in one asset: 2^127 | first 127 bits of SHA-256("sovr/wallet/v1" ‖ address ‖ ledger). */
 export function walletAccountId(wallet: string, ledger: number): bigint {
-  const ledgerBytes = Buffer.allocUnsafe(4);
-  ledgerBytes.writeUInt32BE(ledger);
-  const hash = createHash("sha256")
-    .update("sovr/wallet/v1", "ascii")
-    .update(walletBytes(wallet))
-    .update(ledgerBytes)
-    .digest();
-  const first128 = (hash.readBigUInt64BE(0) << 64n) | hash.readBigUInt64BE(8);
+  idPreimage.write(wallet.slice(2), 14, 20, "hex");
+  idPreimage.writeUInt32BE(ledger, 34);
+  const first128 = BigInt(`0x${hash("sha256", idPreimage, "hex").slice(0, 32)}`);
   return walletIdsFrom | (first128 >> 1n);
 }
 

@@ -4,6 +4,7 @@ import { ActivityPage } from "./events/activity-page.tsx";
 import { JournalPage } from "./journal/journal-page.tsx";
 import { type Mesh, MeshProvider, openMesh } from "./mesh/mesh.tsx";
 import { keepProtocol, loadProtocol, type Protocol } from "./mesh/transport.ts";
+import { OrdersPage } from "./orders/orders-page.tsx";
 import { NotFoundPage } from "./shell/not-found-page.tsx";
 import { type Route, useRoute } from "./shell/route.ts";
 import { Shell } from "./shell/shell.tsx";
@@ -54,6 +55,8 @@ function Page({ onForget, onProtocol }: PageProps) {
   switch (route.page) {
     case "shop":
       return <ShopPage />;
+    case "orders":
+      return <OrdersPage intentId={route.intentId} />;
     case "activity":
       return <ActivityPage />;
     case "wallet":
@@ -66,7 +69,13 @@ function Page({ onForget, onProtocol }: PageProps) {
 }
 
 function titleOf({ page }: Route): string {
-  const titles = { shop: "Shop", activity: "Activity", wallet: "Wallet", journal: "Journal entry" };
+  const titles = {
+    shop: "Shop",
+    orders: "Orders",
+    activity: "Activity",
+    wallet: "Wallet",
+    journal: "Journal entry",
+  };
   return page === "unknown" ? "Not found" : titles[page];
 }
 

@@ -11,6 +11,9 @@ import { App } from "./app.tsx";
 const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? "";
 Object.assign(globalThis, { __webpack_nonce__: nonce });
 
+// Whoever comes back from the bank's page brings the payment's secret along. Checkout tells how it ended.
+if (location.search !== "") history.replaceState(null, "", location.pathname + location.hash);
+
 const theme = createTheme({
   // The seventh carries white text in both schemes (5.5 : 1).
   colors: {

@@ -34,7 +34,10 @@ export function describeEvent(event: Event, wallet: string): EventWords {
   const codes = new Set(event.transfers.map(({ code }) => code));
   if (event.type !== EventType.CLEARED) return { ...pendingWords(event.type), change: undefined };
   if (codes.has(postingCodes.PURCHASE)) {
-    return { kind: "purchase", title: `Bought ${goodsOf(event.transfers)}`, change };
+    // A card funds the wallet in the same chain, and nothing of its balance changes.
+    const byCard = codes.has(postingCodes.FUNDING);
+    const title = `Bought ${goodsOf(event.transfers)}${byCard ? " by card" : ""}`;
+    return { kind: "purchase", title, change: byCard ? undefined : change };
   }
   if (codes.has(postingCodes.FUNDING))
     return { kind: "income", title: "Test money received", change };

@@ -5,7 +5,7 @@ import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { GetClearingResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { JournalEntrySchema } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
-import { products, purchaseIntent } from "../shop/products.ts";
+import { bundleIntent } from "../shop/test-checkout.ts";
 import { keepWallet } from "../wallet/demo-wallet.ts";
 import { transferId } from "../wallet/ids.ts";
 import { digestIntent } from "../wallet/intent-digest.ts";
@@ -14,12 +14,10 @@ import { checkEntry, type Evidence } from "./check-entry.ts";
 
 const storage = { setItem: () => undefined } as unknown as Storage;
 const attestor = keepWallet(storage, `0x${"22".repeat(32)}`);
-const bundle = products[3];
-if (bundle === undefined) throw new Error("there is no bundle");
 
 /** An entry as an honest mesh tells it. */
 function honest(): Evidence {
-  const intent = purchaseIntent(bundle as NonNullable<typeof bundle>, wallet.address);
+  const intent = bundleIntent({ wallet: wallet.address });
   const digest = digestIntent(domain, intent);
   const attestation = {
     digest,

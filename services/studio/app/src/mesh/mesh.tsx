@@ -1,27 +1,31 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createContext, useContext } from "react";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
-import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { type BalanceWatch, openBalanceWatch } from "../balances/balance-watch.ts";
 import { type Feed, openFeed } from "../events/feed.ts";
+import { type BasketStore, openBasket } from "../shop/basket.ts";
 import { usd } from "../shop/products.ts";
 import { openPurchases, type Purchases } from "../shop/purchases.ts";
+import { loadPageConfig, type PageConfig } from "../studio-config.ts";
 import type { DemoWallet } from "../wallet/demo-wallet.ts";
 import { openSession, postJson, type Session } from "./session.ts";
 import { openTransport, type Protocol } from "./transport.ts";
 
 /** The mesh as one wallet sees it. */
 export interface Mesh {
+  readonly config: PageConfig;
   readonly wallet: DemoWallet;
   readonly protocol: Protocol;
   readonly session: Session;
   readonly transport: Transport;
   readonly attestor: Client<typeof AttestorService>;
-  readonly clearing: Client<typeof ClearingService>;
+  readonly checkout: Client<typeof CheckoutService>;
   readonly feed: Feed;
   readonly balance: BalanceWatch;
   readonly purchases: Purchases;
+  readonly basket: BasketStore;
   /** Development only: asks for test money. `amount`: cents. Rejects with StudioError. */
   fund(amount: bigint): Promise<void>;
   close(): void;
@@ -34,15 +38,17 @@ export function openMesh(wallet: DemoWallet, protocol: Protocol): Mesh {
   const feed = openFeed({ client: events, storage: sessionStorage, wallet: wallet.address });
   const balance = openBalanceWatch({ client: events, wallet: wallet.address, ledger: usd });
   return {
+    config: loadPageConfig(),
     wallet,
     protocol,
     session,
     transport,
     attestor: createClient(AttestorService, transport),
-    clearing: createClient(ClearingService, transport),
+    checkout: createClient(CheckoutService, transport),
     feed,
     balance,
     purchases: openPurchases(localStorage, wallet.address),
+    basket: openBasket(localStorage, wallet.address),
     async fund(amount) {
       await postJson("/dev/faucet", { amount: String(amount) }, await session.token());
       balance.look();

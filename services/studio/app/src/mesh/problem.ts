@@ -75,8 +75,36 @@ const words: Readonly<Record<string, Words>> = {
     "Only a development mesh does (./mesh up). Elsewhere an operator's sign-in belongs here.",
   ],
   DIGEST_DIFFERS: [
-    "The Attestor signed something else",
-    "The digest is not that of what you saw. The purchase was stopped, and nothing has moved.",
+    "The mesh answered about something else",
+    "The digest is not that of what you signed, and your signature holds for no other. Tell the operator.",
+  ],
+  INTENT_DIFFERS: [
+    "The mesh proposed something else than you ordered",
+    "It was not signed, and nothing has moved. Tell the operator.",
+  ],
+  UNKNOWN_FORM: [
+    "This app cannot explain what it would sign",
+    "The mesh signs a form of intent that this app does not know. Nothing has moved.",
+  ],
+  AMOUNT_MISMATCH: [
+    "The price is another one by now",
+    "Nothing was charged. Look at the basket and order again.",
+  ],
+  ORDER_ID_REUSED: ["This order's number is taken", "Start a new one."],
+  PAYMENT_METHOD_UNAVAILABLE: [
+    "This mesh does not take that payment",
+    "Nothing was charged. Pay another way.",
+  ],
+  PAYMENTS_UNAVAILABLE: ["The card payments do not answer", again],
+  PAYMENT_DECLINED: ["The card was declined", "Nothing was charged. Try another card."],
+  PAYMENT_ACTION_REQUIRED: ["Your bank wants to hear from you", "Pay again and confirm it."],
+  CHECKOUT_CANCELLED: [
+    "This order was cancelled",
+    "Nobody paid it in time. Nothing was charged, and nothing has moved.",
+  ],
+  CHECKOUT_NOT_FOUND: [
+    "There is no such order",
+    "Check the number, or it belongs to another wallet.",
   ],
   INTERNAL: ["The mesh made a mistake", "It has been logged. Nothing is lost: you can ask again."],
 };
@@ -88,6 +116,7 @@ const passing = new Set([
   "LEDGER_UNAVAILABLE",
   "RECORDS_UNAVAILABLE",
   "DRAINING",
+  "PAYMENTS_UNAVAILABLE",
   "INTERNAL",
 ]);
 
@@ -106,6 +135,12 @@ const final = new Set([
   "WALLET_SIGNATURE_INVALID",
   "ATTESTATION_INVALID",
   "DIGEST_DIFFERS",
+  "INTENT_DIFFERS",
+  "UNKNOWN_FORM",
+  "AMOUNT_MISMATCH",
+  "ORDER_ID_REUSED",
+  "PAYMENT_METHOD_UNAVAILABLE",
+  "CHECKOUT_CANCELLED",
 ]);
 
 function remedyOf(reason: string): Remedy {
@@ -117,6 +152,12 @@ function remedyOf(reason: string): Remedy {
 export function explain(error: unknown): Problem {
   const reason = reasonOf(error);
   const [title, advice] = words[reason] ?? ["This did not work", messageOf(error)];
+  return { reason, title, advice, remedy: remedyOf(reason) };
+}
+
+/** Explains what has only a reason. */
+export function explainReason(reason: string): Problem {
+  const [title, advice] = words[reason] ?? ["This did not work", "The operator can tell why."];
   return { reason, title, advice, remedy: remedyOf(reason) };
 }
 

@@ -3,6 +3,8 @@ import { useSyncExternalStore } from "react";
 /** The pages, by what stands behind the #. */
 export type Route =
   | { readonly page: "shop" }
+  /** `intentId`: the order that stands open. */
+  | { readonly page: "orders"; readonly intentId: string | undefined }
   | { readonly page: "activity" }
   | { readonly page: "wallet" }
   | { readonly page: "journal"; readonly intentId: string }
@@ -10,6 +12,8 @@ export type Route =
 
 export const hrefs = {
   shop: "#/",
+  orders: "#/orders",
+  order: (intentId: string) => `#/orders/${intentId}`,
   activity: "#/activity",
   wallet: "#/wallet",
   journal: (intentId: string) => `#/journal/${intentId}`,
@@ -18,6 +22,7 @@ export const hrefs = {
 export function parseRoute(hash: string): Route {
   const [page = "", intentId = "", ...more] = hash.replace(/^#\/?/, "").split("/");
   if (more.length > 0) return { page: "unknown" };
+  if (page === "orders") return { page, intentId: intentId === "" ? undefined : intentId };
   if (page === "journal" && intentId !== "") return { page, intentId };
   if (intentId !== "") return { page: "unknown" };
   if (page === "") return { page: "shop" };

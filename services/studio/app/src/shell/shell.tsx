@@ -1,5 +1,5 @@
 import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { Activity, Moon, Store, Sun, Wallet } from "lucide-react";
+import { Activity, Moon, Package, Store, Sun, Wallet } from "lucide-react";
 import type { ReactNode } from "react";
 import mark from "../mark.svg";
 import { useMesh } from "../mesh/mesh.tsx";
@@ -11,6 +11,7 @@ import classes from "./shell.module.css";
 
 const links = [
   { page: "shop", href: hrefs.shop, label: "Shop", icon: Store },
+  { page: "orders", href: hrefs.orders, label: "Orders", icon: Package },
   { page: "activity", href: hrefs.activity, label: "Activity", icon: Activity },
   { page: "wallet", href: hrefs.wallet, label: "Wallet", icon: Wallet },
 ] as const;

@@ -12,6 +12,7 @@ import type { Purchase } from "./purchase.ts";
 
 /** What a purchase's signature will say, for people: who pays whom what, until when, and the digest that stands for it. */
 export function IntentInWords({ purchase: { intent, digest } }: { readonly purchase: Purchase }) {
+  if (intent === undefined || digest === undefined) return null;
   const total = intent.postings.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
   const expireMs = intent.expireTime === undefined ? 0 : timestampMs(intent.expireTime);
   return (

@@ -1,30 +1,49 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Loader } from "@mantine/core";
 import { Check, CircleDashed, X } from "lucide-react";
+import {
+  type Checkout,
+  CheckoutState,
+  PaymentMethod,
+  type Transition,
+} from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { useMesh } from "../mesh/mesh.tsx";
-import { shorten } from "../shell/copyable.tsx";
-import { exactTime } from "../shell/time.ts";
+import { Money } from "../shell/money.tsx";
+import { dayAndTime, exactTime } from "../shell/time.ts";
 import { useStore } from "../store.ts";
-import { nextStep, type Purchase, type Step, steps } from "./purchase.ts";
+import { usd } from "./products.ts";
+import { isCleared, type Purchase, problemOf } from "./purchase.ts";
 import classes from "./purchase-steps.module.css";
-import { isRunning } from "./run-purchase.ts";
 
 type Standing = "done" | "active" | "waiting" | "failed";
 
-/** How far a purchase has come, and at its end the event that the stream brings of it. */
+interface StepProps {
+  readonly standing: Standing;
+  /** Before it is done, and after. */
+  readonly titles: readonly [before: string, after: string];
+  readonly says: string | undefined;
+}
+
+/** How far an order has come, as Checkout tells it, and at its end the event that the stream brings of it. */
 export function PurchaseSteps({ purchase }: { readonly purchase: Purchase }) {
   const { feed } = useMesh();
-  const { intentId } = purchase.intent;
-  const event = useStore(feed.state).events.find((candidate) => candidate.intentId === intentId);
-  const told =
-    event !== undefined ? "done" : purchase.clearing === undefined ? "waiting" : "active";
+  const clearedId = purchase.checkout?.clearedIntentId ?? "";
+  const event = useStore(feed.state).events.find(
+    ({ intentId }) => clearedId !== "" && intentId === clearedId,
+  );
+  const steps = stepsOf(purchase);
+  // The first that is not done is what it is at, or where it has stopped.
+  const at = steps.findIndex(({ done }) => !done);
+  const stopped = problemOf(purchase) !== undefined && !isCleared(purchase);
+  const told = event !== undefined ? "done" : at === -1 ? "active" : "waiting";
   return (
     <ol className={classes.steps} aria-label="Progress">
-      {steps.map((step) => (
+      {steps.map(({ done, titles, says }, index) => (
         <StepRow
-          key={step}
-          standing={standingOf(step, purchase)}
-          titles={titles[step]}
-          says={saysOf(step, purchase)}
+          key={titles[0]}
+          standing={done ? "done" : index !== at ? "waiting" : stopped ? "failed" : "active"}
+          titles={titles}
+          says={says}
         />
       ))}
       <StepRow
@@ -32,51 +51,71 @@ export function PurchaseSteps({ purchase }: { readonly purchase: Purchase }) {
         titles={["Wait for the event stream", "Told by the event stream"]}
         says={event === undefined ? undefined : `Event ${event.eventId}`}
       />
+      <Refunds checkout={purchase.checkout} />
     </ol>
   );
 }
 
-/** Before it is done, and after. */
-type Titles = readonly [before: string, after: string];
-
-const titles: Readonly<Record<Step, Titles>> = {
-  sign: ["Sign in this browser", "Signed in this browser"],
-  attest: ["Have it attested by the mesh", "Attested by the mesh"],
-  clear: ["Clear it into the ledger", "Cleared into the ledger"],
-};
-
-function standingOf(step: Step, purchase: Purchase): Standing {
-  const next = nextStep(purchase);
-  if (next === undefined || steps.indexOf(step) < steps.indexOf(next)) return "done";
-  if (step !== next) return "waiting";
-  if (purchase.problem !== undefined) return "failed";
-  return isRunning(purchase.intent.intentId) ? "active" : "waiting";
+interface Step extends Omit<StepProps, "standing"> {
+  readonly done: boolean;
 }
 
-function saysOf(
-  step: Step,
-  { walletSignature, attestation, clearing }: Purchase,
-): string | undefined {
-  switch (step) {
-    case "sign":
-      return walletSignature === undefined ? undefined : `Signature ${shorten(walletSignature)}`;
-    case "attest":
-      return attestation === undefined
-        ? undefined
-        : `Signer ${shorten(attestation.signer)}, over the digest that you saw`;
-    default: {
-      if (clearing?.commitTime === undefined) return undefined;
-      const legs = clearing.transferIds.length;
-      const what = `${legs} ${legs === 1 ? "transfer" : "transfers, one chain"}`;
-      return `${exactTime(clearing.commitTime)} · ${what}${clearing.replayed ? " · found again" : ""}`;
-    }
-  }
+function stepsOf(purchase: Purchase): Step[] {
+  const { checkout, order } = purchase;
+  const byCard = order.method === PaymentMethod.CARD;
+  const paid = transitionTo(checkout, CheckoutState.PAID);
+  const placed = checkout?.transitions[0];
+  return [
+    {
+      done: placed !== undefined,
+      titles: ["Place the order", "Order placed"],
+      says: placed === undefined ? undefined : timeOf(placed),
+    },
+    {
+      done: paid !== undefined,
+      titles: byCard ? ["Pay by card", "Paid by card"] : ["Sign and attest", "Signed and attested"],
+      says: paid === undefined ? undefined : `${timeOf(paid)} · ${paid.cause}`,
+    },
+    {
+      done: isCleared(purchase),
+      titles: ["Clear it into the ledger", "Cleared into the ledger"],
+      says: clearedSays(checkout, byCard),
+    },
+  ];
 }
 
-interface StepRowProps {
-  readonly standing: Standing;
-  readonly titles: Titles;
-  readonly says: string | undefined;
+function transitionTo(checkout: Checkout | undefined, state: CheckoutState) {
+  return checkout?.transitions.find(({ toState }) => toState === state);
+}
+
+function timeOf({ transitionTime }: Transition): string {
+  return transitionTime === undefined ? "—" : dayAndTime(timestampMs(transitionTime));
+}
+
+function clearedSays(checkout: Checkout | undefined, byCard: boolean): string | undefined {
+  if (checkout?.commitTime === undefined) return undefined;
+  const what = byCard ? "funded and bought in one chain" : "bought from the balance";
+  const again = checkout.purchases.length > 1 ? ", by a successor of the first intent" : "";
+  return `${exactTime(checkout.commitTime)} · ${what}${again}`;
+}
+
+/** What was given back since. */
+function Refunds({ checkout }: { readonly checkout: Checkout | undefined }) {
+  const given = (checkout?.items ?? []).reduce(
+    (sum, { refundedAmount }) => sum + BigInt(refundedAmount === "" ? 0 : refundedAmount),
+    0n,
+  );
+  if (given === 0n) return null;
+  return (
+    <li className={classes.step} data-standing="done">
+      <span className={classes.icon} aria-hidden>
+        <Check size={15} strokeWidth={3} />
+      </span>
+      <span className={classes.title}>
+        Given back: <Money amount={given} ledger={usd} />
+      </span>
+    </li>
+  );
 }
 
 const spoken: Readonly<Record<Standing, string>> = {
@@ -86,7 +125,7 @@ const spoken: Readonly<Record<Standing, string>> = {
   failed: "stopped",
 };
 
-function StepRow({ standing, titles: [before, after], says }: StepRowProps) {
+function StepRow({ standing, titles: [before, after], says }: StepProps) {
   return (
     <li className={classes.step} data-standing={standing}>
       <span className={classes.icon} aria-hidden>

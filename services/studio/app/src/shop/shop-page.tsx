@@ -1,50 +1,74 @@
-import { Title } from "@mantine/core";
+import { Button, Skeleton, Title } from "@mantine/core";
 import { useState } from "react";
 import { BalanceCard } from "../balances/balance-card.tsx";
 import { FeedPanel } from "../events/feed-panel.tsx";
+import { useMesh } from "../mesh/mesh.tsx";
+import { ProblemBox } from "../shell/problem-box.tsx";
+import { useStore } from "../store.ts";
+import { quantityOf } from "./basket.ts";
+import { BasketBar, BasketPanel } from "./basket-panel.tsx";
+import { CheckoutDialog, type Chosen } from "./checkout-dialog.tsx";
 import { ProductCard } from "./product-card.tsx";
-import { type Product, products } from "./products.ts";
-import { PurchaseDialog } from "./purchase-dialog.tsx";
 import classes from "./shop-page.module.css";
 import { UnfinishedPurchases } from "./unfinished-purchases.tsx";
-
-/** What the dialog shows: a product to buy, or a purchase of it that was begun before. */
-export interface Chosen {
-  readonly product: Product;
-  readonly intentId: string | undefined;
-  /** Another one each time, so that nothing stays of the last. */
-  readonly visit: number;
-}
+import { useProducts } from "./use-products.ts";
 
 export function ShopPage() {
+  const { products, problem, retry } = useProducts();
   const [chosen, setChosen] = useState<Chosen>();
   const [opened, setOpened] = useState(false);
 
-  function open(product: Product, intentId?: string): void {
-    setChosen({ product, intentId, visit: (chosen?.visit ?? 0) + 1 });
+  function open(intentId?: string): void {
+    setChosen({ intentId, visit: (chosen?.visit ?? 0) + 1 });
     setOpened(true);
   }
 
+  const basket = { products, onCheckOut: () => open() };
   return (
     <div className={classes.page}>
       <div className={classes.shop}>
         <BalanceCard />
-        <UnfinishedPurchases onContinue={open} />
+        {!opened && <UnfinishedPurchases products={products} onContinue={open} />}
         <section aria-labelledby="goods">
           <Title order={1} id="goods" className={classes.title ?? ""}>
             Shop
           </Title>
-          <div className={classes.goods}>
-            {products.map((product) => (
-              <ProductCard key={product.sku} product={product} onBuy={() => open(product)} />
-            ))}
-          </div>
+          {problem === undefined ? (
+            <Goods />
+          ) : (
+            <ProblemBox problem={problem}>
+              <Button mt="sm" variant="default" onClick={retry}>
+                Try again
+              </Button>
+            </ProblemBox>
+          )}
         </section>
       </div>
-      <aside className={classes.aside} aria-label="Your events">
-        <FeedPanel limit={12} />
+      <aside className={classes.aside} aria-label="Your basket and events">
+        <BasketPanel {...basket} />
+        <FeedPanel limit={10} />
       </aside>
-      <PurchaseDialog opened={opened} chosen={chosen} onClose={() => setOpened(false)} />
+      <BasketBar {...basket} />
+      <CheckoutDialog opened={opened} chosen={chosen} onClose={() => setOpened(false)} />
+    </div>
+  );
+}
+
+function Goods() {
+  const { basket } = useMesh();
+  const { products } = useProducts();
+  const items = useStore(basket.state);
+  if (products.length === 0) return <Skeleton height={360} radius="lg" />;
+  return (
+    <div className={classes.goods}>
+      {products.map((product) => (
+        <ProductCard
+          key={product.sku}
+          product={product}
+          quantity={quantityOf(items, product.sku)}
+          onQuantity={(quantity) => basket.setQuantity(product.sku, quantity)}
+        />
+      ))}
     </div>
   );
 }

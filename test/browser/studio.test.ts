@@ -50,7 +50,8 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     const studio = await openStudio(browser, url);
     await studio.fund("20.00");
     const { page } = studio;
-    await page.getByRole("button", { name: "Buy the bundle" }).click();
+    await studio.checkOut("the bundle");
+    await page.getByRole("button", { name: "Pay from balance" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByText("MILK_OBLIGATION").waitFor();
     expect(await dialog.getByRole("listitem").allInnerTexts()).toEqual([
@@ -69,7 +70,7 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       clearing: { digest: shown, state: "CLEARING_STATE_CLEARED" },
-      intent: { reference: "studio BUNDLE", postings: [{}, {}, {}] },
+      intent: { reference: expect.stringMatching(/^studio-/), postings: [{}, {}, {}] },
     });
     await studio.context.close();
   });
@@ -109,41 +110,45 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     await studio.context.close();
   });
 
-  it("asks again with the same intent when the answer of Clear is lost, and pays once", async () => {
+  it("asks the same again when the answer that it has cleared is lost, and pays once", async () => {
     const studio = await openStudio(browser, url);
     await studio.fund("20.00");
     const bodies: string[] = [];
-    await studio.page.route(/ClearingService\/Clear$/, async (route: Route) => {
+    await studio.page.route(createCheckout, async (route: Route) => {
       bodies.push(route.request().postDataBuffer()?.toString("hex") ?? "");
-      if (bodies.length > 1) return route.continue();
+      if (bodies.length !== 2) return route.continue();
       await route.fetch(); // the mesh clears it, and nobody hears
       await route.abort("connectionreset");
     });
     await studio.buy("milk");
     await studio.cleared();
-    await studio.page.getByText("found again").waitFor();
     await studio.available("16.50");
-    expect(bodies).toHaveLength(2);
-    expect(bodies[1]).toBe(bodies[0]);
+    // The stream may tell that it has cleared before the same is asked again.
+    await expect.poll(() => bodies.length, { timeout: waitMs }).toBe(3);
+    expect(bodies[2]).toBe(bodies[1]);
+    expect(bodies[1]).not.toBe(bodies[0]);
     await studio.context.close();
   });
 
-  it("keeps an intent over a reload in the middle of its purchase, and finishes it", async () => {
+  it("keeps a signed order over a reload in the middle of its purchase, and finishes it", async () => {
     const studio = await openStudio(browser, url);
     await studio.fund("20.00");
     const { page } = studio;
-    await page.route(/ClearingService\/Clear$/, () => undefined); // never answered
-    const sent = page.waitForRequest(/ClearingService\/Clear$/);
-    await studio.buy("eggs");
+    await studio.checkOut("eggs");
+    await page.getByRole("button", { name: "Pay from balance" }).click();
+    await page.getByRole("button", { name: /^Sign and pay/ }).waitFor();
+    await page.route(createCheckout, () => undefined); // never answered
+    const sent = page.waitForRequest(createCheckout);
+    await page.getByRole("button", { name: /^Sign and pay/ }).click();
     const before = (await sent).postDataBuffer()?.toString("hex");
     // Reload first: Chromium lets a held request go on when its route goes, and the mesh would clear it.
     await page.reload();
-    await page.unroute(/ClearingService\/Clear$/);
-    await page.getByRole("button", { name: "Continue" }).click();
+    await page.unroute(createCheckout);
+    await page.getByRole("button", { name: "Continue" }).waitFor();
     await keepScreenshot(page, "unfinished");
     const [again] = await Promise.all([
-      page.waitForRequest(/ClearingService\/Clear$/),
-      page.getByRole("dialog").getByRole("button", { name: "Continue" }).click(),
+      page.waitForRequest(createCheckout),
+      page.getByRole("button", { name: "Continue" }).click(),
     ]);
     expect(again.postDataBuffer()?.toString("hex")).toBe(before);
     await studio.cleared();
@@ -269,21 +274,35 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     const studio = await openStudio(browser, url, options);
     const { page } = studio;
     await studio.fund("20.00");
-    await page.getByRole("button", { name: "Buy the bundle" }).click();
+    await studio.checkOut("milk", "the bundle");
+    await page.getByRole("button", { name: "Pay from balance" }).waitFor();
+    await keepScreenshot(page, `checkout-${width}-${colorScheme}`);
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+    await page.getByRole("button", { name: "Pay from balance" }).click();
     await page.getByRole("button", { name: /^Sign and pay/ }).waitFor();
     await keepScreenshot(page, `proposal-${width}-${colorScheme}`);
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     await page.getByRole("button", { name: /^Sign and pay/ }).click();
     const intentId = await studio.cleared();
     await studio.closeDialog();
+    await studio.buyByCard("milk");
+    await studio.payWith("Insufficient funds");
+    await page.getByText("The card was declined").waitFor();
+    await keepScreenshot(page, `card-${width}-${colorScheme}`);
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Add eggs" }).click();
     for (const [name, hash] of [
       ["shop", "#/"],
+      ["orders", "#/orders"],
       ["activity", "#/activity"],
       ["wallet", "#/wallet"],
       ["journal", `#/journal/${intentId}`],
     ]) {
       await page.goto(`${url}${hash}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
+      if (name === "orders") await page.getByTestId("orders").waitFor();
       if (name === "journal") await page.getByText("Checked in this browser").waitFor();
       expect([name, await overflow(page)]).toEqual([name, 0]);
       await keepScreenshot(page, `${name}-${width}-${colorScheme}`);
@@ -302,22 +321,31 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     const studio = await openStudio(browser, url);
     await studio.fund("20.00");
     const { page } = studio;
-    const focused = () => page.evaluate("document.activeElement?.getAttribute('aria-label')");
+    const focused = () =>
+      page.evaluate(
+        "(({ ariaLabel, textContent }) => ariaLabel ?? textContent)(document.activeElement)",
+      );
+    const tabTo = async (label: RegExp) => {
+      for (let presses = 0; !label.test(String(await focused())); presses += 1) {
+        expect(presses).toBeLessThan(30);
+        await page.keyboard.press("Tab");
+      }
+    };
     await page.locator("body").press("Tab");
-    for (let presses = 0; (await focused()) !== "Buy milk"; presses += 1) {
-      expect(presses).toBeLessThan(20);
-      await page.keyboard.press("Tab");
-    }
+    await tabTo(/^Add milk$/);
+    await page.keyboard.press("Enter");
+    // The button gave way to others; the focus stays at the milk.
+    await expect.poll(focused).toBe("One milk more");
+    await tabTo(/^Check out/);
+    await page.keyboard.press("Enter");
+    await expect.poll(focused).toMatch(/^Pay from balance/);
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: /^Sign and pay/ }).waitFor();
-    await expect
-      .poll(() => page.evaluate("document.activeElement?.textContent"))
-      .toMatch(/^Sign and pay/);
+    await expect.poll(focused).toMatch(/^Sign and pay/);
     await page.keyboard.press("Enter");
     await studio.cleared();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    await expect.poll(focused).toBe("Buy milk");
     await studio.context.close();
   });
 
@@ -357,6 +385,8 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
   });
 });
 
+const createCheckout = /CheckoutService\/CreateCheckout$/;
+
 type Json = Record<string, never> & {
   readonly journalEntry: { readonly lines: [{ amount: string }] };
   readonly intent: { readonly postings: [{ amount: string }] };
@@ -377,12 +407,12 @@ async function answerChanged(route: Route, change: (json: Json) => void): Promis
   await route.fulfill({ response, json });
 }
 
-/** In the page: notes when the row of an event comes, and when the answer of a Clear does. */
+/** In the page: notes when the row of an event comes, and when the last answer of CreateCheckout does. */
 const watchForEvents = `(() => {
   const seen = (globalThis.seen = { rows: {}, clearedMs: undefined });
   new PerformanceObserver((list) => {
     for (const { name, responseEnd } of list.getEntries()) {
-      if (name.endsWith("ClearingService/Clear")) seen.clearedMs = responseEnd;
+      if (name.endsWith("CheckoutService/CreateCheckout")) seen.clearedMs = responseEnd;
     }
   }).observe({ type: "resource" });
   new MutationObserver(() => {
@@ -392,7 +422,7 @@ const watchForEvents = `(() => {
   }).observe(document.body, { childList: true, subtree: true });
 })()`;
 
-/** In the page: milliseconds from the answer of Clear to the row; negative if the event was faster. */
+/** In the page: milliseconds from the answer that it cleared to the row; negative if the event was faster. */
 function eventDelay(intentId: string): number {
   const { seen } = globalThis as unknown as {
     readonly seen: {

@@ -15,8 +15,18 @@ export interface StudioPage {
   readonly complaints: readonly string[];
   /** Gets 20.00 from the faucet and waits until the balance shows it. */
   fund(available: string): Promise<void>;
-  /** Opens the dialog of a product and agrees. */
-  buy(product: "milk" | "eggs" | "bread" | "the bundle"): Promise<void>;
+  /** Puts products into the basket, one of each, and opens the way to pay them. */
+  checkOut(...products: readonly StudioProduct[]): Promise<void>;
+  /** Buys a product from the balance, up to the shopper's word. */
+  buy(product: StudioProduct): Promise<void>;
+  /** Buys a product by card, up to the card form. */
+  buyByCard(product: StudioProduct): Promise<void>;
+  /** Chooses a test card by what it does, and pays. */
+  payWith(
+    card: "Pays" | "Asks the bank first" | "Is declined" | "Insufficient funds",
+  ): Promise<void>;
+  /** Waits until the open order is in a state, such as "PAID". */
+  state(name: string): Promise<void>;
   /** Waits until the dialog says that the purchase cleared. Gives the intent's id. */
   cleared(): Promise<string>;
   closeDialog(): Promise<void>;
@@ -26,6 +36,8 @@ export interface StudioPage {
   feedIntents(): Promise<string[]>;
   available(text: string): Promise<void>;
 }
+
+export type StudioProduct = "milk" | "eggs" | "bread" | "the bundle";
 
 export const waitMs = 15_000;
 
@@ -45,10 +57,19 @@ export async function openStudio(
   return { ...studioOf(page), context, complaints: said };
 }
 
+/** Not the choice of the method, which is "Pay by card". */
+const payByCard = /^Pay .*USD by card$/;
+
 function studioOf(page: Page): Omit<StudioPage, "context" | "complaints"> {
   const proof = page.getByRole("link", { name: "See the proof" });
   const available = (text: string) =>
     page.getByTestId("available").filter({ hasText: text }).waitFor();
+  async function checkOut(...products: readonly StudioProduct[]): Promise<void> {
+    for (const product of products) {
+      await page.getByRole("button", { name: `Add ${product}` }).click();
+    }
+    await page.getByRole("button", { name: /^Check out/ }).click();
+  }
   return {
     page,
     available,
@@ -56,10 +77,22 @@ function studioOf(page: Page): Omit<StudioPage, "context" | "complaints"> {
       await page.getByRole("button", { name: "Get 20.00 test USD" }).click();
       await available(text);
     },
+    checkOut,
     async buy(product) {
-      await page.getByRole("button", { name: `Buy ${product}` }).click();
+      await checkOut(product);
+      await page.getByRole("button", { name: "Pay from balance" }).click();
       await page.getByRole("button", { name: /^Sign and pay/ }).click();
     },
+    async buyByCard(product) {
+      await checkOut(product);
+      await page.getByRole("button", { name: "Pay by card" }).click();
+      await page.getByRole("button", { name: payByCard }).waitFor();
+    },
+    async payWith(card) {
+      await page.getByRole("radio", { name: card }).first().check();
+      await page.getByRole("button", { name: payByCard }).click();
+    },
+    state: (name) => page.getByRole("dialog").locator(`[data-state="${name}"]`).waitFor(),
     async cleared() {
       await proof.waitFor();
       return ((await proof.getAttribute("href")) ?? "").replace("#/journal/", "");

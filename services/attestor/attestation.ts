@@ -126,11 +126,9 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   }
   ports.rate.count(intent.wallet);
   const bound = await ports.store.bind(intent.intentId, digest);
-  if (!bound.isNew) {
-    ports.rate.giveBack(intent.wallet);
-    const known = knownOf(request, digest, bound);
-    if (known !== undefined) return known;
-  }
+  if (!bound.isNew) ports.rate.giveBack(intent.wallet);
+  const known = knownOf(request, digest, bound);
+  if (known !== undefined) return known;
   const signature = ports.keys.sign(signer, digest);
   return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
 }

@@ -102,12 +102,10 @@ async function bindAll(
   const others = firsts.map(({ intentId }) => intentId).filter((id) => !isNew.has(id));
   const found = await findById(pool, others);
   const digests = new Map(firsts.map(({ intentId, digest }) => [intentId, digest]));
-  return bindings.map(({ intentId }) => {
-    const digest = digests.get(intentId);
-    if (digest === undefined || !isNew.has(intentId)) {
-      return { ...required(found.get(intentId), intentId), isNew: false };
-    }
-    return { digest, attestation: undefined, isNew: true };
+  return bindings.map(({ intentId, digest }) => {
+    const bound = isNew.has(intentId) ? digests.get(intentId) : undefined;
+    if (bound === undefined) return { ...required(found.get(intentId), intentId), isNew: false };
+    return { digest: bound, attestation: undefined, isNew: bound === digest };
   });
 }
 

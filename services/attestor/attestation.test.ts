@@ -3,6 +3,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Attestation, Intent } from "#common/intent.ts";
 import { postingCodes } from "#common/posting-codes.ts";
+import { recoverAddress } from "#common/signature.ts";
 import type { Signer } from "#common/signers.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { zeroWallet } from "#common/wallet.ts";
@@ -71,6 +72,7 @@ function attestorOf(change: Partial<AttestorPorts> = {}) {
     store: storeInMemory(),
     evidence: { byIntentId: async () => undefined, byDigest: async () => undefined },
     keys: createSigningKeys([attestorKey.privateKey]),
+    recover: recoverAddress,
     signers: () => [signer],
     now: () => now,
     limits: { unitsMax: 1_000n },

@@ -18,9 +18,12 @@ import {
   refersToCorrected,
   refersToPending,
 } from "#common/posting-rules.ts";
-import { recoverAddress } from "#common/signature.ts";
 import { type Signers, signerAt } from "#common/signers.ts";
-import { checkAttestation, checkWalletSignature } from "#common/verify-attestation.ts";
+import {
+  checkAttestation,
+  checkWalletSignature,
+  type RecoverAddress,
+} from "#common/verify-attestation.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SigningKeys } from "./signer.ts";
 
@@ -77,6 +80,8 @@ export interface AttestorPorts {
   readonly store: SignOnceStore;
   readonly evidence: EvidenceReader;
   readonly keys: SigningKeys;
+  /** Who made a signature: as recoverAddress. */
+  readonly recover: RecoverAddress;
   readonly signers: () => Signers;
   /** Unix seconds. */
   readonly now: () => bigint;
@@ -144,7 +149,7 @@ async function approve(
   checkLimits(intent, ports.limits);
   const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
   checkScopes(caller, authority);
-  checkWalletSignature(intent, digest, walletSignature, authority);
+  checkWalletSignature(intent, digest, walletSignature, authority, ports.recover);
   const signer = signingAddress(ports, intent, now);
   ports.rate.check(intent.wallet);
   return signer;
@@ -252,21 +257,28 @@ async function verify(
 ): Promise<Verdict> {
   checkShape(intent);
   const digest = ports.digestIntent(intent);
-  const signer = recoverAddress(digest, attestation.signature) ?? "";
+  const signer = ports.recover(digest, attestation.signature);
+  // Asked for again below, over the same digest.
+  const recover: RecoverAddress = (ofDigest, signature) =>
+    ofDigest === digest && signature === attestation.signature
+      ? signer
+      : ports.recover(ofDigest, signature);
+  const found = { digest, signer: signer ?? "" };
   try {
     checkAttestation(intent, attestation, {
       digestIntent: ports.digestIntent,
       signers: ports.signers(),
       now: ports.now(),
+      recover,
     });
     const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
-    checkWalletSignature(intent, digest, attestation.walletSignature, authority);
-    return { digest, signer, reason: undefined };
+    checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
+    return { ...found, reason: undefined };
   } catch (error) {
     const reason = distrustKinds.find(
       (kind) => error instanceof DomainError && error.kind === kind,
     );
     if (reason === undefined) throw error;
-    return { digest, signer, reason };
+    return { ...found, reason };
   }
 }

@@ -4,6 +4,7 @@ import { createPool, type Pool, withRecords } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/rpc/environment.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { countSignatureChecks } from "#common/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/signers.ts";
 import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
@@ -70,6 +71,7 @@ export async function createAttestorDeps(
     store: createSignOnceStore(pool),
     evidence: createEvidenceReader(pool),
     keys: config.keys,
+    recover: countSignatureChecks().recover,
     signers: signersFile.current,
     now,
     limits: config.limits,

@@ -121,7 +121,9 @@ export type RecoverAhead = (attestation: Attestation, attempt: Attempt) => Promi
 export interface ClearingPorts {
   readonly ledger: ClearingLedger;
   readonly evidence: EvidenceStore;
-  /** For batches; undefined where there is no second core to do it on. */
+  /** Who made a signature: as recoverAddress. */
+  readonly recover: RecoverAddress;
+  /** The same for batches; undefined where there is no second core to do it on. */
   readonly recoverAhead: RecoverAhead | undefined;
   /** The signers, as of now. */
   readonly signers: () => Signers;

@@ -7,6 +7,7 @@ import { ConfigError } from "#common/rpc/environment.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { durationHistogram, getMeter } from "#common/rpc/metrics.ts";
+import { countSignatureChecks } from "#common/signature-metrics.ts";
 import { type SignatureThreads, startSignatureThreads } from "#common/signature-threads.ts";
 import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
@@ -64,6 +65,7 @@ export async function createClearingDeps(
   });
   const clients: Client[] = [];
   const threads = startThreads();
+  const checks = countSignatureChecks();
   const close = async () => {
     signersFile.close();
     await threads?.close();
@@ -94,7 +96,8 @@ export async function createClearingDeps(
       {
         ledger,
         evidence: createEvidenceStore(pool, postgres.onSuccess),
-        recoverAhead: threads && recoverAheadOn(threads),
+        recover: checks.recover,
+        recoverAhead: threads && recoverAheadOn(threads, checks),
         signers: signersFile.current,
         now: () => BigInt(Math.floor(nowMs() / 1000)),
         announce: announcer.announce,

@@ -1,6 +1,6 @@
 import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation } from "#common/intent.ts";
-import { recoverAddress } from "#common/signature.ts";
+import type { SignatureChecks } from "#common/signature-metrics.ts";
 import type { SignatureThreads } from "#common/signature-threads.ts";
 import type { RecoverAddress } from "#common/verify-attestation.ts";
 import type { RecoverAhead } from "./clearing-ports.ts";
@@ -9,8 +9,8 @@ import type { RecoverAhead } from "./clearing-ports.ts";
 const groupMax = 64;
 const waitingMax = 100_000;
 
-/** Recovers on threads, many attestations at a time. */
-export function recoverAheadOn(threads: SignatureThreads): RecoverAhead {
+/** Recovers on threads, many attestations at a time; `checks` counts them. */
+export function recoverAheadOn(threads: SignatureThreads, checks: SignatureChecks): RecoverAhead {
   return groupCommit<Attestation, RecoverAddress>({
     weigh: ({ walletSignature }) => (walletSignature === "" ? 1 : 2),
     weightMax: groupMax,
@@ -27,11 +27,12 @@ export function recoverAheadOn(threads: SignatureThreads): RecoverAhead {
             ],
       );
       const addresses = await threads.recover(items);
+      checks.countOnThreads(addresses);
       let next = 0;
       return attestations.map((attestation) => {
         const signer = addresses[next++];
         const wallet = attestation.walletSignature === "" ? undefined : addresses[next++];
-        return recovered(attestation, signer, wallet);
+        return recovered(attestation, signer, wallet, checks.recover);
       });
     },
   });
@@ -42,11 +43,12 @@ function recovered(
   attestation: Attestation,
   signer: string | undefined,
   wallet: string | undefined,
+  recover: RecoverAddress,
 ): RecoverAddress {
   return (digest, signature) => {
-    if (digest !== attestation.digest) return recoverAddress(digest, signature);
+    if (digest !== attestation.digest) return recover(digest, signature);
     if (signature === attestation.signature) return signer;
     if (signature === attestation.walletSignature) return wallet;
-    return recoverAddress(digest, signature);
+    return recover(digest, signature);
   };
 }

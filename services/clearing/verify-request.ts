@@ -46,13 +46,13 @@ export interface VerifiedIntent {
 export async function verifyRequest(
   evidence: AttestedIntent,
   rules: Rules,
-  ports: Pick<ClearingPorts, "evidence" | "signers" | "now">,
+  ports: Pick<ClearingPorts, "evidence" | "signers" | "now" | "recover">,
   attempt: Attempt,
   recoverAhead?: RecoverAhead,
 ): Promise<VerifiedIntent> {
   const { intent, attestation } = evidence;
   checkShape(intent);
-  const recover = recoverAhead && (await recoverAhead(attestation, attempt));
+  const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
   const now = ports.now();
   const { digestIntent } = rules;
   const verifier = { digestIntent, signers: ports.signers(), now, recover };

@@ -1,5 +1,5 @@
 import { table } from "../scripts/lib/ready-text.ts";
-import type { Aim, Measured } from "./measures.ts";
+import type { Aim, Measured } from "./measured.ts";
 
 /** The lines of one engine as a table; the last columns compare with the first line that has a rate, the raw client's. */
 export function reportTable(engine: string, lines: readonly Measured[]): string {

@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { VerifyAttestationResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearBatchResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { checkCreated, encodeCreateCheckout } from "./checkout-calls.ts";
 import type { RpcTask } from "./load-task.ts";
 import {
   encodeAttest,
@@ -27,6 +28,7 @@ const paths = {
   "clear-batch": "/sovr.clearing.v1.ClearingService/ClearBatch",
   attest: "/sovr.attestor.v1.AttestorService/Attest",
   verify: "/sovr.attestor.v1.AttestorService/VerifyAttestation",
+  "create-checkout": "/sovr.checkout.v1.CheckoutService/CreateCheckout",
 } as const;
 
 /** Makes and encodes all calls of a task; connections are opened, and used in turn. */
@@ -53,7 +55,7 @@ export async function prepareCalls(
 type Call = (path: string, request: Buffer) => Promise<Buffer>;
 
 function prepareCall(
-  { kind, perCall }: RpcTask,
+  { kind, perCall, walletKeys }: RpcTask,
   sign: ReturnType<typeof signedIntents>,
   call: Call,
   clear: Call | undefined,
@@ -76,6 +78,16 @@ function prepareCall(
         run: async () => {
           const answer = await call(paths[kind], request);
           return () => checkVerified(answer);
+        },
+      };
+    }
+    case "create-checkout": {
+      const request = encodeCreateCheckout(walletKeys);
+      return {
+        weight: 1,
+        run: async () => {
+          const answer = await call(paths[kind], request);
+          return () => checkCreated(answer);
         },
       };
     }

@@ -5,7 +5,13 @@ import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
 export type LoadTask = RpcTask | RawTask;
 
 export interface RpcTask {
-  readonly kind: "clear-batch" | "clear" | "attest" | "verify" | "attest-and-clear";
+  readonly kind:
+    | "clear-batch"
+    | "clear"
+    | "attest"
+    | "verify"
+    | "attest-and-clear"
+    | "create-checkout";
   /** host:port of what takes the first call, and of Clearing where a second one follows. */
   readonly address: string;
   readonly clearingAddress?: string;

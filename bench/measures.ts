@@ -5,38 +5,11 @@ import { parseSigners } from "#common/signers.ts";
 import { verifyAttestation } from "#common/verify-attestation.ts";
 import { serviceNames } from "../scripts/lib/settings.ts";
 import { type BenchWorld, measureLoad, withBareEngine } from "./bench-world.ts";
-import type { LoadResult, Pace, RpcTask } from "./load-task.ts";
+import { checkoutMeasures } from "./checkout.ts";
+import type { Pace } from "./load-task.ts";
+import { type Aim, clearTask, lineOf, type Measure, type Measured, measured } from "./measured.ts";
 import { runLoads } from "./run-load.ts";
 import { signedIntents } from "./signed-intents.ts";
-
-/** What is aimed at: `min` of the rate or `max` of a time. */
-export interface Aim {
-  readonly field: "rate" | "p50Ms" | "p99Ms" | "cpuMicroseconds";
-  readonly min?: number;
-  readonly max?: number;
-}
-
-/** One line of the table. */
-export interface Measured {
-  readonly name: string;
-  /** Intents, calls or transfers a second. */
-  readonly rate?: number;
-  readonly p50Ms?: number;
-  readonly p99Ms?: number;
-  readonly p999Ms?: number;
-  /** CPU of one operation: in all services together, or in this process for what has no service. */
-  readonly cpuMicroseconds?: number;
-  /** The same by service. */
-  readonly cpuByService?: Readonly<Record<string, number>>;
-  /** Peak memory in MB. */
-  readonly megabytes?: number;
-  readonly aims?: readonly Aim[];
-}
-
-export interface Measure {
-  readonly id: string;
-  run(world: BenchWorld): Promise<readonly Measured[]>;
-}
 
 const batch = 8_189;
 
@@ -52,6 +25,7 @@ export const measures: readonly Measure[] = [
   { id: "verify", run: measureVerify },
   { id: "attest-clear", run: measureAttestAndClear },
   { id: "verification", run: measureVerification },
+  ...checkoutMeasures,
   { id: "audit", run: measureAudit },
   { id: "memory", run: async (world) => memoryOf(world) },
 ];
@@ -61,21 +35,6 @@ async function measureRaw({ engine, seconds }: BenchWorld): Promise<Measured[]> 
     measureLoad([{ kind: "raw", engine: config, seconds }]),
   );
   return [lineOf(`raw client, batches of ${batch}`, result)];
-}
-
-function clearTask(world: BenchWorld, fields: Partial<RpcTask>): RpcTask {
-  return {
-    ...world.task,
-    kind: "clear",
-    address: world.mesh.services.clearing.grpc,
-    walletSigns: true,
-    perCall: 1,
-    pace: { inFlight: 1 },
-    connections: 1,
-    seconds: world.seconds,
-    callsMax: 1,
-    ...fields,
-  };
 }
 
 /** More than any machine does in the time, so that a load does not run out before it. */
@@ -246,45 +205,4 @@ function memoryOf(world: BenchWorld): Measured[] {
     const megabytes = peaks[name];
     return megabytes === undefined ? [] : [{ name: `${name}, most memory`, megabytes }];
   });
-}
-
-type CpuByService = Readonly<Record<string, number>>;
-
-/** The result of a load, and the CPU seconds that each service used meanwhile. */
-async function measured(
-  world: BenchWorld,
-  load: () => Promise<LoadResult>,
-): Promise<[LoadResult, CpuByService]> {
-  const before = world.cpuSeconds();
-  const result = await load();
-  const after = world.cpuSeconds();
-  const used = serviceNames.flatMap((name) => {
-    const [from, to] = [before[name], after[name]];
-    return from === undefined || to === undefined ? [] : [[name, to - from] as const];
-  });
-  return [result, Object.fromEntries(used)];
-}
-
-function lineOf(name: string, result: LoadResult, cpu: CpuByService = {}): Measured {
-  const at = (share: number) => quantile(result.latenciesMs, share);
-  const perOne = (seconds: number) => (seconds * 1e6) / result.done;
-  const byService = Object.entries(cpu).map(([service, used]) => [service, perOne(used)] as const);
-  return {
-    name,
-    rate: result.done / result.seconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    p999Ms: at(0.999),
-    ...(byService.length === 0
-      ? {}
-      : {
-          cpuMicroseconds: byService.reduce((sum, [, each]) => sum + each, 0),
-          cpuByService: Object.fromEntries(byService),
-        }),
-  };
-}
-
-/** The value below which a share of sorted samples lies; NaN of none. */
-export function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -6,6 +6,12 @@ import type { Intent } from "#common/intent.ts";
 import { formatIntent } from "#common/intent-codec.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import {
+  type Checkout,
+  CheckoutState,
+  type Transition,
+} from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import type { Clearing } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import {
   ClearingService,
@@ -22,12 +28,13 @@ import { Problem } from "./lib/problem.ts";
 import { isRunning } from "./lib/process-identity.ts";
 import { table } from "./lib/ready-text.ts";
 import { readSettings, type Settings } from "./lib/settings.ts";
+import { openShopper, type Shopper, stateName, type Wish } from "./lib/shopper.ts";
 import { readState } from "./lib/state.ts";
 import { stopMesh } from "./lib/stop-mesh.ts";
 import { createWallet, type Wallet } from "./lib/wallets.ts";
 
 const usage = "./mesh demo";
-const funding = 2_000n;
+const funding = 1_500n;
 
 runCommand(async () => {
   const { positionals } = readArguments({}, usage);
@@ -48,6 +55,7 @@ runCommand(async () => {
 interface Stage {
   readonly mesh: MeshClient;
   readonly wallet: Wallet;
+  readonly shopper: Shopper;
   readonly attestor: Client<typeof AttestorService>;
   readonly clearing: Client<typeof ClearingService>;
   readonly ledger: Client<typeof LedgerService>;
@@ -63,13 +71,18 @@ async function demo(settings: Settings): Promise<number> {
   const clearing = createClient(ClearingService, mesh.transport);
   const ledger = createClient(LedgerService, mesh.transport);
   const attestor = createClient(AttestorService, mesh.transport);
+  const shopper = openShopper(settings, mesh);
   const events = await step("subscribe to its events", async () => {
     const printer = await printEvents(mesh, wallet.address);
     return [printer, "opened, live"];
   });
-  const stage: Stage = { mesh, wallet, attestor, clearing, ledger, events };
+  const stage: Stage = { mesh, wallet, shopper, attestor, clearing, ledger, events };
   try {
-    const milk = await buyEverything(stage);
+    await lookAtTheShelf(mesh);
+    if (settings.ports.stripeSim === undefined) {
+      console.log("            Cards are paid at Stripe itself here: pay by card in Studio.");
+    } else await buyByCard(stage);
+    const milk = await buyFromBalance(stage);
     await refuseEverything(stage, milk);
     await showBooks(stage);
   } finally {
@@ -78,8 +91,43 @@ async function demo(settings: Settings): Promise<number> {
   return 0;
 }
 
-/** Opens and funds the wallet, then buys each product. Returns the purchase of milk, for later. */
-async function buyEverything(stage: Stage): Promise<ClearRequest> {
+async function lookAtTheShelf({ transport }: MeshClient): Promise<void> {
+  await step("look at the shelf", async () => {
+    const { products } = await createClient(CheckoutService, transport).listProducts({});
+    const prices = products.map(({ sku, price }) => {
+      return `${sku} ${formatAmount(BigInt(price?.amount ?? 0), price?.ledger ?? usd)}`;
+    });
+    return [products, prices.join(", ")];
+  });
+}
+
+/** One card is declined and moves nothing; another pays, and one chain funds the wallet and buys. */
+async function buyByCard(stage: Stage): Promise<void> {
+  const { wallet, shopper } = stage;
+  const items = [{ sku: "BUNDLE", quantity: 1 }];
+  await step("pay with a card without money", async () => {
+    try {
+      const card = "chargeDeclinedInsufficientFunds";
+      await shopper.buy({ wallet, items, card }, printState);
+    } catch (error) {
+      if (error instanceof Problem) return [undefined, `${error.message} Nothing moved.`];
+      throw error;
+    }
+    throw new Error("the card was not declined");
+  });
+  const intentId = await buyStep(stage, "buy the bundle by card, 7.50", { items, card: "visa" });
+  await step("read its journal entry", async () => {
+    const { journalEntry } = await stage.ledger.getJournalEntry({ intentId });
+    const legs = journalEntry?.lines.length ?? 0;
+    return [
+      journalEntry,
+      `${legs} transfers, one chain, digest ${journalEntry?.digest.slice(0, 14)}…`,
+    ];
+  });
+}
+
+/** Funds the wallet, then buys from its balance. Returns the purchase of milk, for later. */
+async function buyFromBalance(stage: Stage): Promise<ClearRequest> {
   const { wallet, clearing } = stage;
   await step("open its account in dollars", async () => {
     const opened = await clearing.openWallet({ wallet: wallet.address, ledger: usd });
@@ -88,11 +136,40 @@ async function buyEverything(stage: Stage): Promise<ClearRequest> {
   await clearStep(stage, `fund ${formatAmount(funding, usd)}`, () =>
     attest(stage, fundingIntent(funding, wallet.address, { reference: "demo" }), ""),
   );
-  const milk = await clearStep(stage, "buy milk, 3.50", () => attestPurchase(stage, "milk"));
-  await clearStep(stage, "buy eggs, 2.50", () => attestPurchase(stage, "eggs"));
-  await clearStep(stage, "buy bread, 1.50", () => attestPurchase(stage, "bread"));
-  await clearStep(stage, "buy the bundle, 7.50", () => attestPurchase(stage, "bundle"));
-  return milk;
+  const milk = await buyStep(stage, "sign for milk, 3.50", {
+    items: [{ sku: "MILK", quantity: 1 }],
+    card: undefined,
+  });
+  await buyStep(stage, "sign for two eggs and a bread, 6.50", {
+    items: [
+      { sku: "EGGS", quantity: 2 },
+      { sku: "BREAD", quantity: 1 },
+    ],
+    card: undefined,
+  });
+  return step("read what was signed for the milk", async () => {
+    const { intent, attestation } = await clearing.getClearing({ intentId: milk });
+    if (intent === undefined || attestation === undefined) throw new Error("the milk is not there");
+    return [
+      create(ClearRequestSchema, { intent, attestation }),
+      `digest ${attestation.digest.slice(0, 14)}…`,
+    ];
+  });
+}
+
+/** Buys through Checkout while its states are printed as they come. Returns the id of the intent that cleared. */
+async function buyStep(stage: Stage, label: string, wish: Omit<Wish, "wallet">): Promise<string> {
+  const { clearedIntentId } = await step(label, async () => {
+    const checkout = await stage.shopper.buy({ ...wish, wallet: stage.wallet }, printState);
+    if (checkout.state !== CheckoutState.CLEARED) throw new Error(stateName(checkout.state));
+    return [checkout, `order ${checkout.order?.orderId}, final`];
+  });
+  await stage.events.waitFor(clearedIntentId);
+  return clearedIntentId;
+}
+
+function printState(_checkout: Checkout, { toState, cause }: Transition): void {
+  console.log(`${"⇢ ".padStart(15)}${stateName(toState).padEnd(18)} ${cause}`);
 }
 
 /** What happens to a replay and to four kinds of fraud and bad luck. */
@@ -127,7 +204,7 @@ async function showBooks(stage: Stage): Promise<void> {
     const answer = await ledger.getBalance({ wallet: wallet.address, ledger: usd });
     return [answer, formatAmount(BigInt(answer.balance?.available ?? 0), usd)];
   });
-  const expected = funding - 1_500n;
+  const expected = funding - 1_000n;
   if (balance?.available !== expected.toString()) {
     throw new Error(`the balance is ${balance?.available}, not ${expected}`);
   }

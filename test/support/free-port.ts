@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /** Below what a system gives to outgoing connections: there one of those could take it before it is listened on. */
-const portMin = 10_000;
+const portMin = 10_081; // fetch refuses 10080, and no other above it
 const portMax = 32_000;
 const attemptsMax = 1_000;
 

@@ -107,19 +107,8 @@ export interface Peers {
   attest(intent: Intent, walletSignature: string, limit: CallLimit): Promise<Attestation>;
   /** Returns the ledger's timestamp in nanoseconds. */
   clear(evidence: AttestedIntent, limit: CallLimit): Promise<bigint>;
-  /** What Clearing knows of an intent: undefined if nothing. */
-  findClearing(
-    intentId: string,
-    limit: CallLimit,
-  ): Promise<
-    | {
-        readonly state: "CLEARED";
-        readonly commitTimestamp: bigint;
-        readonly attestation: Attestation;
-      }
-    | { readonly state: "FAILED" | "UNKNOWN" }
-    | undefined
-  >;
+  /** The attestation with which Clearing was asked to clear an intent of this id; undefined: it never was. */
+  findAttestation(intentId: string, limit: CallLimit): Promise<Attestation | undefined>;
 }
 
 /** A PaymentIntent, as Stripe tells it now. */

@@ -4,7 +4,6 @@ import { formatAttestation, formatIntent, parseAttestation } from "#common/inten
 import { createRpcClient } from "#common/rpc/client.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
-import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { CallLimit, Peers } from "./checkout-ports.ts";
 
@@ -55,19 +54,10 @@ export function openPeers(options: PeersOptions): Peers & { close(): void } {
         };
         return commitTimestamp((await clearing.clear(request, callOptions(limit))).clearing);
       }),
-    findClearing: (intentId, limit) =>
+    findAttestation: (intentId, limit) =>
       call("clearing", async () => {
-        const answer = await clearing.getClearing({ intentId }, callOptions(limit));
-        const { attestation } = answer;
-        if (answer.clearing?.state !== ClearingState.CLEARED || attestation === undefined) {
-          const isDead = answer.clearing?.state === ClearingState.FAILED;
-          return { state: isDead ? ("FAILED" as const) : ("UNKNOWN" as const) };
-        }
-        return {
-          state: "CLEARED" as const,
-          commitTimestamp: commitTimestamp(answer.clearing),
-          attestation: parseAttestation(attestation),
-        };
+        const { attestation } = await clearing.getClearing({ intentId }, callOptions(limit));
+        return attestation && parseAttestation(attestation);
       }).catch((error: unknown) => {
         if (error instanceof DomainError && error.kind === "INTENT_NOT_FOUND") return undefined;
         throw error;

@@ -13,6 +13,7 @@ import {
 import { type CheckoutRecord, purchaseOf } from "./order.ts";
 import { linesOf, refundOfItems } from "./order-lines.ts";
 import { judgeRefund } from "./refunds-at-stripe.ts";
+import { leftToReturn } from "./return-payment.ts";
 
 /** Gives money back, and keeps the books in step with what Stripe gave back. */
 export interface Refunds {
@@ -67,8 +68,8 @@ async function sync(
   // Stripe may tell of a refund before we have heard of the payment.
   if (purchaseOf(record).state === "PENDING") record = await settler.settle(checkoutId, limit);
   const { paymentIntentId } = record.order;
-  // A payment that bought nothing is in no books, and neither is its refund.
-  if (paymentIntentId === "" || !hasCleared(record)) return record;
+  if (paymentIntentId === "") return record;
+  if (!hasCleared(record)) return syncReturn(ports, record, limit);
   let waiting: PaymentRefund | undefined;
   for (let round = 0; round < roundsMax; round += 1) {
     const refunds = await paymentsOf(ports).refunds(paymentIntentId, limit);
@@ -87,6 +88,25 @@ async function sync(
       metadata: { orderId: record.order.orderId },
     },
   );
+}
+
+/** A payment that bought nothing is in no books, and neither are its refunds: if some failed, the rest is owed again. */
+async function syncReturn(
+  ports: RefundPorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<CheckoutRecord> {
+  const { order } = record;
+  const { intentId, paymentIntentId } = order;
+  if (order.state !== "FAILED" || order.returnOwed) return record;
+  const payments = paymentsOf(ports);
+  const payment = await payments.read(paymentIntentId, limit);
+  const made = await payments.refunds(paymentIntentId, limit);
+  if (leftToReturn(order, payment?.amountReceived ?? 0n, made) === 0n) return record;
+  await ports.store.change(intentId, ({ order: now }) =>
+    now.state === "FAILED" ? { order: { returnOwed: true } } : undefined,
+  );
+  return ports.settler.settle(intentId, limit);
 }
 
 /** Writes what a refund asks for, if anything: judged again under the lock, where it counts. */

@@ -1,18 +1,19 @@
 import { DomainError } from "#common/domain-error.ts";
+import type { Attestation } from "#common/intent.ts";
 import type {
   CallLimit,
   Change,
   CheckoutStore,
   Clock,
   Payment,
-  PaymentRefund,
   Payments,
   Peers,
 } from "./checkout-ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "./order.ts";
-import { isRefusal } from "./refusals.ts";
+import { isDead, isRefusal } from "./refusals.ts";
+import { returnPayment } from "./return-payment.ts";
 
 /** Brings checkouts on. */
 export interface Settler {
@@ -177,17 +178,38 @@ async function expire(
   record: CheckoutRecord,
   limit: CallLimit,
 ): Promise<CheckoutRecord> {
-  const { order } = record;
-  const found = await ports.peers.findClearing(order.intentId, limit);
-  return ports.store.change(order.intentId, (now) => {
+  const attestation = await findCleared(ports, record, limit);
+  return ports.store.change(record.order.intentId, (now) => {
     if (now.order.state !== "AWAITING_SIGNATURE") return undefined;
-    if (found?.state !== "CLEARED") return abandoned(now, "CANCELLED", "", "time is up");
+    if (attestation === undefined) return abandoned(now, "CANCELLED", "", "time is up");
     return {
       state: { to: "PAID", cause: "cleared by the wallet itself" },
-      order: { walletSignature: found.attestation.walletSignature },
-      attempt: { intentId: order.intentId, attestation: found.attestation },
+      order: { walletSignature: attestation.walletSignature },
+      attempt: { intentId: now.order.intentId, attestation },
     };
   });
+}
+
+/**
+ * With what the wallet itself had the purchase cleared; undefined if it did not. Asks Clearing to clear it once more: that
+ * tells a clearing of ours from another under its id, and makes final that one still under way never clears.
+ */
+async function findCleared(
+  { peers }: SettlePorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<Attestation | undefined> {
+  const { intent } = currentAttempt(purchaseOf(record));
+  const attestation = await peers.findAttestation(intent.intentId, limit);
+  if (attestation === undefined) return undefined;
+  try {
+    await peers.clear({ intent, attestation }, limit);
+    return attestation;
+  } catch (error) {
+    const isAnother = error instanceof DomainError && error.kind === "ATTESTATION_INVALID";
+    if (isAnother || isDead(error)) return undefined;
+    throw error;
+  }
 }
 
 /** CARD: what was paid and bought nothing goes back, whole. It never was in the ledger. */
@@ -204,42 +226,6 @@ async function giveBack(
     now.order.returnOwed ? { order: { returnOwed: false, returnedRefundId: refundId } } : undefined,
   );
   return { record: changed, payment };
-}
-
-/** Somebody at Stripe itself may be at it too, and be faster this often. */
-const returnsMax = 4;
-
-/** Returns the refund's id; "" if there is nothing left to give back. */
-async function returnPayment(
-  payments: Payments,
-  { paymentIntentId, intentId }: Order,
-  received: bigint,
-  limit: CallLimit,
-): Promise<string> {
-  let refused = 0n;
-  for (let attempt = 1; attempt <= returnsMax; attempt += 1) {
-    const made = await payments.refunds(paymentIntentId, limit);
-    const own = made.find(({ entryId }) => entryId === intentId);
-    if (own !== undefined) return own.id;
-    const left = received - sumOfPaid(made);
-    // Refused and still there: Stripe refuses for good.
-    if (left <= 0n || left === refused) return "";
-    try {
-      return (await payments.refund({ paymentIntentId, entryId: intentId, amount: left }, limit))
-        .id;
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.kind !== "NOT_REFUNDABLE") throw error;
-      refused = left;
-    }
-  }
-  throw new DomainError("PAYMENTS_UNAVAILABLE", "the payment is being refunded at Stripe");
-}
-
-/** What refunds take of a payment; those that failed take nothing. */
-function sumOfPaid(refunds: readonly PaymentRefund[]): bigint {
-  return refunds
-    .filter(({ status }) => status !== "failed" && status !== "canceled")
-    .reduce((sum, { amount }) => sum + amount, 0n);
 }
 
 /** The end of a checkout that buys nothing: its purchase will never enter the ledger. */

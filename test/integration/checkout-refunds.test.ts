@@ -403,6 +403,26 @@ describe("a payment that bought nothing", () => {
     });
     expect(data.reduce((sum, made) => sum + made.amount, 0)).toBe(349);
   });
+
+  test("goes back whole also if a refund from the dashboard fails later", async () => {
+    const record = await payTooLittle();
+    const { id } = await dashboard(record, 100);
+    await sync(record);
+    world.sim.control.failRefund(id);
+    const after = await sync(record);
+
+    expect(after.order).toMatchObject({ state: "FAILED", returnOwed: false });
+    const { data } = await world.stripe.refunds.list({
+      payment_intent: record.order.paymentIntentId,
+    });
+    const amounts = data.map(({ amount, status }) => [amount, status]);
+    expect(amounts).toEqual([
+      [100, "succeeded"],
+      [249, "succeeded"],
+      [100, "failed"],
+    ]);
+    expect(await sync(record)).toEqual(after);
+  });
 });
 
 describe("a refund that Stripe cannot pay", () => {

@@ -257,8 +257,13 @@ describe("time", () => {
     const { intent } = await world.client("checkout.buy").createCheckout(ownOrder);
     if (intent === undefined) throw new Error("no intent came");
     const own = world.ledger.attest(parseIntent(intent), key);
-    const [result] = await replica.clearing.clear([own], operator, soon());
-    expect(result).toMatchObject({ state: "CLEARED" });
+    // Or something else under its id, which pays for nothing here.
+    const otherOrder = world.order(key.address, PaymentMethod.BALANCE, milk);
+    const { intent: wanted } = await world.client("checkout.buy").createCheckout(otherOrder);
+    if (wanted === undefined) throw new Error("no intent came");
+    const other = world.ledger.attest({ ...parseIntent(wanted), reference: "another" }, key);
+    const results = await replica.clearing.clear([own, other], operator, soon());
+    expect(results).toMatchObject([{ state: "CLEARED" }, { state: "CLEARED" }]);
     await world.ledger.closeReplica(replica);
 
     // Nobody hears of the payment until its intent has expired: four seconds after it was made.
@@ -278,6 +283,7 @@ describe("time", () => {
     expect(states(cancelled)).toEqual(["CREATED", "AWAITING_PAYMENT", "CANCELLED"]);
     expect(await world.pay(clientSecret)).toBe("payment_intent_unexpected_state");
     await reached(admin, silentOrder.intentId, CheckoutState.CANCELLED);
+    await reached(admin, otherOrder.intentId, CheckoutState.CANCELLED);
     const found = await reached(admin, ownOrder.intentId, CheckoutState.CLEARED);
     expect(states(found)).toEqual(["CREATED", "AWAITING_SIGNATURE", "PAID", "CLEARED"]);
     for (const over of [unpaidOrder, silentOrder]) {

@@ -241,14 +241,9 @@ function peersOf({ attestor, clearing }: Parts): Peers {
       }),
     clear: async (evidence, limit) =>
       (await clearOne(clearing, { ...evidence, validateOnly: false }, limit)).commitTimestamp,
-    async findClearing(intentId, limit) {
+    async findAttestation(intentId, limit) {
       try {
-        const { clearing: found, evidence } = await house.read(intentId, operator, limit);
-        const { state, commitTimestamp } = found;
-        if (state === "CLEARED") {
-          return { state, commitTimestamp, attestation: evidence.attestation };
-        }
-        return { state: state === "FAILED" ? state : "UNKNOWN" };
+        return (await house.read(intentId, operator, limit)).evidence.attestation;
       } catch (error) {
         if (error instanceof DomainError && error.kind === "INTENT_NOT_FOUND") return undefined;
         throw error;

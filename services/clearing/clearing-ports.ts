@@ -123,7 +123,7 @@ export interface ClearingPorts {
   readonly evidence: EvidenceStore;
   /** Who made a signature: as recoverAddress. */
   readonly recover: RecoverAddress;
-  /** The same for batches; undefined where there is no second core to do it on. */
+  /** The same for many at once; undefined where there is no second core to do it on. */
   readonly recoverAhead: RecoverAhead | undefined;
   /** The signers, as of now. */
   readonly signers: () => Signers;

@@ -79,8 +79,10 @@ export interface ClearingHouse {
 const pageSize = 16;
 /** The most intents of a batch on their way at once: as many as keep every stage busy. More would only take memory. */
 const inFlightMax = 2_048;
-/** From how many intents in a call on it is a batch: other threads check its signatures, and single calls overtake it. */
+/** From how many intents in a call on it is a batch, which single calls overtake. */
 const batchMin = 8;
+/** From how many intents at once on other threads check signatures: fewer take less time than the threads' answer. */
+const recoverAheadMin = 8;
 /** The most postings under way at once, in all calls together: eight full batches. */
 const postingsUnderWayMax = 65_536;
 
@@ -88,15 +90,20 @@ const postingsUnderWayMax = 65_536;
 export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHouse {
   const house: House = { rules, ports, accounts: createAccountDirectory(ports.ledger) };
   let underWay = 0;
+  let callsUnderWay = 0;
   return {
     clear: (requests, caller, limit) => {
       const postings = requests.reduce((sum, { intent }) => sum + intent.postings.length, 0);
       if (underWay > 0 && underWay + postings > postingsUnderWayMax) return Promise.reject(busy());
       underWay += postings;
-      const call = new ClearCall(house, caller, requests, ({ intent }) => {
+      callsUnderWay += 1;
+      const many = Math.max(requests.length, callsUnderWay) >= recoverAheadMin;
+      const call = new ClearCall(house, caller, requests, many, ({ intent }) => {
         underWay -= intent.postings.length;
       });
-      return call.run(limit);
+      return call.run(limit).finally(() => {
+        callsUnderWay -= 1;
+      });
     },
     read: (intentId, caller, limit) =>
       withinLimit(limit, intentId, (attempt) => readClearing(ports, intentId, caller, attempt)),
@@ -140,6 +147,7 @@ class ClearCall {
     house: House,
     caller: Caller,
     requests: readonly ClearRequest[],
+    recoversAhead: boolean,
     onEnd: (request: ClearRequest) => void,
   ) {
     this.#house = house;
@@ -148,8 +156,7 @@ class ClearCall {
     this.#onEnd = onEnd;
     const isBatch = requests.length >= batchMin;
     this.#attempts = requests.map(() => new Attempt(isBatch));
-    // A few signatures take less time than other threads would need to answer.
-    this.#recoverAhead = isBatch ? house.ports.recoverAhead : undefined;
+    this.#recoverAhead = recoversAhead ? house.ports.recoverAhead : undefined;
   }
 
   /** Never rejects. What is still under way when the time is over ends by itself, and its result is dropped. */

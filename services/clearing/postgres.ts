@@ -216,7 +216,10 @@ async function insertUnexplained(pool: Pool, intentIds: readonly string[]): Prom
   );
 }
 
-/** Wakes the listeners of clearedChannel: at once, then at most once a millisecond. */
+/** The shortest time between two notifications, in milliseconds: each costs a listener a look at the ledger. */
+const announceMs = 4;
+
+/** Wakes the listeners of clearedChannel: at once, then at most once in `announceMs`. */
 export interface Announcer {
   announce(): void;
 }
@@ -236,7 +239,7 @@ export function createAnnouncer(pool: Pool, onError: (error: unknown) => void): 
       wanted = false;
       await Promise.all([
         withRecords(() => pool.query(text)).catch(onError),
-        new Promise((resolve) => setTimeout(resolve, 1)),
+        new Promise((resolve) => setTimeout(resolve, announceMs)),
       ]);
     }
     busy = false;

@@ -2,8 +2,14 @@
  * Goal: what a shopper with a card is promised holds in a real browser. Method: a mesh of the test's own with its
  * simulator of Stripe, Chromium before its Envoy, and cards that pay, are declined, or have to ask the bank.
  */
-import type { Browser, Request } from "playwright-core";
+import { readFile } from "node:fs/promises";
+import { createClient } from "@connectrpc/connect";
+import type { Browser, Request, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Checkout, CheckoutState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
+import { keyFiles } from "../../scripts/lib/keys.ts";
+import { contentSecurityPolicy } from "../../services/studio/site.ts";
 import { browserMissing, keepScreenshot, openBrowser } from "../support/browser.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
 import { openStudio } from "../support/studio-page.ts";
@@ -27,14 +33,10 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
   });
 
   /** What Checkout has of an order. */
-  async function checkoutOf(intentId: string) {
-    const { code, stdout } = await mesh.run(
-      "call",
-      "CheckoutService/GetCheckout",
-      JSON.stringify({ intentId }),
-    );
-    expect(code).toBe(0);
-    return (JSON.parse(stdout) as { readonly checkout: CheckoutJson }).checkout;
+  async function checkoutOf(intentId: string): Promise<Partial<Checkout>> {
+    const client = createClient(CheckoutService, mesh.client().transport);
+    const { checkout } = await client.getCheckout({ key: { case: "intentId", value: intentId } });
+    return checkout ?? {};
   }
 
   it("buys the bundle by card: no balance is needed, the states come live, and the event too", async () => {
@@ -53,14 +55,15 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
     const { transitions, ...checkout } = await checkoutOf(intentId);
     expect(checkout).toMatchObject({
       amount: "750",
-      paymentMethod: "PAYMENT_METHOD_CARD",
+      paymentMethod: PaymentMethod.CARD,
       clearedIntentId: intentId,
     });
-    expect(transitions.map(({ toState }) => toState.replace("CHECKOUT_STATE_", ""))).toEqual([
-      "CREATED",
-      "AWAITING_PAYMENT",
-      "PAID",
-      "CLEARED",
+    const { CREATED, AWAITING_PAYMENT, PAID, CLEARED } = CheckoutState;
+    expect(transitions?.map(({ toState }) => toState)).toEqual([
+      CREATED,
+      AWAITING_PAYMENT,
+      PAID,
+      CLEARED,
     ]);
 
     await page.getByRole("link", { name: "See the proof" }).click();
@@ -90,7 +93,7 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
     await keepScreenshot(page, "card-declined");
     await studio.payWith("Pays");
     const checkout = await checkoutOf(await studio.cleared());
-    expect(checkout).toMatchObject({ state: "CHECKOUT_STATE_CLEARED", purchases: [{}] });
+    expect(checkout).toMatchObject({ state: CheckoutState.CLEARED, purchases: [{}] });
     await studio.context.close();
   });
 
@@ -213,6 +216,32 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
     await studio.context.close();
   });
 
+  it("pays in Stripe's own form where the key is Stripe's, under a policy that lets in Stripe alone", async () => {
+    const context = await browser.newContext();
+    const simulated = await readFile(keyFiles(mesh.settings).stripe.publishableKey, "utf8");
+    await context.route(url, (route) => answerWithStripe(route, simulated.trim()));
+    await context.route("https://js.stripe.com/**", (route) =>
+      route.fulfill({ contentType: "text/javascript", body: stripeStandIn(simulated.trim()) }),
+    );
+    const studio = await openStudio(browser, url, {}, context);
+    const { page } = studio;
+    await studio.checkOut("milk");
+    await page.getByText("With Stripe").waitFor();
+    await page.getByRole("button", { name: "Pay by card" }).click();
+    await page.getByText("Stripe's form").waitFor();
+    for (const [card, word] of [
+      ["chargeDeclinedExpiredCard", "PAYMENT_DECLINED expired_card"],
+      ["visa", "Told by the event stream"],
+    ] as const) {
+      await page.evaluate(`globalThis.standInCard = "${card}"`);
+      await page.getByRole("button", { name: /^Pay .*USD by card$/ }).click();
+      await page.getByText(word).waitFor();
+    }
+    await studio.cleared();
+    expect(studio.complaints).toEqual([]);
+    await context.close();
+  });
+
   it("says when an order is over before it is paid", async () => {
     const studio = await openStudio(browser, url);
     const { page } = studio;
@@ -224,9 +253,51 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
   });
 });
 
-interface CheckoutJson {
-  readonly state: string;
-  readonly items: readonly object[];
-  readonly purchases: readonly object[];
-  readonly transitions: readonly { readonly toState: string }[];
+/** The page as a server with a key of Stripe's gives it. */
+async function answerWithStripe(route: Route, simulatedKey: string): Promise<void> {
+  const response = await route.fetch();
+  const page = (await response.text())
+    .replace(simulatedKey, "pk_test_51standIn")
+    .replace("&quot;simulated&quot;:true", "&quot;simulated&quot;:false");
+  const nonce = /nonce="([^"]+)"/.exec(page)?.[1] ?? "";
+  const headers = {
+    ...response.headers(),
+    "content-security-policy": contentSecurityPolicy(nonce, true),
+  };
+  await route.fulfill({ response, body: page, headers });
 }
+
+/** Stands for Stripe.js: a form without fields, which pays at the simulator with the test card that the test names. */
+const stripeStandIn = (simulatedKey: string) => `
+window.Stripe = Object.assign(
+  (key) => {
+    if (key !== "pk_test_51standIn") throw new Error("another key");
+    return {
+      _registerWrapper() {},
+      elements: ({ clientSecret }) => ({
+        clientSecret,
+        create: () => ({
+          on: (event, listener) => event === "ready" && setTimeout(listener),
+          mount: (place) => { place.textContent = "Stripe's form"; },
+          destroy() {},
+        }),
+      }),
+      async confirmPayment({ elements: { clientSecret }, confirmParams, redirect }) {
+        if (redirect !== "if_required") throw new Error("a card stays on the page");
+        const [id] = clientSecret.split("_secret_");
+        const answer = await fetch("/stripe-sim/v1/payment_intents/" + id + "/confirm", {
+          method: "POST",
+          headers: { authorization: "Bearer ${simulatedKey}" },
+          body: new URLSearchParams({
+            client_secret: clientSecret,
+            payment_method: "pm_card_" + globalThis.standInCard,
+            return_url: confirmParams.return_url,
+          }),
+        });
+        const body = await answer.json();
+        return body.error ? { error: body.error } : { paymentIntent: body };
+      },
+    };
+  },
+  { version: "basil" },
+);`;

@@ -2,8 +2,11 @@
  * Goal: what Studio promises to people holds in a real browser. Method: a mesh of the test's own, Chromium before its
  * Envoy, and a user who funds, buys, looks and reloads while parts of the mesh are killed and answers tampered with.
  */
+import { createClient } from "@connectrpc/connect";
 import type { Browser, Request, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { browserMissing, keepScreenshot, openBrowser } from "../support/browser.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
 import { openStudio, overflow, waitMs } from "../support/studio-page.ts";
@@ -62,14 +65,9 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     const shown = await dialog.getByTestId("digest").getAttribute("data-digest");
     await dialog.getByRole("button", { name: /^Sign and pay/ }).click();
     const intentId = await studio.cleared();
-    const { code, stdout } = await mesh.run(
-      "call",
-      "ClearingService/GetClearing",
-      JSON.stringify({ intentId }),
-    );
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
-      clearing: { digest: shown, state: "CLEARING_STATE_CLEARED" },
+    const clearing = createClient(ClearingService, mesh.client().transport);
+    expect(await clearing.getClearing({ intentId })).toMatchObject({
+      clearing: { digest: shown, state: ClearingState.CLEARED },
       intent: { reference: expect.stringMatching(/^studio-/), postings: [{}, {}, {}] },
     });
     await studio.context.close();

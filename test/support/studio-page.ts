@@ -39,15 +39,17 @@ export interface StudioPage {
 
 export type StudioProduct = "milk" | "eggs" | "bread" | "the bundle";
 
-export const waitMs = 15_000;
+export const waitMs = 25_000;
 
-/** Opens Studio with a new demo wallet, once its streams are live. */
+/** Opens Studio with a new demo wallet, once its streams are live. `given`: a context that was made before. */
 export async function openStudio(
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
+  given?: BrowserContext,
 ): Promise<StudioPage> {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const viewport = { width: 1440, height: 900 };
+  const context = given ?? (await browser.newContext({ viewport, ...options }));
   const page = await context.newPage();
   page.setDefaultTimeout(waitMs);
   const said = complaints(page);

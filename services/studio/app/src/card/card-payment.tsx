@@ -50,22 +50,20 @@ export function CardPayment({ purchase, clientSecret }: CardPaymentProps) {
   const Form = stripe.simulated ? SimulatorForm : StripeForm;
   const shown = busy ? undefined : (problem ?? told(purchase));
   return (
-    <>
-      {shown !== undefined && <ProblemBox problem={shown} data-testid="card-problem" />}
-      <Suspense fallback={<Skeleton height={260} radius="md" />}>
-        <Form
-          publishableKey={stripe.publishableKey}
-          clientSecret={clientSecret}
-          intentId={purchase.order.intentId}
-          busy={busy}
-          onPay={(pay) => void attempt(pay)}
-        >
-          Pay&nbsp;
-          <Money amount={purchase.order.amount} ledger={usd} />
-          &nbsp;by card
-        </Form>
-      </Suspense>
-    </>
+    <Suspense fallback={<Skeleton height={260} radius="md" />}>
+      <Form
+        publishableKey={stripe.publishableKey}
+        clientSecret={clientSecret}
+        intentId={purchase.order.intentId}
+        busy={busy}
+        onPay={(pay) => void attempt(pay)}
+        problem={shown && <ProblemBox problem={shown} data-testid="card-problem" />}
+      >
+        Pay&nbsp;
+        <Money amount={purchase.order.amount} ledger={usd} />
+        &nbsp;by card
+      </Form>
+    </Suspense>
   );
 }
 

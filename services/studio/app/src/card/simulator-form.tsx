@@ -13,6 +13,8 @@ export interface CardFormProps {
   readonly busy: boolean;
   /** Runs an attempt. */
   readonly onPay: (pay: () => Promise<CardOutcome>) => void;
+  /** What went wrong, said where the shopper looks: at the button. */
+  readonly problem: ReactNode;
   /** What stands on the button. */
   readonly children: ReactNode;
 }
@@ -25,7 +27,7 @@ const icons: Readonly<Record<TestCard["kind"], LucideIcon>> = {
 
 /** Stands where Stripe's form would: the simulator's cards to choose from. */
 export function SimulatorForm(props: CardFormProps) {
-  const { publishableKey, clientSecret, intentId, busy, onPay, children } = props;
+  const { publishableKey, clientSecret, intentId, busy, onPay, problem, children } = props;
   const [card, setCard] = useState(testCards[0]);
   return (
     <form
@@ -65,6 +67,7 @@ export function SimulatorForm(props: CardFormProps) {
           );
         })}
       </fieldset>
+      {problem}
       <Button type="submit" size="md" fullWidth loading={busy} data-autofocus>
         {children}
       </Button>

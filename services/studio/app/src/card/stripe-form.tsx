@@ -14,7 +14,7 @@ interface Loaded {
 
 /** Stripe's own form, in Stripe's own frame: this page never sees a card. */
 export default function StripeForm(props: CardFormProps) {
-  const { publishableKey, clientSecret, intentId, busy, onPay, children } = props;
+  const { publishableKey, clientSecret, intentId, busy, onPay, problem, children } = props;
   const [loaded, setLoaded] = useState<Loaded>();
   const [missing, setMissing] = useState(false);
   const place = useRef<HTMLDivElement>(null);
@@ -52,6 +52,7 @@ export default function StripeForm(props: CardFormProps) {
       {missing && <ProblemBox problem={unreachable} mb="md" />}
       {loaded === undefined && !missing && <Skeleton height={220} radius="md" />}
       <div ref={place} />
+      {problem}
       <Button type="submit" size="md" fullWidth mt="md" loading={busy} disabled={!loaded}>
         {children}
       </Button>

@@ -40,6 +40,12 @@ export function PurchaseView(props: PurchaseViewProps) {
     if (asks) void runPurchase(mesh, purchase);
   }, [asks, mesh, purchase]);
 
+  // A card's purchase opens the account of a wallet that had none.
+  const cleared = isCleared(purchase);
+  useEffect(() => {
+    if (cleared) mesh.balance.look();
+  }, [cleared, mesh]);
+
   if (standing === "signature" && problem === undefined) {
     return (
       <Stack gap="lg">

@@ -33,6 +33,13 @@ import { keyFiles } from "../../scripts/lib/keys.ts";
 import { findProgram } from "../../scripts/lib/run-program.ts";
 import { startMesh, type TestMesh } from "../support/mesh.ts";
 
+const services = [
+  AttestorService,
+  CheckoutService,
+  ClearingService,
+  EventStreamService,
+  LedgerService,
+];
 const run = promisify(execFile);
 const grpcurl = findProgram("grpcurl");
 const usd = 1;
@@ -554,6 +561,44 @@ describe.skipIf(grpcurl === undefined)("grpcurl through Envoy (needs grpcurl)", 
     for (const service of listed.filter((name) => name.startsWith("sovr."))) {
       expect(await call(mesh.address, "describe", service)).toMatch(/is a service:/);
     }
+  });
+
+  it("finds every service at each of them, for the edge asks any one", async () => {
+    const own = services.map(({ typeName }) => typeName);
+    for (const { grpc } of Object.values(mesh.services)) {
+      const listed = (await call(grpc, "list")).trim().split("\n");
+      expect(listed.filter((name) => name.startsWith("sovr."))).toEqual(own);
+    }
+  });
+
+  it("sells: lists what there is, and starts a checkout", async () => {
+    const service = "sovr.checkout.v1.CheckoutService";
+    const listed = JSON.parse(await call(mesh.address, `${service}/ListProducts`));
+    expect(listed.products.map(({ sku }: { sku: string }) => sku)).toEqual([
+      "MILK",
+      "EGGS",
+      "BREAD",
+      "BUNDLE",
+    ]);
+    const intentId = newUuidV7();
+    const order = {
+      intent_id: intentId,
+      wallet: Wallet.createRandom().address,
+      merchant_id: "grpcurl",
+      order_id: intentId,
+      items: [{ sku: "BUNDLE", quantity: 1 }],
+      payment_method: "PAYMENT_METHOD_CARD",
+    };
+    const created = await call(
+      "-d",
+      JSON.stringify(order),
+      mesh.address,
+      `${service}/CreateCheckout`,
+    );
+    expect(JSON.parse(created)).toMatchObject({
+      checkout: { intentId, amount: "750", state: "CHECKOUT_STATE_AWAITING_PAYMENT" },
+      clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/),
+    });
   });
 
   it("reads a balance", async () => {

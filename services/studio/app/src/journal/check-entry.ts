@@ -1,5 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { postingCodes } from "#common/posting-codes.ts";
 import type { GetDomainResponse } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import type { ClearingIntent } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import type { GetClearingResponse } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { JournalEntry } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
@@ -64,7 +66,7 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
       domain,
       issueMs: intent.issueTime === undefined ? 0 : timestampMs(intent.issueTime),
     }),
-    checkWallet(digest, intent.wallet, attestation.walletSignature),
+    checkWallet(digest, intent, attestation.walletSignature),
     {
       name: "Every transfer's id follows from the intent",
       ...result(
@@ -139,7 +141,11 @@ function checkSigner(
   };
 }
 
-function checkWallet(digest: string, wallet: string, walletSignature: string): Check {
+function checkWallet(
+  digest: string,
+  { wallet, postings }: ClearingIntent,
+  walletSignature: string,
+): Check {
   const name = "The wallet signed it";
   if (wallet === zeroWallet) {
     return {
@@ -149,10 +155,13 @@ function checkWallet(digest: string, wallet: string, walletSignature: string): C
     };
   }
   if (walletSignature === "") {
+    const funds = postings.some(({ code }) => code === postingCodes.FUNDING);
     return {
       name,
       ok: undefined,
-      says: "The house made it in the wallet's name; no wallet signed.",
+      says: funds
+        ? "Paid from outside, such as by card: it spends what it funds itself, so no wallet has to sign."
+        : "The house made it in the wallet's name; no wallet signed.",
     };
   }
   return {

@@ -29,7 +29,7 @@ export function OrderRow({ checkout, products }: OrderRowProps) {
             <Method size={14} aria-hidden />
             {byCard ? "Card" : "Balance"} · <span className="numeric">{dayAndTime(time)}</span>
             {checkout.state === CheckoutState.AWAITING_PAYMENT && checkout.declineCode !== "" && (
-              <span className={classes.word}>{declineInWords(checkout.declineCode)}</span>
+              <span className={classes.word}>Declined. {declineInWords(checkout.declineCode)}</span>
             )}
           </span>
         </span>

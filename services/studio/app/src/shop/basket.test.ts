@@ -37,6 +37,9 @@ describe("a basket", () => {
     ]);
     expect([unitsOf(items), amountOf(items, products)]).toEqual([5, 2_550n]);
     expect(itemsInWords(items, products)).toBe("3 × Milk and 2 × bundle");
+    basket.setQuantity("BUNDLE", 1);
+    expect(itemsInWords(basket.state.get(), products)).toBe("3 × Milk and the bundle");
+    expect(itemsInWords([{ sku: "OAT_MILK", quantity: 1 }])).toBe("Oat milk");
   });
 
   it("takes no more than Checkout does, and drops what is none", () => {

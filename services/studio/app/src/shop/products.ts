@@ -22,14 +22,15 @@ export function amountOf(items: readonly OrderItem[], products: readonly Product
 
 const article = /^the /i;
 
-/** What was bought, in words, such as "2 × Milk and The bundle". `products`: as far as they are known. */
+/** What was bought, in words, such as "2 × Milk and the bundle". `products`: as far as they are known. */
 export function itemsInWords(
   items: readonly OrderItem[],
   products: readonly Product[] = [],
 ): string {
-  const names = items.map(({ sku, quantity }) => {
+  const names = items.map(({ sku, quantity }, index) => {
     const name = products.find((product) => product.sku === sku)?.name ?? nameOf(sku);
-    return quantity === 1 ? name : `${quantity} × ${name.replace(article, "")}`;
+    if (quantity > 1) return `${quantity} × ${name.replace(article, "")}`;
+    return index === 0 ? name : name.replace(article, "the ");
   });
   return new Intl.ListFormat("en").format(names);
 }

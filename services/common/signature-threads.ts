@@ -47,8 +47,11 @@ export function startSignatureThreads(count: number): SignatureThreads {
   };
 }
 
+/** A thread holds a few messages at a time and needs no room to grow. What exceeds this ends it, and is done here. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
+
 function startThread() {
-  const worker = new Worker(new URL("./signature-worker.ts", import.meta.url));
+  const worker = new Worker(new URL("./signature-worker.ts", import.meta.url), { resourceLimits });
   worker.unref();
   const waiting = new Map<number, Waiting>();
   let next = 0;

@@ -2,7 +2,8 @@
 // all, and the ledger says of Stripe what Stripe says. Method: a mesh of its own under shoppers, admins, a dashboard and
 // a forger; webhooks duplicated, shuffled, delayed past every expiry, dropped, early and forged, calls of Stripe cut;
 // parts killed with -9 throughout. When all is settled, tables, ledger and Stripe are read past the services and held
-// against each other. FAULT_SEED repeats a run's decisions, FAULT_CHECKOUTS makes it longer.
+// against each other. FAULT_SEED repeats a run's decisions, FAULT_CHECKOUTS makes it longer,
+// and FAULT_LIFETIME_SECONDS gives shoppers more time on a slow machine.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,13 +34,14 @@ import { newWallet, shop } from "../support/shoppers.ts";
 import { engines, type TestEngine } from "../support/tigerbeetle.ts";
 import { forge } from "../support/webhook-forger.ts";
 
-const { FAULT_SEED, FAULT_CHECKOUTS } = process.env;
+const { FAULT_SEED, FAULT_CHECKOUTS, FAULT_LIFETIME_SECONDS } = process.env;
 const randomSeed = Number(FAULT_SEED ?? 20_261_124);
 const checkoutsCount = Number(FAULT_CHECKOUTS ?? 150);
 /** Shoppers who come in a second. */
 const arrivals = 15;
 const adminsCount = 3;
-const lifetimeSeconds = 6;
+/** How long a shopper has to pay: short, so that late payments are in time for the test. */
+const lifetimeSeconds = Number(FAULT_LIFETIME_SECONDS ?? 6);
 const startMs = 120_000;
 /** How long everything may take to settle after the last fault. */
 const settleMs = 120_000 + 50 * checkoutsCount;

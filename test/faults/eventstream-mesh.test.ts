@@ -13,6 +13,7 @@ import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { walletAccountId } from "#common/wallet.ts";
+import { EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { usd } from "../../scripts/lib/intents.ts";
 import { developmentBatchMax } from "../../scripts/lib/tigerbeetle.ts";
@@ -93,16 +94,18 @@ describeOnEngines(`a mesh among faults (FAULT_SEED=${randomSeed})`, (engine) => 
       );
       const endMs = Date.now() + seconds * 1_000;
       const faults = await breakThings({ mesh, proxy, random, isOver: () => Date.now() > endMs });
+      // On a slow machine little was cleared meanwhile; a history of everything takes as long as it takes.
+      const [witness] = all;
+      if (witness === undefined) throw new Error("someone follows");
+      await expect
+        .poll(() => typesTold(witness), { timeout: recoveryMs, interval: 250 })
+        .toEqual(expect.arrayContaining(everyType));
       isOver = true;
       const cleared = (await Promise.all(working)).reduce((sum, count) => sum + count, 0);
       // The longest reservation takes two seconds to run out.
       await sleep(2_500);
       const truth = await scan(ledger, mesh, engine);
       const own = truth.filter((event) => concerns(event, wallets[0]));
-      expect(cleared).toBeGreaterThan(50);
-      expect(truth.map(({ type }) => type)).toEqual(
-        expect.arrayContaining(["CLEARED", "PENDED", "POSTED", "VOIDED", "EXPIRED"]),
-      );
       for (const follower of [...all, one]) follower.calm();
       for (const follower of [...all, one]) {
         const matching = follower === one ? own : truth;
@@ -117,9 +120,24 @@ describeOnEngines(`a mesh among faults (FAULT_SEED=${randomSeed})`, (engine) => 
         `${engine.name}: ${cleared} cleared, ${truth.length} events; ${faults.join(", ")}`,
       );
     },
-    2 * recoveryMs + seconds * 1_000,
+    3 * recoveryMs + seconds * 1_000,
   );
 });
+
+const everyType = [
+  EventType.CLEARED,
+  EventType.PENDED,
+  EventType.POSTED,
+  EventType.VOIDED,
+  EventType.EXPIRED,
+];
+
+function typesTold({ streams }: EventFollower): EventType[] {
+  const types = streams.flatMap(({ messages }) =>
+    messages.flatMap(({ message }) => (message.case === "event" ? [message.value.type] : [])),
+  );
+  return [...new Set(types)];
+}
 
 /** Calls of those who clear do not wait for what is stopped. */
 const bounded = { defaultTimeoutMs: 5_000 };

@@ -32,6 +32,8 @@ const seconds = Number(FAULT_SECONDS ?? 15);
 const clusterId = 0n;
 const wallets = [alice.address, bob.address, testKey(3).address];
 const subscribersCount = 4;
+/** Six processes, one after the other. */
+const startMs = 180_000;
 
 describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine) => {
   let world: EventStreamWorld;
@@ -57,7 +59,7 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
     const call = { address, defaultTimeoutMs: 20_000, token: async () => token };
     throughEnvoy = createRpcClient(EventStreamService, call);
     follower = startFollowerProcess(address, token);
-  });
+  }, startMs);
 
   afterAll(async () => {
     await follower?.stop();

@@ -70,7 +70,7 @@ describeOnEngines("the guide's success list", (engine) => {
     world = new ShopWorld(mesh);
     subscriber = await subscribe(world.house.events);
     shopper = await world.shopper(5_000n);
-  });
+  }, 120_000);
   afterAll(async () => {
     await subscriber?.stop();
     await world?.mesh.stop();

@@ -277,7 +277,7 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
         expect(told[what], `${what} in ${JSON.stringify(told)}`).toBeGreaterThan(0);
       }
     },
-    (seconds + 90) * 1_000,
+    (seconds + 240) * 1_000,
   );
 
   test("leaves a ledger that the audit and the trial balance bear out", async () => {

@@ -1,3 +1,5 @@
+import { clearedChannel } from "#common/postgres/evidence.ts";
+import { listen } from "#common/postgres/listen.ts";
 import { createPool } from "#common/postgres/pool.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
@@ -5,7 +7,7 @@ import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { EventStreamConfig } from "./config.ts";
 import { defaultLimits, EventStream, type StreamLimits } from "./event-stream.ts";
-import { createRecordsReads, listenCleared } from "./postgres.ts";
+import { createRecordsReads } from "./postgres.ts";
 import { createReadSumsAt } from "./read-sums.ts";
 import type { EventStreamServiceDeps } from "./service.ts";
 import { createHubObserver, observeStream } from "./stream-metrics.ts";
@@ -70,9 +72,12 @@ export async function createEventStreamDeps(
   const listener =
     overrides.listen === false
       ? undefined
-      : listenCleared({
+      : listen({
           databaseUrl,
-          onCleared: () => stream.wake(),
+          channel: clearedChannel,
+          applicationName: "sovr-eventstream-listen",
+          onNotification: () => stream.wake(),
+          onConnected: () => stream.wake(),
           onLost: (error) => logger.warn({ err: error }, "wake-ups are lost; rounds go by time"),
         });
 

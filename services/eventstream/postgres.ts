@@ -1,9 +1,7 @@
-import pg from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent.ts";
 import { clockSkewSeconds, lifetimeMaxSeconds } from "#common/intent-rules.ts";
 import {
-  clearedChannel,
   type EvidenceRow,
   evidenceColumns,
   parseEvidence,
@@ -102,64 +100,4 @@ async function readPendings(
     ),
   );
   return result.rows.map(parseEvidence);
-}
-
-export interface ClearedListenerOptions {
-  readonly databaseUrl: string;
-  /** Called for every notification, and after every (re)connect because some may have been missed. */
-  readonly onCleared: () => void;
-  /** Called when the connection is lost or cannot be made. */
-  readonly onLost: (error: unknown) => void;
-}
-
-const reconnectMsMin = 100;
-const reconnectMsMax = 5_000;
-
-/** Listens for commits of Clearing on a connection of its own, and reconnects until closed. */
-export function listenCleared(options: ClearedListenerOptions): { close(): Promise<void> } {
-  let client: pg.Client | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
-  let waitMs = reconnectMsMin;
-
-  const connect = async () => {
-    const attempt = new pg.Client({
-      connectionString: options.databaseUrl,
-      application_name: "sovr-eventstream-listen",
-      connectionTimeoutMillis: 3_000,
-      query_timeout: 3_000,
-      keepAlive: true,
-    });
-    client = attempt;
-    let isLost = false;
-    const lose = (error: unknown) => {
-      if (isLost) return;
-      isLost = true;
-      attempt.end().catch(() => {});
-      if (isClosed) return;
-      options.onLost(error);
-      timer = setTimeout(() => void connect(), waitMs * (0.5 + Math.random() / 2));
-      waitMs = Math.min(waitMs * 2, reconnectMsMax);
-    };
-    attempt.on("error", lose);
-    attempt.on("end", () => lose(new Error("the connection ended")));
-    attempt.on("notification", options.onCleared);
-    try {
-      await attempt.connect();
-      await attempt.query(`listen ${clearedChannel}`);
-      waitMs = reconnectMsMin;
-      options.onCleared();
-    } catch (error) {
-      lose(error);
-    }
-  };
-  void connect();
-
-  return {
-    async close() {
-      isClosed = true;
-      clearTimeout(timer);
-      await client?.end().catch(() => {});
-    },
-  };
 }

@@ -1,3 +1,4 @@
+import pg from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent.ts";
 import { clockSkewSeconds, lifetimeMaxSeconds } from "#common/intent-rules.ts";

@@ -136,6 +136,10 @@ class ClearCall {
   readonly #onEnd: (request: ClearRequest) => void;
   readonly #attempts: Attempt[];
   readonly #recoverAhead: RecoverAhead | undefined;
+  /** True once nobody waits for the answer any more: what is not on its way then stays where it is. */
+  #isOver = false;
+  /** How many of the requests have set out. */
+  #started = 0;
   #inFlight = 0;
   /** Goes on with the next intent; set while too many are in flight. */
   #goOn: (() => void) | undefined;
@@ -162,14 +166,15 @@ class ClearCall {
   /** Never rejects. What is still under way when the time is over ends by itself, and its result is dropped. */
   async run(limit: CallLimit): Promise<readonly ClearResult[]> {
     const late = new Error("the time of the call is over");
-    const isLate = limit.signal?.aborted === true || Date.now() >= limit.deadlineMs;
-    const work = this.#clearAll(isLate);
+    this.#isOver = limit.signal?.aborted === true || Date.now() >= limit.deadlineMs;
     try {
-      await raceDeadline(work, limit, () => late);
+      await raceDeadline(this.#clearAll(), limit, () => late);
     } catch (error) {
       if (error !== late) throw error;
     }
+    this.#isOver = true;
     for (const attempt of this.#attempts) attempt.abandon();
+    for (const request of this.#requests.slice(this.#started)) this.#onEnd(request);
     this.#goOn?.();
     return this.#requests.map(
       (request, index) => this.#results[index] ?? this.#lateResult(request, index),
@@ -182,16 +187,14 @@ class ClearCall {
     return attempt?.sent === true ? outcomeUnknown(intent.intentId) : notSent(intent.intentId);
   }
 
-  async #clearAll(isLate: boolean): Promise<void> {
+  async #clearAll(): Promise<void> {
     const all: Promise<void>[] = [];
     for (const [index, request] of this.#requests.entries()) {
-      if (isLate || this.#attempts[index]?.abandoned === true) {
-        this.#onEnd(request);
-        continue;
-      }
+      if (this.#isOver) break;
+      this.#started += 1;
       all.push(this.#clearOne(request, index));
       if (index % pageSize === pageSize - 1) await nextTurn();
-      if (this.#inFlight >= inFlightMax) await this.#room();
+      if (this.#inFlight >= inFlightMax && !this.#isOver) await this.#room();
     }
     await Promise.all(all);
   }

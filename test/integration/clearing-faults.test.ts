@@ -147,12 +147,15 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const full = Array.from({ length: 1_024 }, () => world.purchase(key, 0n, { postings: legs }));
     const releaseEvidence = await holdEvidence();
     const filling = replica.clearing.clear(full, operator, soon());
-    await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toMatchObject({
-      kind: "RATE_LIMITED",
-      metadata: { limit: "65536" },
-      retryAfterMs: 200,
-    });
-    await releaseEvidence();
+    try {
+      await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toMatchObject({
+        kind: "RATE_LIMITED",
+        metadata: { limit: "65536" },
+        retryAfterMs: 200,
+      });
+    } finally {
+      await releaseEvidence();
+    }
     expect(new Set((await filling).map(kindOf))).toEqual(new Set(["CLEARED"]));
     expect((await clearOne(replica, world.purchase(key, 1n))).state).toBe("CLEARED");
     expect(await world.available(account)).toBe(100_000n - 65_536n - 1n);
@@ -166,9 +169,16 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const results = await replica.clearing.clear(full, operator, soon(-1));
     expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     const releaseEvidence = await holdEvidence();
-    const late = await replica.clearing.clear(full, operator, soon(100));
-    expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
-    await releaseEvidence();
+    try {
+      const late = await replica.clearing.clear(full, operator, soon(100));
+      expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
+      await new Promise((resolve) => setImmediate(resolve));
+      // All are out of the way but the groups that PostgreSQL or other threads have got: 640 of 1024 at most.
+      const next = await replica.clearing.clear(full.slice(0, 300), operator, soon(100));
+      expect(new Set(next.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
+    } finally {
+      await releaseEvidence();
+    }
     // What PostgreSQL has got already ends by itself.
     await expect
       .poll(() =>

@@ -39,7 +39,9 @@ const randomSeed = Number(FAULT_SEED ?? 20_261_124);
 const checkoutsCount = Number(FAULT_CHECKOUTS ?? 150);
 /** Shoppers who come in a second. */
 const arrivals = 15;
-const adminsCount = 3;
+/** Shoppers at once. */
+const shoppersMax = 40;
+const adminsCount = 4;
 /** How long a shopper has to pay: short, so that late payments are in time for the test. */
 const lifetimeSeconds = Number(FAULT_LIFETIME_SECONDS ?? 6);
 const startMs = 120_000;
@@ -101,13 +103,16 @@ function runMarket(engine: TestEngine): void {
       const admins = Array.from({ length: adminsCount }, (_, index) =>
         administer(staff(index + 1)),
       );
-      const others = [...admins, meddle(staff(11)), forge(staff(12))];
-      const breaking = breakMarket(staff(13));
-      await shopAll(market, random, wallets).finally(() => {
+      const shopping = shopAll(market, random, wallets).finally(() => {
         isOver = true;
       });
-      const report = await breaking;
-      await Promise.all(others);
+      const [report] = await Promise.all([
+        breakMarket(staff(13)),
+        shopping,
+        ...admins,
+        meddle(staff(11)),
+        forge(staff(12)),
+      ]);
       const loadedMs = performance.now();
       await persist(() => market.sim.clearFaults());
       const replayed = await settle(market, pool);
@@ -162,18 +167,20 @@ async function fundWallets(mesh: TestMesh): Promise<Wallet[]> {
   return wallets;
 }
 
-/** Shoppers come one after another and do not wait for each other. */
+/** Shoppers come one after another and do not wait for each other, as long as the shop is not too full. */
 async function shopAll(
   market: Market,
   random: () => number,
   wallets: readonly Wallet[],
 ): Promise<void> {
-  const shopping: Promise<void>[] = [];
+  const shopping = new Set<Promise<void>>();
   for (let index = 0; index < checkoutsCount; index += 1) {
     const own = createRandom(randomSeed + 1_000 + index);
     const balance = random() < 0.25 ? pick(random, wallets) : undefined;
-    shopping.push(shop(market, own, balance));
+    const one = shop(market, own, balance).finally(() => shopping.delete(one));
+    shopping.add(one);
     await sleep((2_000 / arrivals) * random());
+    while (shopping.size >= shoppersMax) await Promise.race(shopping);
   }
   await Promise.all(shopping);
 }

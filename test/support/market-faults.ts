@@ -14,7 +14,10 @@ export interface FaultReport {
 
 type Fault = readonly [string, () => Promise<void>];
 
-/** How many calls are answered between two faults, and how long it waits for them: a mesh that only ever starts shows nothing. */
+/**
+ * How many calls are answered between two faults, and how long it waits for them: a mesh that only ever starts shows
+ * nothing. Five times as many once each fault was there: the supervisor waits long by then.
+ */
 const answersMin = 10;
 const progressMs = 15_000;
 
@@ -29,10 +32,11 @@ export async function breakMarket({ market, random, isOver }: StaffOptions): Pro
   const done: string[] = [];
   while (!isOver()) {
     await worsenStripe(market, random);
-    const before = answersOf(market);
-    await sleep(300 + 900 * random());
+    const isEach = done.length < faults.length;
+    const enough = answersOf(market) + (isEach ? answersMin : 5 * answersMin);
+    await sleep((isEach ? 300 : 2_000) + 900 * random());
     for (const untilMs = Date.now() + progressMs; Date.now() < untilMs && !isOver(); ) {
-      if (answersOf(market) >= before + answersMin) break;
+      if (answersOf(market) >= enough) break;
       await sleep(50);
     }
     const [name, fault] = faults[done.length] ?? pick(random, often);
@@ -96,6 +100,8 @@ async function worsenStripe({ sim, lifetimeMs }: Market, random: () => number): 
     for (const kind of ["error_500", "cut_before", "cut_after"] as const) {
       await sim.failCalls({ kind, times: 1_000_000, rate: 0.03 });
     }
+    // The worst is an effect that nobody hears of.
+    await sim.failCalls({ kind: "cut_after", times: 1_000_000, rate: 0.2, method: "POST" });
   } catch (error) {
     // Dead or stopped just now; what it refuses is a mistake here.
     if (error instanceof StripeSimRefusal) throw error;

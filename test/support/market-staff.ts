@@ -50,7 +50,7 @@ export async function administer({ market, random, isOver }: StaffOptions): Prom
     const purchase = await nextOrder(market, client, random);
     if (purchase === undefined) continue;
     const request: StaffRequest = {
-      kind: random() < 0.5 ? "REFUND" : "FULFILMENT",
+      kind: random() < 0.6 ? "REFUND" : "FULFILMENT",
       intentId: random() < 0.9 ? newUuidV7() : "",
       orderId: purchase.orderId,
       items: itemsOf(purchase, random),

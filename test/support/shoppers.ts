@@ -66,17 +66,25 @@ export async function shop(
   };
   const { address } = purchase.wallet;
   const client = checkoutClient(market, { scopes: ["checkout.buy"], wallet: address });
-  const watching = random() < 0.2 ? watch(market, client, purchase) : undefined;
-  const rival = random() < 0.1 ? orderRival(market, client, purchase) : undefined;
-  const created = await order(market, client, purchase);
-  if (created.answer !== undefined) {
-    if (purchase.byCard) await payByCard(market, random, purchase);
-    else await payFromBalance(market, random, { client, purchase, created: created.answer });
-    // Some come back to see what became of it, with the request that they made.
-    if (random() < 0.3) await order(market, client, purchase);
-  }
-  await rival;
-  await watching;
+  await Promise.all([
+    random() < 0.2 ? watch(market, client, purchase) : undefined,
+    random() < 0.1 ? orderRival(market, client, purchase) : undefined,
+    buy(market, random, client, purchase),
+  ]);
+}
+
+async function buy(
+  market: Market,
+  random: () => number,
+  client: MarketClient,
+  purchase: Purchase,
+): Promise<void> {
+  const { answer: created } = await order(market, client, purchase);
+  if (created === undefined) return;
+  if (purchase.byCard) await payByCard(market, random, purchase);
+  else await payFromBalance(market, random, { client, purchase, created });
+  // Some come back to see what became of it, with the request that they made.
+  if (random() < 0.3) await order(market, client, purchase);
 }
 
 const orderRefusals = ["INTENT_EXPIRED", "INTENT_FAILED", "ORDER_ID_REUSED", "INSUFFICIENT_FUNDS"];

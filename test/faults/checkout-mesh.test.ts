@@ -36,7 +36,7 @@ import { forge } from "../support/webhook-forger.ts";
 
 const { FAULT_SEED, FAULT_CHECKOUTS, FAULT_LIFETIME_SECONDS } = process.env;
 const randomSeed = Number(FAULT_SEED ?? 20_261_124);
-const checkoutsCount = Number(FAULT_CHECKOUTS ?? 150);
+const checkoutsCount = Number(FAULT_CHECKOUTS ?? 120);
 /** Shoppers who come in a second. */
 const arrivals = 15;
 /** Shoppers at once. */

@@ -10,6 +10,15 @@ const suites = {
   browser: ["test/browser/**/*.test.ts"],
 };
 
+/**
+ * How many files run at once. What starts servers waits for them more than it computes, so two share two cores well; what
+ * measures, or kills and watches, has them to itself.
+ */
+function workersOf(name: string): { fileParallelism?: boolean; maxWorkers?: number } {
+  if (name === "unit" || name === "contract") return {};
+  return name === "integration" ? { maxWorkers: 2 } : { fileParallelism: false };
+}
+
 export default defineConfig({
   test: {
     projects: Object.entries(suites).map(([name, include]) => ({
@@ -18,8 +27,7 @@ export default defineConfig({
         include,
         testTimeout: name === "unit" || name === "contract" ? 10_000 : 60_000,
         hookTimeout: 60_000,
-        // What starts servers runs one file at a time: two cores carry one mesh, not four.
-        fileParallelism: name === "unit" || name === "contract",
+        ...workersOf(name),
       },
     })),
   },

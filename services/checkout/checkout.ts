@@ -137,10 +137,12 @@ async function createCheckout(
         ] as const)
       : ([{ to: "CREATED", cause: "created" }] as const);
   const stored = await options.store.insert(order, purchaseIntent(order), transitions);
-  const { record } = stored;
-  if (!stored.inserted) checkSame(record.order, order);
-  if (request.walletSignature !== "") await sign(options, record, request.walletSignature, limit);
-  const settled = await options.settler.settlePayment(order.intentId, limit);
+  if (!stored.inserted) checkSame(stored.record.order, order);
+  const record =
+    request.walletSignature === ""
+      ? stored.record
+      : await sign(options, stored.record, request.walletSignature, limit);
+  const settled = await options.settler.settlePayment(record, limit);
   checkAlive(settled.record);
   if (settled.record.order.state !== "AWAITING_PAYMENT") {
     return { record: settled.record, payment: undefined };
@@ -254,16 +256,16 @@ async function sign(
   record: CheckoutRecord,
   walletSignature: string,
   limit: CallLimit,
-): Promise<void> {
+): Promise<CheckoutRecord> {
   const { order } = record;
-  if (order.state !== "AWAITING_SIGNATURE") return;
+  if (order.state !== "AWAITING_SIGNATURE") return record;
   const { intent } = currentAttempt(purchaseOf(record));
   if (clock() >= order.expireTimeMs) throw intentExpired(intent);
   const [attestation] = await Promise.all([
     peers.attest(intent, walletSignature, limit),
     peers.openWallet(order.wallet, order.ledger, limit),
   ]);
-  await store.change(order.intentId, (now) =>
+  return store.change(order.intentId, (now) =>
     now.order.state === "AWAITING_SIGNATURE"
       ? {
           state: { to: "PAID", cause: "signed by the wallet" },

@@ -20,6 +20,26 @@ export const migrations = new URL("./migrations/", import.meta.url);
 /** The channel on which a changed checkout is told; the payload is its intent id. */
 export const checkoutChannel = "sovr_checkout_changed";
 
+/** A statement that each connection plans once: to plan these costs more than to run them. */
+interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+const selectById: Statement = {
+  name: "checkout-by-id",
+  text: `${selectRecord} where o.intent_id = $1`,
+};
+const selectByOrder: Statement = {
+  name: "checkout-by-order",
+  text: `${selectRecord} where o.merchant_id = $1 and o.order_id = $2`,
+};
+const selectConflicting: Statement = {
+  name: "checkout-conflicting",
+  text: `${selectRecord} where o.intent_id = $1 or (o.merchant_id = $2 and o.order_id = $3)
+    order by o.intent_id = $1 desc limit 1`,
+};
+
 /** The checkout store on PostgreSQL. `onSuccess` hears of every transaction that was answered. */
 export function createCheckoutStore(pool: Pool, onSuccess: () => void): CheckoutStore {
   const transaction = async <Result>(work: (client: PoolClient) => Promise<Result>) => {
@@ -27,9 +47,9 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
     onSuccess();
     return result;
   };
-  const readOne = async (where: string, values: readonly unknown[]) => {
+  const readOne = async (statement: Statement, values: readonly unknown[]) => {
     const { rows } = await withRecords(() =>
-      pool.query<RecordRow>(`${selectRecord} where ${where}`, [...values]),
+      pool.query<RecordRow>({ ...statement, values: [...values] }),
     );
     onSuccess();
     return rows[0] === undefined ? undefined : parseRecord(rows[0]);
@@ -37,9 +57,8 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
   return {
     insert: (order, purchase, transitions) =>
       transaction((client) => insertCheckout(client, order, purchase, transitions)),
-    read: (intentId) => readOne("o.intent_id = $1", [intentId]),
-    readByOrder: (merchantId, orderId) =>
-      readOne("o.merchant_id = $1 and o.order_id = $2", [merchantId, orderId]),
+    read: (intentId) => readOne(selectById, [intentId]),
+    readByOrder: (merchantId, orderId) => readOne(selectByOrder, [merchantId, orderId]),
     async findByPayment(paymentIntentId) {
       const { rows } = await withRecords(() =>
         pool.query<{ intent_id: string }>(
@@ -130,7 +149,12 @@ async function insertCheckout(
     }
   }
   const record = await readConflicting(client, order);
-  if (inserted.rowCount === 1) await scheduleCheck(client, record);
+  if (inserted.rowCount === 1) {
+    await client.query("update checkout_order set next_check_time = $2 where intent_id = $1", [
+      order.intentId,
+      nextCheckTime(record),
+    ]);
+  }
   return { record, inserted: inserted.rowCount === 1 };
 }
 
@@ -138,11 +162,10 @@ const noRefund = { stripeRefundId: "", external: false, correctsEntryId: "" };
 
 /** What is stored under the intent id, or else under the order id. Another statement, so it sees who was first. */
 async function readConflicting(client: PoolClient, order: Order): Promise<CheckoutRecord> {
-  const { rows } = await client.query<RecordRow>(
-    `${selectRecord} where o.intent_id = $1 or (o.merchant_id = $2 and o.order_id = $3)
-     order by o.intent_id = $1 desc limit 1`,
-    [order.intentId, order.merchantId, order.orderId],
-  );
+  const { rows } = await client.query<RecordRow>({
+    ...selectConflicting,
+    values: [order.intentId, order.merchantId, order.orderId],
+  });
   const [row] = rows;
   if (row === undefined) throw new Error(`checkout ${order.intentId} was not stored`);
   return parseRecord(row);
@@ -160,15 +183,16 @@ async function changeCheckout(
   if (change === undefined) return before;
   await write(client, before, change);
   const after = await readLocked(client, intentId);
-  await scheduleCheck(client, after);
-  await client.query(`select pg_notify('${checkoutChannel}', $1)`, [intentId]);
+  await client.query(
+    `with scheduled as (update checkout_order set next_check_time = $2 where intent_id = $1)
+     select pg_notify('${checkoutChannel}', $3)`,
+    [intentId, nextCheckTime(after), intentId],
+  );
   return after;
 }
 
 async function readLocked(client: PoolClient, intentId: string): Promise<CheckoutRecord> {
-  const { rows } = await client.query<RecordRow>(`${selectRecord} where o.intent_id = $1`, [
-    intentId,
-  ]);
+  const { rows } = await client.query<RecordRow>({ ...selectById, values: [intentId] });
   const [row] = rows;
   if (row === undefined) {
     throw new DomainError("CHECKOUT_NOT_FOUND", `there is no checkout ${intentId}`, {
@@ -308,15 +332,9 @@ async function updateAttempt(
 }
 
 /** When it is looked at next follows from what it is, and is written in the transaction that made it so. */
-async function scheduleCheck(
-  client: PoolClient,
-  { order, entries }: CheckoutRecord,
-): Promise<void> {
+function nextCheckTime({ order, entries }: CheckoutRecord): Date | null {
   const atMs = nextCheckMs(order, entries, Date.now());
-  await client.query("update checkout_order set next_check_time = $2 where intent_id = $1", [
-    order.intentId,
-    atMs === undefined ? null : new Date(atMs),
-  ]);
+  return atMs === undefined ? null : new Date(atMs);
 }
 
 async function listCheckouts(

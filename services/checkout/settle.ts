@@ -23,8 +23,11 @@ export interface Settler {
    * stopped it, after which it is looked at again by itself. Throws CHECKOUT_NOT_FOUND.
    */
   settle(intentId: string, limit: CallLimit): Promise<CheckoutRecord>;
-  /** As `settle`, with the payment as Stripe told it last; undefined if Stripe was not asked. */
-  settlePayment(intentId: string, limit: CallLimit): Promise<Settled>;
+  /**
+   * As `settle`, of a checkout that was just read, with the payment as Stripe told it last; undefined if Stripe was not
+   * asked.
+   */
+  settlePayment(record: CheckoutRecord, limit: CallLimit): Promise<Settled>;
 }
 
 export interface Settled {
@@ -45,8 +48,8 @@ const stepsMax = 64;
 
 /** Makes a settler. Any number of them may work on one checkout: each step can be taken twice, and counts once. */
 export function createSettler(ports: SettlePorts): Settler {
-  const settlePayment = async (intentId: string, limit: CallLimit): Promise<Settled> => {
-    let record = await readOrThrow(ports.store, intentId);
+  const settlePayment = async (read: CheckoutRecord, limit: CallLimit): Promise<Settled> => {
+    let record = read;
     let payment: Payment | undefined;
     for (let taken = 0; taken < stepsMax; taken += 1) {
       const step = nextStep(record, ports.clock());
@@ -63,7 +66,10 @@ export function createSettler(ports: SettlePorts): Settler {
   };
   return {
     settlePayment,
-    settle: async (intentId, limit) => (await settlePayment(intentId, limit)).record,
+    async settle(intentId, limit) {
+      const record = await readOrThrow(ports.store, intentId);
+      return (await settlePayment(record, limit)).record;
+    },
   };
 }
 

@@ -1,20 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Address, ConfigError, formatAddress } from "#common/rpc/environment.ts";
+import { listenHttp } from "#common/rpc/listen-http.ts";
 import { durationHistogram, getMeter, metricsHandler } from "#common/rpc/metrics.ts";
+import { type Stopping, stopOnSignal } from "#common/rpc/stop-on-signal.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
 import { createDevelopmentRoutes } from "./development-routes.ts";
 import { createSite } from "./site.ts";
 
 /** Studio's server, listening. */
-export interface RunningStudio {
+export interface RunningStudio extends Stopping {
   /** The ports in use, also where the configuration said 0. */
   readonly ports: { readonly connect: number; readonly metrics: number };
-  /** Stops as SIGTERM does; a second call cuts at once. Resolves when all is closed. */
-  stop(): Promise<void>;
-  /** Resolves when it has stopped, whatever stopped it. */
-  readonly stopped: Promise<void>;
 }
 
 /** Serves until told to stop. Rejects with a ConfigError if an address cannot be listened on. */
@@ -27,12 +24,16 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
   const metrics = createServer(limits, metricsListener(state));
   try {
     const ports = {
-      connect: await listen(site, "CONNECT_ADDRESS", config.connect),
-      metrics: await listen(metrics, "METRICS_ADDRESS", config.metrics),
+      connect: await listenHttp(site, "CONNECT_ADDRESS", config.connect),
+      metrics: await listenHttp(metrics, "METRICS_ADDRESS", config.metrics),
     };
     state.ready = true;
     deps.logger.info(ports, "listening");
-    return run(config, deps, { site, metrics }, state, ports);
+    const stopping = stopOnSignal(deps.logger, (forced) => {
+      state.ready = false;
+      return drain(config, deps, { site, metrics }, forced);
+    });
+    return { ports, ...stopping };
   } catch (error) {
     site.close();
     metrics.close();
@@ -91,65 +92,22 @@ function metricsListener(state: { readonly ready: boolean }) {
   };
 }
 
-function listen(server: Server, variable: string, address: Address): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: Error) =>
-      reject(
-        new ConfigError(variable, formatAddress(address), `cannot listen there (${error.message})`),
-      );
-    server.once("error", refuse);
-    server.listen({ host: address.host, port: address.port }, () => {
-      server.off("error", refuse);
-      const bound = server.address();
-      resolve(typeof bound === "object" && bound !== null ? bound.port : address.port);
-    });
-  });
-}
-
-function run(
+async function drain(
   config: StudioConfig,
   deps: StudioDeps,
   servers: { readonly site: Server; readonly metrics: Server },
-  state: { ready: boolean },
-  ports: RunningStudio["ports"],
-): RunningStudio {
-  const forced = new AbortController();
-  const end = Promise.withResolvers<void>();
-  let stopping = false;
-
-  async function drain(): Promise<void> {
-    const { signal } = forced;
-    state.ready = false;
-    await sleep(config.drainDelayMs, undefined, { signal }).catch(() => undefined);
-    const closed = new Promise<void>((resolve) => servers.site.close(() => resolve()));
-    servers.site.closeIdleConnections();
-    const grace = sleep(config.drainGraceMs, undefined, { signal, ref: false }).catch(
-      () => undefined,
-    );
-    await Promise.race([closed, grace]);
-    servers.site.closeAllConnections();
-    servers.metrics.close();
-    servers.metrics.closeAllConnections();
-    await deps.close();
-    deps.logger.info("stopped");
-  }
-
-  function stop(): Promise<void> {
-    if (stopping) forced.abort();
-    else {
-      stopping = true;
-      drain()
-        .finally(() => process.off("SIGTERM", onSignal).off("SIGINT", onSignal))
-        .then(end.resolve, end.reject);
-    }
-    return end.promise;
-  }
-
-  function onSignal(signal: NodeJS.Signals): void {
-    deps.logger.info({ signal }, stopping ? "forced to stop" : "stopping");
-    stop().catch((error: unknown) => deps.logger.error({ err: error }, "stopped with an error"));
-  }
-
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  return { ports, stop, stopped: end.promise };
+  signal: AbortSignal,
+): Promise<void> {
+  await sleep(config.drainDelayMs, undefined, { signal }).catch(() => undefined);
+  const closed = new Promise<void>((resolve) => servers.site.close(() => resolve()));
+  servers.site.closeIdleConnections();
+  const grace = sleep(config.drainGraceMs, undefined, { signal, ref: false }).catch(
+    () => undefined,
+  );
+  await Promise.race([closed, grace]);
+  servers.site.closeAllConnections();
+  servers.metrics.close();
+  servers.metrics.closeAllConnections();
+  await deps.close();
+  deps.logger.info("stopped");
 }

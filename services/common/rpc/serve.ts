@@ -1,11 +1,12 @@
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
 import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
-import { type Address, ConfigError, formatAddress } from "./environment.ts";
+import { type Address, formatAddress } from "./environment.ts";
 import type { ErrorMap } from "./errors.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
 import { type HttpRoutes, routeRequests } from "./http-routes.ts";
 import { openKeyStore } from "./key-store.ts";
+import { listenError, listenHttp } from "./listen-http.ts";
 import type { Logger } from "./logger.ts";
 import { metricsHandler } from "./metrics.ts";
 import type { Mount } from "./mount.ts";
@@ -13,6 +14,7 @@ import { createConnectMount } from "./mount-connect.ts";
 import { createGrpcMount, type GrpcMount } from "./mount-grpc.ts";
 import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
+import { type Stopping, stopOnSignal } from "./stop-on-signal.ts";
 import { createTokenVerifier } from "./token-verifier.ts";
 
 export interface ServeOptions {
@@ -30,13 +32,9 @@ export interface ServeOptions {
 }
 
 /** A service that listens. */
-export interface Running {
+export interface Running extends Stopping {
   /** The ports in use, also where the configuration said 0. */
   readonly ports: { readonly grpc: number; readonly connect: number; readonly metrics: number };
-  /** Drains and stops, as SIGTERM does; a second call while it drains forces the end. Resolves when all is closed. */
-  stop(): Promise<void>;
-  /** Resolves when the service has stopped, whatever stopped it. */
-  readonly stopped: Promise<void>;
 }
 
 interface Servers {
@@ -66,7 +64,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
     const ports = await listen(servers, config);
     await health.start();
     logger.info(describe(config, ports), "listening");
-    return run(options, health, servers, draining, ports);
+    const running = servers;
+    const stopping = stopOnSignal(logger, (forced) =>
+      drain(options, health, running, draining, forced),
+    );
+    return { ports, ...stopping };
   } catch (error) {
     health.stop();
     if (servers !== undefined) force(servers);
@@ -146,26 +148,6 @@ function listenGrpc(server: GrpcServer, address: Address): Promise<number> {
   });
 }
 
-function listenHttp(server: HttpServer, variable: string, address: Address): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: Error) => reject(listenError(variable, address, error));
-    server.once("error", refuse);
-    server.listen({ host: address.host, port: address.port }, () => {
-      server.off("error", refuse);
-      const bound = server.address();
-      resolve(typeof bound === "object" && bound !== null ? bound.port : address.port);
-    });
-  });
-}
-
-function listenError(variable: string, address: Address, error: Error): ConfigError {
-  const inUse = error.message.includes("EADDRINUSE");
-  const problem = inUse
-    ? "the port is in use; stop what uses it or choose another"
-    : `cannot listen there (${error.message})`;
-  return new ConfigError(variable, formatAddress(address), problem);
-}
-
 function describe(config: RuntimeConfig, ports: Running["ports"]): Record<string, string> {
   return {
     environment: config.environment,
@@ -173,40 +155,6 @@ function describe(config: RuntimeConfig, ports: Running["ports"]): Record<string
     connect: formatAddress({ host: config.connect.host, port: ports.connect }),
     metrics: formatAddress({ host: config.metrics.host, port: ports.metrics }),
   };
-}
-
-function run(
-  options: ServeOptions,
-  health: Health,
-  servers: Servers,
-  draining: AbortController,
-  ports: Running["ports"],
-): Running {
-  const forced = new AbortController();
-  const end = Promise.withResolvers<void>();
-  let stopping = false;
-
-  function stop(): Promise<void> {
-    if (stopping) {
-      forced.abort();
-    } else {
-      stopping = true;
-      drain(options, health, servers, draining, forced.signal)
-        .finally(() => {
-          process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
-        })
-        .then(end.resolve, end.reject);
-    }
-    return end.promise;
-  }
-
-  function onSignal(signal: NodeJS.Signals): void {
-    options.logger.info({ signal }, stopping ? "forced to stop" : "stopping");
-    stop().catch((error: unknown) => options.logger.error({ err: error }, "stopped with an error"));
-  }
-
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  return { ports, stop, stopped: end.promise };
 }
 
 async function drain(

@@ -1,7 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
 import { successorOf } from "./checkout-intents.ts";
 import type { CallLimit, Change, PaymentRefund } from "./checkout-ports.ts";
-import { attemptsMax } from "./next-step.ts";
 import {
   type Attempt,
   type CheckoutRecord,
@@ -12,6 +11,9 @@ import {
 } from "./order.ts";
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";
 import type { SettlePorts } from "./settle.ts";
+
+/** The most intents that an entry may have: every one but the last died for want of time or of a trusted signer. */
+const attemptsMax = 8;
 
 /**
  * Takes the next step of an entry on its way into the ledger: a card's refund is made at Stripe, the intent is

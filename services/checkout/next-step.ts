@@ -1,10 +1,4 @@
-import {
-  type CheckoutRecord,
-  currentAttempt,
-  type Entry,
-  type Order,
-  purchaseOf,
-} from "./order.ts";
+import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "./order.ts";
 
 /** What a checkout waits for us to do. */
 export type Step =
@@ -72,12 +66,4 @@ export function nextCheckMs(
     default:
       return entries.some(({ state }) => state === "PENDING") ? nowMs + finishMs : undefined;
   }
-}
-
-/** The most intents that an entry may have: every one but the last died for want of time or of a trusted signer. */
-export const attemptsMax = 8;
-
-/** True if a successor may follow the entry's dead intent. */
-export function mayFollow(entry: Entry): boolean {
-  return currentAttempt(entry).state === "DEAD" && entry.attempts.length < attemptsMax;
 }

@@ -11,6 +11,7 @@ import {
   type Portion,
   purchaseOf,
 } from "./order.ts";
+import { readCheckout } from "./read-checkout.ts";
 import type { Settler } from "./settle.ts";
 
 /** A refund or a fulfilment of items, as it is asked for. */
@@ -130,7 +131,7 @@ async function bringOn(
   } catch (error) {
     // An error would tell the caller to try again, and without an intent id that would be a second refund.
     if (!(error instanceof DomainError)) throw error;
-    return store.change(order.intentId, () => undefined);
+    return readCheckout(store, order.intentId);
   }
 }
 

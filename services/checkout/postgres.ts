@@ -12,6 +12,7 @@ import type {
 } from "./checkout-ports.ts";
 import { nextCheckMs } from "./next-step.ts";
 import type { CheckoutRecord, CheckoutState, Order } from "./order.ts";
+import { checkoutNotFound } from "./read-checkout.ts";
 import { formatJson, parseRecord, type RecordRow, selectRecord } from "./record-codec.ts";
 
 /** Where the SQL files are. */
@@ -194,11 +195,7 @@ async function changeCheckout(
 async function readLocked(client: PoolClient, intentId: string): Promise<CheckoutRecord> {
   const { rows } = await client.query<RecordRow>({ ...selectById, values: [intentId] });
   const [row] = rows;
-  if (row === undefined) {
-    throw new DomainError("CHECKOUT_NOT_FOUND", `there is no checkout ${intentId}`, {
-      metadata: { intentId },
-    });
-  }
+  if (row === undefined) throw checkoutNotFound(intentId);
   return parseRecord(row);
 }
 

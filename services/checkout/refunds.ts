@@ -12,6 +12,7 @@ import {
 } from "./item-entry.ts";
 import { type CheckoutRecord, purchaseOf } from "./order.ts";
 import { linesOf, refundOfItems } from "./order-lines.ts";
+import { readCheckout } from "./read-checkout.ts";
 import { judgeRefund } from "./refunds-at-stripe.ts";
 import { leftToReturn } from "./return-payment.ts";
 
@@ -64,7 +65,7 @@ async function sync(
   limit: CallLimit,
 ): Promise<CheckoutRecord> {
   const { store, settler } = ports;
-  let record = await store.change(checkoutId, () => undefined);
+  let record = await readCheckout(store, checkoutId);
   // Stripe may tell of a refund before we have heard of the payment.
   if (purchaseOf(record).state === "PENDING") record = await settler.settle(checkoutId, limit);
   const { paymentIntentId } = record.order;

@@ -12,6 +12,7 @@ import type {
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "./order.ts";
+import { readCheckout } from "./read-checkout.ts";
 import { isDead, isRefusal } from "./refusals.ts";
 import { returnPayment } from "./return-payment.ts";
 
@@ -67,18 +68,10 @@ export function createSettler(ports: SettlePorts): Settler {
   return {
     settlePayment,
     async settle(intentId, limit) {
-      const record = await readOrThrow(ports.store, intentId);
+      const record = await readCheckout(ports.store, intentId);
       return (await settlePayment(record, limit)).record;
     },
   };
-}
-
-async function readOrThrow(store: CheckoutStore, intentId: string): Promise<CheckoutRecord> {
-  const record = await store.read(intentId);
-  if (record !== undefined) return record;
-  throw new DomainError("CHECKOUT_NOT_FOUND", `there is no checkout ${intentId}`, {
-    metadata: { intentId },
-  });
 }
 
 async function take(

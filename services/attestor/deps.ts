@@ -1,8 +1,8 @@
 import { intentDigester } from "#common/intent-digest.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, type Pool, withRecords } from "#common/postgres/pool.ts";
+import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/rpc/environment.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { countSignatureChecks } from "#common/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/signers.ts";
@@ -78,7 +78,7 @@ export async function createAttestorDeps(
     rate: createRateLimit({ perMinute: config.intentsPerWalletAndMinute, nowMs }),
   });
   const dependencies = [
-    postgresDependency(pool),
+    watchDependency("postgres", () => probePostgres(pool)).dependency,
     keyDependency(() => requireActiveKey(config.keys, signersFile.current(), now())),
   ];
   return { config, attestor, signers: signersFile.current, now, logger, dependencies, close };
@@ -107,18 +107,6 @@ function requireActiveKey(keys: SigningKeys, signers: Signers, now: bigint): voi
     held,
     `the key of ${signer.address}, the active signer of SIGNERS_FILE, is not among them`,
   );
-}
-
-function postgresDependency(pool: Pool): Dependency {
-  let lastMs = 0;
-  return {
-    name: "postgres",
-    lastSuccessMs: () => lastMs,
-    async probe() {
-      await withRecords(() => pool.query("select 1"));
-      lastMs = Date.now();
-    },
-  };
 }
 
 /** A replica whose key is not the active signer's takes itself out of service until the rotation reaches it. */

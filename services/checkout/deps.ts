@@ -1,8 +1,8 @@
 import { DomainError } from "#common/domain-error.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, type Pool, withRecords } from "#common/postgres/pool.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { HttpRoutes } from "#common/rpc/http-routes.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { type Checkouts, createCheckouts } from "./checkout.ts";
@@ -70,7 +70,7 @@ export async function createCheckoutDeps(
     role: "sovr_checkout",
     statementTimeoutMs,
   });
-  const postgres = watchPostgres(pool);
+  const postgres = watchDependency("postgres", () => probePostgres(pool));
   const store = createCheckoutStore(pool, postgres.onSuccess);
   const peers = openPeers({ ...config, token: credentials.token });
   const stripe =
@@ -137,21 +137,4 @@ function tooMany(): DomainError<"LIMIT_EXCEEDED"> {
     metadata: { limit: String(watchersMax), what: "watchers per process" },
     retryAfterMs: 5_000,
   });
-}
-
-/** A dependency whose calls that succeed anyway count as probes. */
-function watchPostgres(pool: Pool) {
-  let lastMs = 0;
-  const onSuccess = () => {
-    lastMs = Date.now();
-  };
-  const dependency: Dependency = {
-    name: "postgres",
-    lastSuccessMs: () => lastMs,
-    async probe() {
-      await withRecords(() => pool.query("select 1"));
-      onSuccess();
-    },
-  };
-  return { dependency, onSuccess };
 }

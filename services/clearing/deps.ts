@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import type { Client } from "tigerbeetle-node";
 import { intentDigester } from "#common/intent-digest.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool } from "#common/postgres/pool.ts";
+import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/rpc/environment.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { durationHistogram, getMeter } from "#common/rpc/metrics.ts";
 import { countSignatureChecks } from "#common/signature-metrics.ts";
@@ -14,7 +14,7 @@ import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ClearingHouse, createClearing } from "./clearing.ts";
 import type { ClearingConfig } from "./config.ts";
 import { ChartTimeoutError, openChart } from "./open-chart.ts";
-import { createAnnouncer, createEvidenceStore, probePostgres } from "./postgres.ts";
+import { createAnnouncer, createEvidenceStore } from "./postgres.ts";
 import { recoverAheadOn } from "./recover-ahead.ts";
 import {
   type ClearingLedgerOptions,
@@ -79,8 +79,8 @@ export async function createClearingDeps(
     clients.push(writer);
     const reader = await openClient(engine);
     clients.push(reader);
-    const postgres = watch("postgres", () => probePostgres(pool));
-    const tigerbeetle = watch("tigerbeetle", () => probeTigerBeetle(reader));
+    const postgres = watchDependency("postgres", () => probePostgres(pool));
+    const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
     const ledger = createClearingLedger({
       writer,
       reader,
@@ -175,18 +175,4 @@ function observeLedger(onSuccess: () => void): ClearingLedgerOptions["onAnswer"]
     duration.record(durationMs / 1_000, { operation });
     size.record(events, { operation });
   };
-}
-
-/** A dependency whose calls that succeed anyway count as probes. */
-function watch(name: string, call: () => Promise<unknown>) {
-  let lastMs = 0;
-  const onSuccess = () => {
-    lastMs = Date.now();
-  };
-  const probe = async () => {
-    await call();
-    onSuccess();
-  };
-  const dependency: Dependency = { name, lastSuccessMs: () => lastMs, probe };
-  return { dependency, onSuccess };
 }

@@ -251,8 +251,3 @@ export function createAnnouncer(pool: Pool, onError: (error: unknown) => void): 
     },
   };
 }
-
-/** Asks PostgreSQL for a sign of life. */
-export async function probePostgres(pool: Pool): Promise<void> {
-  await withRecords(() => pool.query("select 1"));
-}

@@ -1,6 +1,6 @@
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { listen } from "#common/postgres/listen.ts";
-import { createPool } from "#common/postgres/pool.ts";
+import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
@@ -95,7 +95,7 @@ export async function createEventStreamDeps(
       {
         name: "postgres",
         lastSuccessMs: () => answered.postgres,
-        probe: async () => void (await pool.query("select 1")),
+        probe: () => probePostgres(pool),
       },
     ],
     async close() {

@@ -1,5 +1,5 @@
 import { readEvidence, readEvidenceByPrefix } from "#common/postgres/evidence.ts";
-import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import { type Pool, probePostgres } from "#common/postgres/pool.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import type { EvidenceReader } from "./ledger.ts";
 
@@ -30,7 +30,7 @@ export function createLedgerRecords(pool: Pool): LedgerRecords {
       lastSuccessMs: () => lastSuccessMs,
       // The statement's own timeout ends it; the runtime stops waiting before that.
       probe: async () => {
-        await ask(() => withRecords(() => pool.query("select 1")));
+        await ask(() => probePostgres(pool));
       },
     },
   };

@@ -56,6 +56,11 @@ export async function withRecords<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Asks PostgreSQL for a sign of life. Throws RECORDS_UNAVAILABLE. */
+export async function probePostgres(pool: pg.Pool): Promise<void> {
+  await withRecords(() => pool.query("select 1"));
+}
+
 function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error ? String(error.code) : "";

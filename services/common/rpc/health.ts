@@ -13,6 +13,22 @@ export interface Dependency {
   probe(signal: AbortSignal): Promise<void>;
 }
 
+/** A dependency whose calls that succeed anyway count as probes: whoever makes one says so by `onSuccess`. */
+export function watchDependency(
+  name: string,
+  call: () => Promise<unknown>,
+): { readonly dependency: Dependency; readonly onSuccess: () => void } {
+  let lastMs = 0;
+  const onSuccess = () => {
+    lastMs = Date.now();
+  };
+  const probe = async () => {
+    await call();
+    onSuccess();
+  };
+  return { dependency: { name, lastSuccessMs: () => lastMs, probe }, onSuccess };
+}
+
 /** How a dependency stands. */
 export interface DependencyState {
   readonly name: string;

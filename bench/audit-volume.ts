@@ -1,9 +1,10 @@
 /**
  * Audits a large ledger in a process of its own: rate and peak memory, which must not grow with the transfers.
  *
- *   node bench/audit-volume.ts [--transfers 1000000] [--accounts 100000] [--engine embedded|tigerbeetle]
+ *   node bench/audit-volume.ts [--transfers 1000000] [--legs 1] [--accounts 100000] [--engine embedded|tigerbeetle]
  *
- * A tenth of the transfers reserve, and run out or are posted. Ten million take an hour, most of it to sign them.
+ * A tenth of the intents reserve, and run out. Ten million transfers of one leg each take an hour, most of it to sign
+ * their intents and to check the signatures; with more legs there are as many transfers and fewer signatures.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -28,13 +29,16 @@ import { type BenchEngine, withBareEngine } from "./bench-world.ts";
 const { values } = parseArgs({
   options: {
     transfers: { type: "string", default: "1000000" },
+    legs: { type: "string", default: "1" },
     accounts: { type: "string", default: "100000" },
     engine: { type: "string", default: "embedded" },
   },
 });
 const transfers = Number(values.transfers);
+const legs = Number(values.legs);
 const accounts = Number(values.accounts);
-const batch = 8_000;
+/** Transfers in one request to the ledger, at most. */
+const batchMax = 8_000;
 
 const postgres = await startPostgres();
 const pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "bench" });
@@ -56,14 +60,16 @@ async function fill(engine: EngineConfig, records: Pool): Promise<void> {
   const wallets = Array.from({ length: accounts }, (_, index) => testKey(index + 1).address);
   await seed.openWallets(wallets);
   const store = createEvidenceStore(records, () => undefined);
-  for (let done = 0; done < transfers; done += batch) {
-    const requests = Array.from({ length: Math.min(batch, transfers - done) }, (_, index) => {
-      const number = done + index;
-      const wallet = wallets[number % wallets.length] ?? "";
-      const reserves = number % 10 === 0;
+  const walletOf = (number: number) => wallets[number % wallets.length] ?? "";
+  const intentsMax = Math.floor(batchMax / legs);
+  for (let done = 0; done < transfers; ) {
+    const count = Math.min(intentsMax, Math.ceil((transfers - done) / legs));
+    const requests = Array.from({ length: count }, (_, index) => {
+      const first = done + index * legs;
+      const reserves = (first / legs) % 10 === 0;
       const intent = houseIntentOf({
-        postings: [funding(wallet, 100n)],
-        ...(reserves ? { phase: "PENDING", timeoutSeconds: 1 + (number % 300) } : {}),
+        postings: Array.from({ length: legs }, (_, leg) => funding(walletOf(first + leg), 100n)),
+        ...(reserves ? { phase: "PENDING", timeoutSeconds: 1 + (first % 300) } : {}),
       });
       return { intent, attestation: attest(intent) };
     });
@@ -75,7 +81,8 @@ async function fill(engine: EngineConfig, records: Pool): Promise<void> {
       ({ status }) => status !== CreateTransferStatus.created,
     );
     if (failed !== undefined) throw new Error(CreateTransferStatus[failed.status]);
-    process.stderr.write(`\rfilled ${done + requests.length}`);
+    done += count * legs;
+    process.stderr.write(`\rfilled ${done}`);
   }
   process.stderr.write("\n");
   client.destroy();

@@ -19,16 +19,20 @@ function workersOf(name: string): { fileParallelism?: boolean; maxWorkers?: numb
   return name === "integration" ? { maxWorkers: 2 } : { fileParallelism: false };
 }
 
+/**
+ * How long a test, a hook and the wait for a condition may take, in milliseconds: to end what hangs, and far above what a
+ * slow machine needs.
+ */
+function patienceOf(name: string) {
+  return name === "unit" || name === "contract"
+    ? { testTimeout: 10_000, hookTimeout: 60_000, expect: { poll: { timeout: 5_000 } } }
+    : { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000 } } };
+}
+
 export default defineConfig({
   test: {
     projects: Object.entries(suites).map(([name, include]) => ({
-      test: {
-        name,
-        include,
-        testTimeout: name === "unit" || name === "contract" ? 10_000 : 60_000,
-        hookTimeout: 60_000,
-        ...workersOf(name),
-      },
+      test: { name, include, ...patienceOf(name), ...workersOf(name) },
     })),
   },
 });

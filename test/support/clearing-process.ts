@@ -25,7 +25,7 @@ export interface ClearingProcess {
   stop(): Promise<number | null>;
 }
 
-const startMs = 30_000;
+const startMs = 60_000;
 /** As the mesh's own: a start takes half as long. */
 const compileCache = fileURLToPath(new URL("../../.toolchain/compile-cache", import.meta.url));
 const main = fileURLToPath(new URL("../../services/clearing/main.ts", import.meta.url));
@@ -57,7 +57,7 @@ export async function startClearingProcess(
     createRpcClient(ClearingService, {
       address,
       token: () => issuer.token(wallet === undefined ? { scope } : { scope, wallet }),
-      defaultTimeoutMs: 10_000,
+      defaultTimeoutMs: 30_000,
     });
   const client = connect("clearing.write wallet.open");
   const end = async (signal: NodeJS.Signals) => {

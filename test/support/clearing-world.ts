@@ -31,7 +31,7 @@ export function newKey(): TestKey {
 }
 
 /** What every call of a test may take, unless the test is about that. */
-const callMs = 20_000;
+const callMs = 60_000;
 
 const verifyingContract = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 

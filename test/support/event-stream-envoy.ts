@@ -19,7 +19,7 @@ export interface EventStreamEnvoy {
   stop(): Promise<void>;
 }
 
-const startMs = 20_000;
+const startMs = 60_000;
 
 /** Starts Envoy. `jwksPath`: the keys of those whose tokens it takes. */
 export async function startEventStreamEnvoy(

@@ -31,7 +31,7 @@ export interface EventStreamProcessOptions {
   readonly issuer: TokenIssuer;
 }
 
-const startMs = 20_000;
+const startMs = 60_000;
 
 export async function startEventStreamProcess(
   options: EventStreamProcessOptions,

@@ -158,7 +158,7 @@ export interface Recorder extends Recording {
   readonly messages: SubscribeResponse[];
   /** The error that ended it; undefined while it runs, and if nothing ended it but us. */
   readonly error: ConnectError | undefined;
-  /** Resolves when the messages so far fulfil a condition; rejects if the stream ends before, or after 20 s. */
+  /** Resolves when the messages so far fulfil a condition; rejects if the stream ends before, or after a minute. */
   until(condition: (messages: readonly SubscribeResponse[]) => boolean): Promise<void>;
   /** Ends it. Resolves when it has ended. */
   stop(): Promise<void>;
@@ -166,7 +166,7 @@ export interface Recorder extends Recording {
   readonly ended: Promise<void>;
 }
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 /** Subscribes and records. */
 export function record(

@@ -25,7 +25,7 @@ export interface TestTigerBeetle {
   stop(): Promise<void>;
 }
 
-const startMs = 20_000;
+const startMs = 60_000;
 const attemptsMax = 3;
 
 /** The most events in one request of a replica that runs with --development. */

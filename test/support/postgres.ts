@@ -38,7 +38,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       const port = await freePort();
       const server = newServer(databaseDir, port, options.fsync === true);
       try {
-        if (attempt === 1) await within(patienceMs, server.postgres.initialise(), "initdb");
+        if (attempt === 1) await initialise(server.postgres);
         await server.start();
         return running(server, databaseDir, port);
       } catch (error) {
@@ -49,6 +49,19 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   } catch (error) {
     await rm(databaseDir, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** As root it makes the user `postgres` where there is none, which may fail while another test file does the same. */
+async function initialise(postgres: EmbeddedPostgres): Promise<void> {
+  const deadlineMs = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await within(patienceMs, postgres.initialise(), "initdb");
+    } catch (error) {
+      if (Date.now() > deadlineMs || !/initialize a new user/.test(String(error))) throw error;
+    }
+    await sleep(100);
   }
 }
 

@@ -1,5 +1,4 @@
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
@@ -22,6 +21,9 @@ import {
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { describeOnEngines } from "../support/tigerbeetle.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+
+/** How long a call may take that a held ledger lets down, in milliseconds: more if the machine needs that to get there. */
+const everLonger = [500, 3_000, 9_000];
 
 // Goal: when a part is away, nothing is lost or doubled and the answer says what is known. Method: PostgreSQL and
 // TigerBeetle are killed or stopped, SQLite and tables are locked, Clearing is killed with -9.
@@ -61,7 +63,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       return;
     }
     if (config.engine.kind !== "embedded") throw new Error("no way to hold this engine");
-    const file = new DatabaseSync(config.engine.path);
+    const file = new DatabaseSync(config.engine.path, { timeout: 10_000 });
     file.exec("begin immediate");
     release = () => {
       release = () => {};
@@ -85,9 +87,11 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const releaseEvidence = await holdEvidence();
     const startMs = Date.now();
     expect((await refusalOf(replica, request, soon(200))).kind).toBe("NOT_SENT");
-    expect(Date.now() - startMs).toBeLessThan(1_000);
+    // Far below the ten seconds after which PostgreSQL itself gives up.
+    expect(Date.now() - startMs).toBeLessThan(6_000);
     await releaseEvidence();
-    // Whatever was under way has ended once a later call of the same kind has.
+    // Whatever was under way has ended once its evidence is there and a later call of the same kind has ended.
+    await expect.poll(() => countEvidence([request])).toBe(1);
     await clearOne(replica, world.purchase(key, 1n));
     expect(await world.available(walletAccountId(key.address, 1))).toBe(999n);
     expect(await stateOf(request)).toBe("UNKNOWN");
@@ -98,8 +102,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const key = await world.openFunded(replica, 1000n);
     const requests = [world.purchase(key, 350n), world.purchase(key, 250n)];
     holdLedger();
-    const results = await replica.clearing.clear(requests, operator, soon(300));
-    expect(results.map(kindOf)).toEqual(["OUTCOME_UNKNOWN", "OUTCOME_UNKNOWN"]);
+    expect(await sendInVain(requests)).toEqual(["OUTCOME_UNKNOWN", "OUTCOME_UNKNOWN"]);
     release();
     for (const request of requests)
       expect((await clearOne(replica, request)).state).toBe("CLEARED");
@@ -110,7 +113,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const key = await world.openFunded(replica, 100n);
     const request = world.purchase(key, 350n);
     holdLedger();
-    expect((await refusalOf(replica, request, soon(300))).kind).toBe("OUTCOME_UNKNOWN");
+    expect(await sendInVain([request])).toEqual(["OUTCOME_UNKNOWN"]);
     release();
     await expect.poll(() => stateOf(request)).toBe("FAILED");
     expect(await refusalOf(replica, request)).toMatchObject({
@@ -122,20 +125,23 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   it("drops what waits behind a silent ledger and is given up, and goes on when it is back", async () => {
     const key = await world.openFunded(replica, 1000n);
     holdLedger();
+    const left = new AbortController();
+    const begin = async (size: number) => {
+      const requests = Array.from({ length: size }, () => world.purchase(key, 1n));
+      const limit = { ...soon(), signal: left.signal };
+      const results = replica.clearing.clear(requests, operator, limit);
+      await expect.poll(() => countEvidence(requests)).toBe(size);
+      return { requests, results };
+    };
     // The first two requests go out and hang; what comes after them can only wait.
-    const batchOf = (size: number) => Array.from({ length: size }, () => world.purchase(key, 1n));
-    const held = [];
-    for (let i = 0; i < 2; i += 1) {
-      held.push(replica.clearing.clear(batchOf(10), operator, soon(600)));
-      await sleep(100);
-    }
-    const waiting = batchOf(50);
-    const results = await replica.clearing.clear(waiting, operator, soon(200));
-    expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
-    await Promise.all(held);
+    await begin(10);
+    await begin(10);
+    const waiting = await begin(50);
+    left.abort();
+    expect(new Set((await waiting.results).map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     release();
     await clearOne(replica, world.purchase(key, 1n));
-    const states = await Promise.all(waiting.map(stateOf));
+    const states = await Promise.all(waiting.requests.map(stateOf));
     expect(new Set(states)).toEqual(new Set(["UNKNOWN"]));
   });
 
@@ -173,8 +179,8 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       const late = await replica.clearing.clear(full, operator, soon(100));
       expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
       await new Promise((resolve) => setImmediate(resolve));
-      // All are out of the way but the groups that PostgreSQL or other threads have got: 640 of 1024 at most.
-      const next = await replica.clearing.clear(full.slice(0, 300), operator, soon(100));
+      // All are out of the way but the groups that PostgreSQL or other threads have got: 768 of 1024 at most.
+      const next = await replica.clearing.clear(full.slice(0, 200), operator, soon(100));
       expect(new Set(next.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     } finally {
       await releaseEvidence();
@@ -244,16 +250,32 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     await running.client.clear(toProto(world.purchase(key, 1n)));
     const request = world.purchase(key, 350n);
     holdLedger();
-    const error: unknown = await running.client
-      .clear(toProto(request), { timeoutMs: 500 })
-      .catch((caught) => caught);
+    let reason: string | undefined = "NOT_SENT";
+    for (const timeoutMs of everLonger) {
+      // On a slow machine the client's own clock may be first, which gives no reason.
+      if (reason !== undefined && reason !== "NOT_SENT") break;
+      const error: unknown = await running.client
+        .clear(toProto(request), { timeoutMs })
+        .catch((caught) => caught);
+      reason = error instanceof ConnectError ? reasonOf(error) : "no refusal";
+    }
     release();
-    expect(error instanceof ConnectError && reasonOf(error)).toBe("OUTCOME_UNKNOWN");
+    expect(reason).toBe("OUTCOME_UNKNOWN");
     const { clearing } = await running.client.clear(toProto(request));
     expect(clearing?.intentId).toBe(request.intent.intentId);
     expect(await world.available(walletAccountId(key.address, 1))).toBe(649n);
     await running.stop();
   });
+
+  /** Clears while the ledger is held, with ever more time until the requests have come as far as the ledger. */
+  async function sendInVain(requests: readonly ClearRequest[]): Promise<string[]> {
+    let kinds: string[] = [];
+    for (const ms of everLonger) {
+      kinds = (await replica.clearing.clear(requests, operator, soon(ms))).map(kindOf);
+      if (!kinds.includes("NOT_SENT")) break;
+    }
+    return kinds;
+  }
 
   async function countEvidence(requests: readonly ClearRequest[]): Promise<number> {
     const found = await pool.query<{ count: string }>(

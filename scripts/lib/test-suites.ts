@@ -13,7 +13,7 @@ export const suites = {
   integration: { budgetSeconds: 1_800 },
   acceptance: { budgetSeconds: 300 },
   faults: { budgetSeconds: 1_800 },
-  browser: { budgetSeconds: 180 },
+  browser: { budgetSeconds: 900 },
 } as const;
 
 export type SuiteName = keyof typeof suites;

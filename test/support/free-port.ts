@@ -7,14 +7,22 @@ const portMin = 10_081; // fetch refuses 10080, and no other above it
 const portMax = 32_000;
 const attemptsMax = 1_000;
 
-// In order, from where chance begins: no two calls here get the same, and those of other processes hardly ever.
-let next = randomInt(portMin, portMax + 1);
+/**
+ * Test files run beside each other, and a port may wait for long until its service listens, at first or again. Each of
+ * the first processes that run them has ports of its own.
+ */
+const sharesMax = 4;
+const shareSize = Math.floor((portMax - portMin + 1) / sharesMax);
+const shareMin = portMin + (Number(process.env["VITEST_POOL_ID"] ?? 0) % sharesMax) * shareSize;
+
+// In order, from where chance begins: no two calls here get the same, and those of other runs hardly ever.
+let next = randomInt(shareSize);
 
 /** A TCP port of the loopback address that was free a moment ago. Whoever listens on it retries with another. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-    const port = next;
-    next = port === portMax ? portMin : port + 1;
+    const port = shareMin + next;
+    next = (next + 1) % shareSize;
     if (await isFree(port)) return port;
   }
   throw new Error(`${attemptsMax} ports in a row are in use`);

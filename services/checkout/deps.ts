@@ -42,6 +42,8 @@ export interface CheckoutDeps {
 
 /** What tests put in place of the real thing. */
 export interface CheckoutOverrides {
+  /** Epoch milliseconds. */
+  readonly nowMs?: () => number;
   readonly logger?: Logger;
 }
 
@@ -60,7 +62,7 @@ export async function createCheckoutDeps(
   const { runtime } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const clock = Date.now;
+  const clock = overrides.nowMs ?? Date.now;
   const { issuer, audience } = runtime.auth;
   const credentials = createCredentials({ key: config.credentialKey, issuer, audience, clock });
   await migrateAtStart(config.databaseUrl, "checkout", migrations);

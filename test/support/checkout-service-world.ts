@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { createPool } from "#common/postgres/pool.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { createLogger } from "#common/rpc/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
@@ -77,15 +78,15 @@ export class CheckoutServiceWorld {
   /** Starts Attestor and Clearing. */
   async startPeers(): Promise<void> {
     const { environment } = this.#parts;
-    const logger = createLogger("peers", "silent");
-    const attestor = await createAttestorDeps(attestorConfig(environment), { logger });
+    const overrides = { logger: createLogger("peers", "silent"), nowMs: () => this.ledger.nowMs() };
+    const attestor = await createAttestorDeps(attestorConfig(environment), overrides);
     const attestorServer = await serve({
       ...attestor,
       config: attestorConfig(environment).runtime,
       mounts: [mountOf(AttestorService, createAttestorService(attestor))],
       errors: attestorErrors,
     });
-    const clearing = await createClearingDeps(clearingConfig(environment), { logger });
+    const clearing = await createClearingDeps(clearingConfig(environment), overrides);
     const clearingServer = await serve({
       ...clearing,
       config: clearingConfig(environment).runtime,
@@ -103,7 +104,7 @@ export class CheckoutServiceWorld {
     const all = { ...environment, ...more, CONNECT_ADDRESS: `127.0.0.1:${webhookPort}` };
     const config = checkoutConfig(all);
     const logger = createLogger("checkout", "silent");
-    const deps = await createCheckoutDeps(config, { logger });
+    const deps = await createCheckoutDeps(config, { logger, nowMs: () => this.ledger.nowMs() });
     this.#checkout = await serve({
       ...deps,
       config: config.runtime,
@@ -122,6 +123,20 @@ export class CheckoutServiceWorld {
   async drainCheckout(): Promise<void> {
     await this.#checkout?.stop();
     this.#checkout = undefined;
+  }
+
+  /**
+   * Sets the clock of Checkout and its peers ahead of the real one, and has Checkout look after whatever waits for a
+   * time. At most four minutes: then a webhook would be too old.
+   */
+  async setAhead(ms: number): Promise<void> {
+    this.ledger.clockOffsetMs = ms;
+    const { databaseUrl } = this.postgres;
+    const pool = createPool({ databaseUrl, applicationName: "test" });
+    await pool.query(
+      "update checkout_order set next_check_time = now() where next_check_time is not null",
+    );
+    await pool.end();
   }
 
   /** A client with a scope, bound to a wallet if one is given. */

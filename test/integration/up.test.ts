@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keyFiles } from "../../scripts/lib/keys.ts";
 import { identify } from "../../scripts/lib/process-identity.ts";
 import { readSettings, type Settings } from "../../scripts/lib/settings.ts";
-import { readState } from "../../scripts/lib/state.ts";
+import { readState, requireMesh } from "../../scripts/lib/state.ts";
 import {
   newStateFolder,
   privateEnvironment,
@@ -66,12 +66,8 @@ describe("./mesh up, running", () => {
     const killed = ["clearing", "checkout", "stripe-sim"];
     const before = new Set(killed.map((name) => mesh.part(name).pid));
     for (const name of killed) mesh.kill(name);
-    await expect
-      .poll(() => killed.filter((name) => before.has(mesh.part(name).pid)), { timeout: 10_000 })
-      .toEqual([]);
-    await expect
-      .poll(async () => (await mesh.run("status")).code, { timeout: 20_000, interval: 200 })
-      .toBe(0);
+    await expect.poll(() => killed.filter((name) => before.has(mesh.part(name).pid))).toEqual([]);
+    await expect.poll(async () => (await mesh.run("status")).code, { interval: 200 }).toBe(0);
     expect(killed.map((name) => mesh.part(name).restarts)).toEqual([1, 1, 1]);
   });
 
@@ -186,6 +182,11 @@ describe("./mesh up --detach and down", () => {
 
   const run = (...command: string[]) => runMeshCommand(settings, environment, command);
   const pids = () => readState(settings)?.parts.map((part) => part.pid) ?? [];
+  const killSupervisor = async () => {
+    const { pid } = requireMesh(settings).state.supervisor;
+    process.kill(pid, "SIGKILL");
+    await expect.poll(() => identify(pid)).toBeUndefined();
+  };
 
   it("leaves nothing running after down", async () => {
     const up = await run("up", "--detach");
@@ -213,9 +214,7 @@ describe("./mesh up --detach and down", () => {
   it("cleans up after a supervisor that was killed, and starts again", async () => {
     expect((await run("up", "--detach")).code).toBe(0);
     const orphans = pids();
-    const supervisor = readState(settings)?.supervisor.pid ?? 0;
-    process.kill(supervisor, "SIGKILL");
-    await expect.poll(() => identify(supervisor)).toBeUndefined();
+    await killSupervisor();
     await sleep(100);
     expect(orphans.every((pid) => identify(pid) !== undefined)).toBe(true);
     expect((await run("status")).code).toBe(1);
@@ -225,9 +224,8 @@ describe("./mesh up --detach and down", () => {
     expect([again.code, again.stderr]).toEqual([0, ""]);
     expect(orphans.filter((pid) => identify(pid) !== undefined)).toEqual([]);
 
-    const supervisorAgain = readState(settings)?.supervisor.pid ?? 0;
     const orphansAgain = pids();
-    process.kill(supervisorAgain, "SIGKILL");
+    await killSupervisor();
     const down = await run("down");
     expect(down.stdout).toMatch(/stopped, with 9 processes that were left running/);
     expect(orphansAgain.filter((pid) => identify(pid) !== undefined)).toEqual([]);

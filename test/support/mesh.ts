@@ -138,6 +138,9 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
   };
 }
 
+/** A busy machine starts a mesh in half a minute, after it has stopped what an earlier one has left. */
+const commandMsMax = 120_000;
+
 /** Runs a command of ./mesh in an environment, to its end. */
 export async function runMeshCommand(
   settings: Settings,
@@ -148,7 +151,7 @@ export async function runMeshCommand(
   const child = spawn(process.execPath, [script, ...words], {
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: commandMsMax,
   });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),

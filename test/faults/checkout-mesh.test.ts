@@ -198,6 +198,8 @@ async function settle(market: Market, pool: Pool): Promise<number> {
         replayed.add(eventId);
       }
       missing = await whatIsMissing(market, pool);
+      // What was killed last may have been the way to Checkout, and nothing else waits for it.
+      await client.listWebhookEvents({ pageSize: 1 });
     } catch (error) {
       // A part that was killed last may still be on its way.
       missing = String(error);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -51,7 +51,10 @@ function supervise(parts: readonly Part[]) {
 const never = new AbortController().signal;
 const words = (lines: readonly string[]) => lines.map((line) => line.split(" ")[0]);
 
-describe("createSupervisor", () => {
+// A process takes its time to start on a busy machine.
+const patience = { timeout: 20_000 };
+
+describe("createSupervisor", { timeout: 30_000 }, () => {
   it("starts each part after what it depends on, and stops it before", async () => {
     const mesh = supervise([part("a", []), part("b", ["a"]), part("c", ["b"])]);
     await mesh.start(never);
@@ -63,9 +66,18 @@ describe("createSupervisor", () => {
   });
 
   it("fails with what a part says that ends at its start, and then stops everything", async () => {
-    const program = "console.log('no disk'); process.exit(3)";
-    const unready = () => Promise.reject(new Error("not yet"));
-    const mesh = supervise([part("a", []), part("b", ["a"], { program, probe: unready })]);
+    // It ends once it was asked whether it is ready: by then its start was told.
+    const asked = join(settings.state, "asked");
+    const program = `setInterval(() => {
+      if (!require("node:fs").existsSync(${JSON.stringify(asked)})) return;
+      console.log("no disk");
+      process.exit(3);
+    }, 5)`;
+    const probe = async () => {
+      writeFileSync(asked, "");
+      throw new Error("not yet");
+    };
+    const mesh = supervise([part("a", []), part("b", ["a"], { program, probe })]);
     const failure = await mesh.start(never).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Problem);
     expect(String(failure)).toMatch(
@@ -99,7 +111,7 @@ describe("createSupervisor", () => {
     await mesh.start(never);
     const first = mesh.changes.at(-1)?.[0]?.pid ?? 0;
     process.kill(first, "SIGKILL");
-    await expect.poll(() => mesh.changes.at(-1)?.[0]?.restarts, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => mesh.changes.at(-1)?.[0]?.restarts, patience).toBe(1);
     expect(mesh.changes.at(-1)?.[0]?.pid).not.toBe(first);
     expect(mesh.lines.at(-1)).toBe("a died (SIGKILL); it is started again in 250 ms");
     await mesh.stop();
@@ -112,7 +124,7 @@ describe("createSupervisor", () => {
     await mesh.start(never);
     const pid = mesh.everStarted()[0] ?? 0;
     // Before it has set its handler it would end by the signal.
-    await expect.poll(() => lastMessage(logFile(settings, "a")), { timeout: 5_000 }).toBe("up");
+    await expect.poll(() => lastMessage(logFile(settings, "a")), patience).toBe("up");
     await mesh.stop();
     expect(mesh.lines.at(-1)).toBe("a did not stop within 0.1 s and is killed");
     expect(identify(pid)).toBeUndefined();

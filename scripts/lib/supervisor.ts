@@ -215,8 +215,8 @@ async function untilReady(
   const watching = started.exited.then((how) => {
     exit = how;
   });
-  let why = "it gave no answer";
-  while (Date.now() < deadline) {
+  let why: string;
+  do {
     signal.throwIfAborted();
     if (exit !== undefined) throw failedStart(settings, part, exit);
     try {
@@ -226,7 +226,7 @@ async function untilReady(
       why = describeError(error);
     }
     await Promise.race([sleep(probePauseMs), watching]);
-  }
+  } while (Date.now() < deadline);
   throw new Problem(
     `${part.name} was not ready within ${seconds(part.readyMs)}: ${why}; its log is ${logFile(settings, part.name)}`,
   );

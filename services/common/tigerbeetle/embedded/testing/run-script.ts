@@ -18,9 +18,6 @@ import {
 /** The amount that stands for "all of it" when a pending transfer is posted. */
 export const MAX_AMOUNT = MAX;
 
-/** Expiring scripts wait this long: one second, TigerBeetle's pulse, and some slack. */
-export const WAIT_MS = 1_400;
-
 type Row = Account | Transfer | AccountBalance;
 
 /**

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Account,
   type AccountFilter,
@@ -9,8 +8,8 @@ import {
   type Transfer,
   TransferFlags,
 } from "tigerbeetle-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BehaviourStep, behaviours } from "./testing/behaviours.ts";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type BehaviourCheck, type BehaviourStep, behaviours } from "./testing/behaviours.ts";
 import {
   startEmbedded,
   startTigerBeetle,
@@ -28,6 +27,8 @@ const engines = [
     skip: tigerbeetleBinary() === undefined,
   },
 ];
+
+const patience = { timeout: 20_000 };
 
 let cases = 0n;
 
@@ -57,7 +58,12 @@ function transfer(move: (id: bigint) => bigint, fields: Partial<Transfer>): Tran
 const numbers = (record: Readonly<Record<number, unknown>>): bigint[] =>
   Object.keys(record).map(BigInt);
 
-async function runStep(client: Client, move: (id: bigint) => bigint, step: BehaviourStep) {
+async function runStep(
+  client: Client,
+  move: (id: bigint) => bigint,
+  step: BehaviourStep,
+  beganMs: number,
+) {
   if ("accounts" in step) {
     const results = await client.createAccounts(step.accounts.map(([row]) => account(move, row)));
     const names = results.map((result) => CreateAccountStatus[result.status]);
@@ -67,21 +73,18 @@ async function runStep(client: Client, move: (id: bigint) => bigint, step: Behav
     const results = await client.createTransfers(batch);
     const names = results.map((result) => CreateTransferStatus[result.status]);
     expect(names).toEqual(step.transfers.map(([, status]) => status));
-  } else if ("waitSeconds" in step) {
-    await sleep(step.waitSeconds * 1000);
+  } else if ("atFirst" in step) {
+    await runCheck(client, move, step.atFirst).catch((error: unknown) => {
+      if (performance.now() - beganMs < 1_000) throw error;
+    });
+  } else if ("eventually" in step) {
+    await vi.waitFor(() => runCheck(client, move, step.eventually), patience);
   } else {
     await runCheck(client, move, step);
   }
 }
 
-async function runCheck(
-  client: Client,
-  move: (id: bigint) => bigint,
-  step: Exclude<
-    BehaviourStep,
-    { accounts: unknown } | { transfers: unknown } | { waitSeconds: unknown }
-  >,
-) {
+async function runCheck(client: Client, move: (id: bigint) => bigint, step: BehaviourCheck) {
   if ("balances" in step || "closed" in step) {
     const expected = "balances" in step ? step.balances : step.closed;
     const found = await client.lookupAccounts(numbers(expected).map(move));
@@ -124,9 +127,10 @@ describe.each(engines)("$name", ({ start, skip }) => {
     await engine?.stop();
   });
 
-  it.skipIf(skip).each(behaviours)("$name", async ({ steps }) => {
+  it.skipIf(skip).each(behaviours)("$name", { timeout: 60_000 }, async ({ steps }) => {
     const move = mover();
-    for (const step of steps) await runStep(client, move, step);
+    const beganMs = performance.now();
+    for (const step of steps) await runStep(client, move, step, beganMs);
   });
 
   it.skipIf(skip)(

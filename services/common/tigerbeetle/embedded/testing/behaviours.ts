@@ -15,9 +15,8 @@ export type AccountRow = [Partial<Account>, keyof typeof CreateAccountStatus];
 export type TransferRow = [Partial<Transfer>, keyof typeof CreateTransferStatus];
 export type Balances = readonly [bigint, bigint, bigint, bigint];
 
-export type BehaviourStep =
-  | { readonly accounts: readonly AccountRow[] }
-  | { readonly transfers: readonly TransferRow[] }
+/** What is looked up, and how it must be. */
+export type BehaviourCheck =
   /** Debits pending and posted, credits pending and posted; null if there is no such account. */
   | { readonly balances: Readonly<Record<number, Balances | null>> }
   /** Whether the account is closed. */
@@ -25,8 +24,16 @@ export type BehaviourStep =
   /** The amount of a stored transfer; null if there is none. */
   | { readonly amounts: Readonly<Record<number, bigint | null>> }
   /** Fields of a stored transfer. */
-  | { readonly stored: Readonly<Record<number, Partial<Transfer>>> }
-  | { readonly waitSeconds: number };
+  | { readonly stored: Readonly<Record<number, Partial<Transfer>>> };
+
+export type BehaviourStep =
+  | { readonly accounts: readonly AccountRow[] }
+  | { readonly transfers: readonly TransferRow[] }
+  | BehaviourCheck
+  /** Holds in the first second of a behaviour; later, pending transfers of a second may have expired. */
+  | { readonly atFirst: BehaviourCheck }
+  /** Holds soon: TigerBeetle releases what has expired at its next pulse. */
+  | { readonly eventually: BehaviourCheck };
 
 export type Behaviour = { readonly name: string; readonly steps: readonly BehaviourStep[] };
 
@@ -969,9 +976,8 @@ const twoPhaseBehaviours: Behaviour[] = [
           [{ id: 5n, pending_id: 4n, amount: MAX, flags: F.post_pending_transfer }, "created"],
         ],
       },
-      { balances: { 1: [33n, 13n, 0n, 0n], 2: [0n, 0n, 33n, 13n] } },
-      { waitSeconds: 1.4 },
-      { balances: { 1: [22n, 13n, 0n, 0n], 2: [0n, 0n, 22n, 13n] } },
+      { atFirst: { balances: { 1: [33n, 13n, 0n, 0n], 2: [0n, 0n, 33n, 13n] } } },
+      { eventually: { balances: { 1: [22n, 13n, 0n, 0n], 2: [0n, 0n, 22n, 13n] } } },
       {
         transfers: [
           [
@@ -1046,9 +1052,8 @@ const twoPhaseBehaviours: Behaviour[] = [
           ],
         ],
       },
-      { closed: { 1: true, 2: true } },
-      { waitSeconds: 1.4 },
-      { closed: { 1: false, 2: false } },
+      { atFirst: { closed: { 1: true, 2: true } } },
+      { eventually: { closed: { 1: false, 2: false } } },
       { balances: { 1: [0n, 1n, 0n, 0n], 2: [0n, 0n, 0n, 1n] } },
     ],
   },

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type Client, createClient } from "tigerbeetle-node";
+import { freePort } from "../../../../../test/support/free-port.ts";
 import { createEmbeddedClient, type EmbeddedClientOptions } from "../client.ts";
 
 /** A started engine; `stop` also deletes its data. */
@@ -107,20 +107,6 @@ function listening(child: ChildProcess): Promise<void> {
     child.once("exit", () => {
       clearTimeout(timer);
       reject(new Error(`tigerbeetle ended: ${log.slice(-500)}`));
-    });
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => {
-        if (address && typeof address === "object") resolve(address.port);
-        else reject(new Error("no free port"));
-      });
     });
   });
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import {
   chmodSync,
   closeSync,
+  existsSync,
   openSync,
   readFileSync,
   statSync,
@@ -14,7 +15,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import type { Client } from "tigerbeetle-node";
 import { AccountFlags, CreateTransferStatus, TransferFlags } from "tigerbeetle-node";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createEmbeddedClient, type EmbeddedClientOptions } from "./client.ts";
 import { temporaryFolder } from "./testing/engines.ts";
 import { emptyAccount, emptyTransfer } from "./testing/run-script.ts";
@@ -22,7 +23,8 @@ import { emptyAccount, emptyTransfer } from "./testing/run-script.ts";
 const CHILD = fileURLToPath(new URL("./testing/writer-child.ts", import.meta.url));
 const isRoot = process.getuid?.() === 0;
 
-describe("the file", () => {
+// Every transaction waits for the disk, and processes take their time to start.
+describe("the file", { timeout: 60_000 }, () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   const clients: Client[] = [];
@@ -64,13 +66,11 @@ describe("the file", () => {
     flags: 0,
   };
   /** Waits until the engine's thread has let go of the file. */
-  const settled = async (): Promise<void> => {
-    for (let i = 0; i < 100; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      if (!statSync(`${path}-wal`, { throwIfNoEntry: false })) return;
-    }
-    throw new Error("the file stays open");
-  };
+  const settled = () =>
+    vi.waitFor(() => expect(existsSync(`${path}-wal`), "the file stays open").toBe(false), {
+      timeout: 30_000,
+      interval: 20,
+    });
 
   beforeEach(() => {
     folder = temporaryFolder();
@@ -254,7 +254,7 @@ describe("the file", () => {
     expect(debited?.debits_posted).toBe(byTime.reduce((sum, t) => sum + t.amount, 0n));
     const [exists] = await client.createTransfers([transfer(100_000n)]);
     expect(exists?.status).toBe(CreateTransferStatus.exists_with_different_amount);
-  }, 30_000);
+  });
 
   it("is created once by processes that start together, and takes the writes of all", async () => {
     const texts = await Promise.all(
@@ -271,7 +271,7 @@ describe("the file", () => {
     expect(rows).toHaveLength(4 * 70);
     const [debited] = await client.lookupAccounts([1n]);
     expect(debited?.debits_posted).toBe(rows.reduce((sum, t) => sum + t.amount, 0n));
-  }, 30_000);
+  });
 
   it("refuses a cluster id that is no u128", () => {
     expect(() => open({ clusterId: 1 as never })).toThrow("cluster_id must be a BigInt");
@@ -305,7 +305,7 @@ describe("the file", () => {
     }
     const [created] = await client.createTransfers([transfer(1n << 80n)]);
     expect(created?.status).toBe(CreateTransferStatus.created);
-  }, 30_000);
+  });
 
   it("gives a typed error for a file that cannot be written", async () => {
     await open().createAccounts(accounts);

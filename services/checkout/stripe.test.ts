@@ -73,7 +73,7 @@ beforeEach(() => {
   outcomes = [];
 });
 
-const limit = () => ({ deadlineMs: Date.now() + 5_000 });
+const limit = () => ({ deadlineMs: Date.now() + 60_000 });
 
 function payment(fields: object = {}) {
   return {
@@ -350,9 +350,8 @@ describe("a call that Stripe does not answer, or not now", () => {
     const aborted = stripe.payments.read("pi_1", { ...limit(), signal: abort.signal });
     abort.abort();
     expect(await errorOf(aborted)).toMatchObject(gone);
-    const before = asked.length;
-    expect(await errorOf(stripe.payments.read("pi_1", { deadlineMs: 0 }))).toMatchObject(gone);
-    expect(asked).toHaveLength(before);
+    expect(await errorOf(stripe.payments.read("pi_late", { deadlineMs: 0 }))).toMatchObject(gone);
+    expect(asked.map(({ call }) => call)).not.toContain("GET /v1/payment_intents/pi_late");
   });
 
   it("is a fault of ours when the key is refused", async () => {

@@ -80,6 +80,7 @@ function outcomeOf(error: unknown): Outcome {
 const secret = "postgres://sovr:hunter2@db/records";
 const logged: string[] = [];
 const streamsLeft: string[] = [];
+let walletsBegun = 0;
 
 /** Waits until the call is aborted, and then fails as any driver would. */
 function hang(ctx: HandlerContext): Promise<never> {
@@ -125,7 +126,10 @@ const clearing: ServiceImpl<typeof ClearingService> = {
   clear: async () => ({ clearing: { replayed: true } }),
   clearBatch: async (request) => ({ results: request.requests.map(() => ({})) }),
   getClearing: notImplemented,
-  openWallet: (_request, ctx) => hang(ctx),
+  openWallet(_request, ctx) {
+    walletsBegun += 1;
+    return hang(ctx);
+  },
 };
 
 const events: ServiceImpl<typeof EventStreamService> = {
@@ -442,7 +446,7 @@ describe.each(protocolNames)("%s", (name) => {
     expect((await unary(name, clearBatch, { requests })).outcome).toEqual(ok);
   });
 
-  it("answers a deadline honestly: nothing happened to a read, a write may have happened", async () => {
+  it("answers a deadline honestly: nothing happened to a read, a write that began may have happened", async () => {
     const header = { ...(await bearer()), ...timeoutHeader(name) };
     expect((await unary(name, listAssets, {}, { header })).outcome).toEqual({
       code: "DeadlineExceeded",
@@ -450,9 +454,11 @@ describe.each(protocolNames)("%s", (name) => {
       metadata: {},
     });
     const input = { wallet: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", ledger: 1 };
+    const before = walletsBegun;
     expect((await unary(name, openWallet, input, { header })).outcome).toEqual({
       code: "DeadlineExceeded",
-      reason: "OUTCOME_UNKNOWN",
+      // It begins in time, unless the machine stands still between its headers and its body.
+      reason: walletsBegun > before ? "OUTCOME_UNKNOWN" : "NOT_SENT",
       metadata: {},
     });
   });
@@ -511,9 +517,11 @@ describe.each(protocolNames)("%s", (name) => {
   it("honours a stream's deadline", async () => {
     const header = { ...(await bearer()), ...timeoutHeader(name) };
     const start = { case: "cursor", value: "endless" } as const;
-    expect(await stream(name, subscribe, { start }, { header })).toEqual({
-      outcome: { code: "DeadlineExceeded", reason: "NOT_SENT", metadata: {} },
-      count: 2,
+    // How many messages come before it is the machine's to say.
+    expect((await stream(name, subscribe, { start }, { header })).outcome).toEqual({
+      code: "DeadlineExceeded",
+      reason: "NOT_SENT",
+      metadata: {},
     });
   });
 });

@@ -118,7 +118,7 @@ async function start(options: StartOptions = {}): Promise<Running> {
 }
 
 function clientOptions({ ports }: Running) {
-  return { address: `127.0.0.1:${ports.grpc}`, token: async () => token, defaultTimeoutMs: 5_000 };
+  return { address: `127.0.0.1:${ports.grpc}`, token: async () => token, defaultTimeoutMs: 60_000 };
 }
 
 function channelTo({ ports }: Running): GrpcClient & Disposable {
@@ -135,7 +135,7 @@ function check(client: GrpcClient, service: string): Promise<number> {
       (bytes: Buffer) => bytes[1] ?? 0,
       service,
       new Metadata(),
-      { deadline: Date.now() + 5_000 },
+      { deadline: Date.now() + 60_000 },
       (error: ServiceError | null, status?: number) =>
         error === null ? resolve(status ?? 0) : reject(error),
     );
@@ -261,7 +261,8 @@ describe("start", () => {
 
 describe("stop", () => {
   it("tells load balancers first, lets calls in flight finish, ends streams with closing, and closes last", async () => {
-    const service = await start({ env: { DRAIN_DELAY_MS: "200", DRAIN_GRACE_MS: "5000" } });
+    // Long enough for two checks also where the machine stands still in between.
+    const service = await start({ env: { DRAIN_DELAY_MS: "2500", DRAIN_GRACE_MS: "60000" } });
     using ledgerClient = createRpcClient(LedgerService, clientOptions(service));
     using eventsClient = createRpcClient(EventStreamService, clientOptions(service));
     using channel = channelTo(service);
@@ -285,7 +286,7 @@ describe("stop", () => {
     await stopped;
     expect(closed).toBe(1);
     await expect(fetch(`http://127.0.0.1:${service.ports.connect}/`)).rejects.toThrow();
-  });
+  }, 30_000);
 
   it("cuts off what outlasts the grace", async () => {
     const service = await start({ env: { DRAIN_GRACE_MS: "100" } });

@@ -532,14 +532,21 @@ describe("an idempotency key", () => {
   });
 
   test("is one request's at a time", async () => {
-    sim.control.setFaults({ latency_ms: 1_000 });
+    // The first is not answered before its event is.
+    sim.control.setFaults({ early: true, latency_ms: 20 });
+    const release = receiver.hold();
     const create = () => stripe.paymentIntents.create(usd, { idempotencyKey: "key-4" });
-    const outcomes = await Promise.allSettled([create(), create()]);
-    const made = outcomes.find((outcome) => outcome.status === "fulfilled")?.value;
-    const refused = outcomes.find((outcome) => outcome.status === "rejected")?.reason;
-    expect(refused).toMatchObject({ statusCode: 409, code: "idempotency_key_in_use" });
-    sim.control.setFaults({ latency_ms: 0 });
-    expect((await create()).id).toBe(made?.id);
+    const beganMs = performance.now();
+    const first = create();
+    await receiver.waitFor("payment_intent.created");
+    expect(await refusal(create())).toMatchObject({
+      statusCode: 409,
+      code: "idempotency_key_in_use",
+    });
+    release();
+    const { id } = await first;
+    expect(performance.now() - beganMs).toBeGreaterThan(19);
+    expect((await create()).id).toBe(id);
   });
 
   test("keeps neither what never began nor what broke", async () => {
@@ -784,7 +791,8 @@ test("kill -9 loses nothing that was answered, and what was not delivered is del
       const key = { idempotencyKey: `load-${index}` };
       answered.push((await client.paymentIntents.create(params, key)).id);
     });
-    await expect.poll(() => answered.length, { interval: 1 }).toBeGreaterThan(5);
+    const often = { interval: 1, timeout: 30_000 };
+    await expect.poll(() => answered.length, often).toBeGreaterThan(5);
     expect(await simulator.end()).toBeNull();
     await Promise.allSettled(payments);
     other.events.length = 0;

@@ -12,6 +12,8 @@ export interface WebhookReceiver {
   readonly refused: string[];
   /** What it answers to good ones from now on; 200 at first. */
   answerWith(status: number): void;
+  /** Keeps its answers to itself until what this returns is called. */
+  hold(): () => void;
   /** Waits for an event of a type, about an object if that is given. Rejects after ten seconds. */
   waitFor(type: string, objectId?: string): Promise<Stripe.Event>;
   close(): Promise<void>;
@@ -25,11 +27,13 @@ export async function receiveWebhooks(secret: string): Promise<WebhookReceiver> 
   const events: Stripe.Event[] = [];
   const refused: string[] = [];
   let answer = 200;
+  let released = Promise.resolve();
   const server = createServer(async (request, response) => {
     const body = await readAll(request);
     const signature = String(request.headers["stripe-signature"]);
     try {
       events.push(stripe.webhooks.constructEvent(body, signature, secret));
+      await released;
       response.writeHead(answer).end();
     } catch {
       refused.push(body);
@@ -46,6 +50,11 @@ export async function receiveWebhooks(secret: string): Promise<WebhookReceiver> 
     refused,
     answerWith(status) {
       answer = status;
+    },
+    hold() {
+      const held = Promise.withResolvers<void>();
+      released = held.promise;
+      return held.resolve;
     },
     async waitFor(type, objectId) {
       const isIt = (event: Stripe.Event) =>

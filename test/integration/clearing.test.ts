@@ -326,7 +326,10 @@ describeOnEngines("Clearing", (engine) => {
   });
 
   it("wakes those who listen, after a commit and not after a refusal", async () => {
-    const key = await world.openFunded(replica, 100n);
+    // By a replica that has gone: what it announces after its answers would be heard below.
+    const funder = await world.openReplica();
+    const key = await world.openFunded(funder, 100n);
+    await world.closeReplica(funder);
     const listener = new pg.Client(postgres.databaseUrl);
     await listener.connect();
     try {

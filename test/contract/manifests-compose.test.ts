@@ -48,7 +48,7 @@ const docker = await composeMissing();
 async function composeMissing(): Promise<string> {
   const program = findProgram("docker");
   if (program === undefined) return "the program `docker` is not on PATH";
-  const { code } = await runProgram(program, ["compose", "version"], { timeoutMs: 5_000 });
+  const { code } = await runProgram(program, ["compose", "version"], { timeoutMs: 30_000 });
   return code === 0 ? "" : "`docker` has no plugin `compose`";
 }
 
@@ -58,10 +58,11 @@ describe("compose.yaml", () => {
     async () => {
       const { code, output } = await runProgram("docker", ["compose", "config", "--quiet"], {
         cwd: root,
-        timeoutMs: 8_000,
+        timeoutMs: 60_000,
       });
       expect([code, output]).toEqual([0, ""]);
     },
+    90_000,
   );
 
   it.each(partNames)("%s takes its environment", (name) => {

@@ -43,7 +43,7 @@ function environment(change: Readonly<Record<string, string>> = {}): NodeJS.Proc
 
 function run(script: string, change?: Readonly<Record<string, string>>): Promise<ProgramResult> {
   const env = environment(change);
-  return runProgram("sh", [join(scripts, script)], { env, timeoutMs: 20_000 });
+  return runProgram("sh", [join(scripts, script)], { env, timeoutMs: 60_000 });
 }
 
 describe.skipIf(!hasTigerBeetle)(`the scripts of a replica${reason}`, () => {
@@ -62,7 +62,7 @@ describe.skipIf(!hasTigerBeetle)(`the scripts of a replica${reason}`, () => {
     expect(code).toBe(1);
     expect(output).toContain("tigerbeetle recover");
     expect(existsSync(dataFile())).toBe(false);
-  }, 45_000);
+  }, 180_000);
 });
 
 /** Starts the replica, ends it once it listens, and returns what it said. */

@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
 import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
@@ -29,6 +29,9 @@ import { admits, blocksReached, isInBlock, mayCall } from "../support/network-re
 import { podProblems } from "../support/pod-checks.ts";
 import { partNames, readByService, serviceNames } from "../support/service-configs.ts";
 import { clientsOfReplica, sessionsMax } from "../support/session-budget.ts";
+
+// Each program that checks here may take a minute.
+vi.setConfig({ testTimeout: 90_000 });
 
 const root = join(import.meta.dirname, "../..");
 const overlays = ["evaluation", "evaluation/format", "production"] as const;
@@ -444,7 +447,7 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     const file = join(folder, "envoy.yaml");
     writeFileSync(file, config);
     const flags = ["--mode", "validate", "--log-level", "warning", "-c", file];
-    const { code, output } = await runProgram(program, flags, { timeoutMs: 20_000 });
+    const { code, output } = await runProgram(program, flags, { timeoutMs: 60_000 });
     return code === 0 ? output.replace(/^configuration .* OK\n/m, "") : output;
   }
 });

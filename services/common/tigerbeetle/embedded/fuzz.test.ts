@@ -19,7 +19,7 @@ import { runScript } from "./testing/run-script.ts";
 const EVENTS = Number(process.env["ENGINE_FUZZ_EVENTS"] ?? 1_000);
 const SEEDS = (process.env["ENGINE_FUZZ_SEEDS"] ?? "1,2,3").split(",").map(Number);
 const LONG = EVENTS > 10_000;
-const TIMEOUT_MS = LONG ? 3_600_000 : 60_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 const SECOND = 1_000_000_000n;
 /** Pending transfers of one second outlast what takes no longer than this, from a script's begin or its wait to the next. */
 const PHASE_MS_MAX = 900;

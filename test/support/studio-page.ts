@@ -35,6 +35,8 @@ export interface StudioPage {
   /** Every intent of the feed, newest first. */
   feedIntents(): Promise<string[]>;
   available(text: string): Promise<void>;
+  /** Ends the browser, also while requests are held or changed on their way. */
+  close(): Promise<void>;
 }
 
 export type StudioProduct = "milk" | "eggs" | "bread" | "the bundle";
@@ -56,13 +58,22 @@ export async function openStudio(
   await page.goto(url);
   await page.getByRole("button", { name: "Create a demo wallet" }).click();
   await page.locator('[data-connection="live"]').waitFor();
-  return { ...studioOf(page), context, complaints: said };
+  return {
+    ...studioOf(page),
+    context,
+    complaints: said,
+    async close() {
+      // What a test does to a request may not have ended; that it cannot any more is no failure.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await context.close();
+    },
+  };
 }
 
 /** Not the choice of the method, which is "Pay by card". */
 const payByCard = /^Pay .*USD by card$/;
 
-function studioOf(page: Page): Omit<StudioPage, "context" | "complaints"> {
+function studioOf(page: Page): Omit<StudioPage, "context" | "complaints" | "close"> {
   const proof = page.getByRole("link", { name: "See the proof" });
   const available = (text: string) =>
     page.getByTestId("available").filter({ hasText: text }).waitFor();

@@ -51,7 +51,6 @@ const services = [
   EventStreamService,
   LedgerService,
 ];
-const patience = { timeout: 15_000 };
 /** What each good owes, in cents. */
 const prices = { milk: 350n, eggs: 250n, bread: 150n } as const;
 const obligations = { milk: "4000001", eggs: "4000002", bread: "4000003" } as const;
@@ -70,7 +69,7 @@ describeOnEngines("the guide's success list", (engine) => {
     world = new ShopWorld(mesh);
     subscriber = await subscribe(world.house.events);
     shopper = await world.shopper(5_000n);
-  }, 120_000);
+  });
   afterAll(async () => {
     await subscriber?.stop();
     await world?.mesh.stop();
@@ -154,7 +153,7 @@ describeOnEngines("the guide's success list", (engine) => {
 
     it("event delivered", async () => {
       const told = () => subscriber.events.find(({ intentId }) => intentId === order.intentId);
-      await expect.poll(told, patience).toMatchObject({
+      await expect.poll(told).toMatchObject({
         type: EventType.CLEARED,
         attested: true,
         digest: created.checkout?.purchases[0]?.digest,
@@ -208,10 +207,10 @@ describeOnEngines("the guide's success list", (engine) => {
         seen.push(...balances.map(({ available }) => BigInt(available)));
       }
     });
-    await expect.poll(() => seen.length, patience).toBeGreaterThan(0);
+    await expect.poll(() => seen.length).toBeGreaterThan(0);
     const [before = 0n] = seen;
     purchases.push(await world.buy(shopper, "MILK", PaymentMethod.BALANCE));
-    await expect.poll(() => seen.at(-1), patience).toBe(before - prices.milk);
+    await expect.poll(() => seen.at(-1)).toBe(before - prices.milk);
     stop.abort();
     await watching;
     const { balance } = await shopper.ledger.getBalance(accountOf(shopper));
@@ -232,9 +231,9 @@ describeOnEngines("the guide's success list", (engine) => {
         seen.push(nameOf(checkout?.state));
       }
     });
-    await expect.poll(() => seen, patience).toEqual(["AWAITING_PAYMENT"]);
+    await expect.poll(() => seen).toEqual(["AWAITING_PAYMENT"]);
     await world.payByCard(created, cards.pays);
-    await expect.poll(() => seen.at(-1), patience).toBe("CLEARED");
+    await expect.poll(() => seen.at(-1)).toBe("CLEARED");
     stop.abort();
     await watching;
     const cleared = await world.reached(order.intentId, CheckoutState.CLEARED);
@@ -383,7 +382,7 @@ describeOnEngines("the guide's success list", (engine) => {
     await fetch(`http://${world.mesh.address}/the-last-call`);
     world.mesh.kill("envoy", "SIGTERM");
     const said = async () => [...(await outputOf(world.mesh)).values()].join("\n");
-    await expect.poll(said, patience).toContain("/the-last-call");
+    await expect.poll(said).toContain("/the-last-call");
     const output = await outputOf(world.mesh);
     output.set("errors", world.overheard.errors.join("\n"));
     expect(output.size).toBeGreaterThan(14);

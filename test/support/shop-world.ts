@@ -75,7 +75,7 @@ export interface Purchase {
 export const cards = { pays: "4242424242424242", declines: "4000000000009995" } as const;
 
 const shopperScopes = ["ledger.read", "events.read", "checkout.buy"];
-const waitMs = 20_000;
+const waitMs = 60_000;
 
 /** A mesh as shoppers and their merchant meet it: everything through Envoy, Stripe being the simulator. */
 export class ShopWorld {

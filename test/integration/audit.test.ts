@@ -232,15 +232,18 @@ describeOnEngines("./mesh audit", (engine) => {
     it("is clean and of one instant while the ledger goes on", async () => {
       const key = await world.openFunded(replica, 1_000_000n);
       let stopped = false;
+      let rounds = 0;
       const clearings = (async () => {
-        for (let round = 0; !stopped && round < 500; round += 1) {
-          const pending = world.purchase(key, 5n, { phase: "PENDING", timeoutSeconds: 1 });
+        for (; !stopped && rounds < 100_000; rounds += 1) {
+          // What is posted below has the time for it on any machine; what is not runs out.
+          const timeoutSeconds = rounds % 2 === 0 ? 600 : 1;
+          const pending = world.purchase(key, 5n, { phase: "PENDING", timeoutSeconds });
           await Promise.all([
             clearOne(replica, world.purchase(key, 3n)),
             clearOne(replica, pending),
             clearOne(replica, house(7n)),
           ]);
-          if (round % 2 === 0) {
+          if (rounds % 2 === 0) {
             await clearOne(
               replica,
               world.resolve(pending.intent, "POST_PENDING", pending.intent.postings),
@@ -249,13 +252,18 @@ describeOnEngines("./mesh audit", (engine) => {
         }
       })();
       const counts: number[] = [];
-      for (let round = 0; round < 3; round += 1) {
-        await sleep(300);
-        const result = await audit();
-        expect(result.findings).toEqual([]);
-        counts.push(result.transfers);
+      try {
+        for (let audits = 0; audits < 3; audits += 1) {
+          const before = rounds;
+          await sleep(300);
+          await expect.poll(() => rounds).toBeGreaterThan(before + 1);
+          const result = await audit();
+          expect(result.findings).toEqual([]);
+          counts.push(result.transfers);
+        }
+      } finally {
+        stopped = true;
       }
-      stopped = true;
       await clearings;
       expect(counts).toEqual(counts.toSorted((a, b) => a - b));
       expect(counts.at(-1)).toBeGreaterThan(counts[0] ?? 0);

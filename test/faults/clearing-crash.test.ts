@@ -207,7 +207,7 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
     for (let kill = 0; kill < killsCount; kill += 1) {
       const before = answers.count;
       await sleep((seconds / killsCount) * 2_000 * random());
-      await expect.poll(() => answers.count, { timeout: 20_000 }).toBeGreaterThan(before);
+      await expect.poll(() => answers.count).toBeGreaterThan(before);
       const dead = life.then(die);
       life = dead.then(live);
       await life;
@@ -258,7 +258,14 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
           ? sendSingles(sender, isOver)
           : sendBatches(sender, createRandom(randomSeed - index), isOver),
       );
-      await killOver(random).finally(() => {
+      // On a slow machine little is told meanwhile, and all goes on for as long as it takes.
+      const told = async () => {
+        await killOver(random);
+        await expect
+          .poll(() => Object.keys(answers.summary()))
+          .toEqual(expect.arrayContaining(["CLEARED", "INTENT_ID_REUSED", "INSUFFICIENT_FUNDS"]));
+      };
+      await told().finally(() => {
         over = true;
       });
       await Promise.all(sending);
@@ -272,10 +279,6 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
       }
       expect(answers.unanswered()).toEqual([]);
       expect(answers.check(await everyTransfer())).toEqual([]);
-      const told = answers.summary();
-      for (const what of ["CLEARED", "INTENT_ID_REUSED", "INSUFFICIENT_FUNDS"]) {
-        expect(told[what], `${what} in ${JSON.stringify(told)}`).toBeGreaterThan(0);
-      }
     },
     (seconds + 240) * 1_000,
   );

@@ -162,6 +162,8 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
     "together the streams of a subscriber are what happened",
     async () => {
       const random = createRandom(randomSeed);
+      // Who begins after both replicas were killed would perhaps meet no fault.
+      await expect.poll(() => follower.streams[0]?.messages.length).toBeGreaterThan(0);
       const endMs = Date.now() + seconds * 1_000;
       let areFaultsOver = false;
       const isOver = () => areFaultsOver;
@@ -193,13 +195,13 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
         await rest.stop();
         validateStreams([...streams, rest], { clusterId, truth, matching: truth });
       }
-      await expect.poll(() => lastEventOf(follower), { timeout: 30_000 }).toBe(last);
+      await expect.poll(() => lastEventOf(follower)).toBe(last);
       expect(follower.failure).toBeUndefined();
       // Whichever replica Envoy had chosen for it was killed at least once.
       expect(follower.streams.length).toBeGreaterThan(1);
       validateStreams(follower.streams, { clusterId, truth, matching: truth });
     },
-    (seconds + 90) * 1_000,
+    (seconds + 180) * 1_000,
   );
 });
 

@@ -69,7 +69,7 @@ async function fill(engine: EngineConfig, records: Pool): Promise<void> {
       const reserves = (first / legs) % 10 === 0;
       const intent = houseIntentOf({
         postings: Array.from({ length: legs }, (_, leg) => funding(walletOf(first + leg), 100n)),
-        ...(reserves ? { phase: "PENDING", timeoutSeconds: 1 + (first % 300) } : {}),
+        ...(reserves ? { phase: "PENDING", timeoutSeconds: 1 + (first % 20) } : {}),
       });
       return { intent, attestation: attest(intent) };
     });

@@ -24,6 +24,8 @@ export interface RunAuditOptions
 
 /** Rows of a page: enough for a query to be worth it, few enough that a page for every thread is little memory. */
 const pageRowsMax = 512;
+/** Of the embedded engine: whoever reads every page once gains nothing by keeping them. */
+const cacheMb = 8;
 /** A thread more would wait for the ledger's and PostgreSQL's processes. */
 const examinersMax = 8;
 /** Between two checkpoints, in milliseconds: what a crash costs. */
@@ -45,7 +47,7 @@ export async function runAudit(
   };
   const resume = checkpointFile === undefined ? undefined : readCheckpoint(checkpointFile, scope);
   if (resume !== undefined) onResume?.(resume);
-  const client = readOnlyClient(await openClient(config.engine));
+  const client = readOnlyClient(await openClient(config.engine, { cacheMb }));
   const examiners = startExaminers(Math.min(availableParallelism(), examinersMax), config);
   try {
     return await auditLedger({

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { AccountFlags, type Client, createClient, TransferFlags } from "tigerbeetle-node";
-import { createEmbeddedClient } from "./embedded/client.ts";
+import { createEmbeddedClient, type EmbeddedClientOptions } from "./embedded/client.ts";
 
 /** Which engine stores the transfers. */
 export type Engine =
@@ -23,11 +23,16 @@ const reopenMax = 3;
  * Opens the engine. The client heals itself: when the cluster evicts its session it opens another and sends the
  * same request again, which is safe because ids make every write idempotent. Requests with the `imported` flag
  * are refused: they would break the change log, and one can destroy a replica's data file.
+ *
+ * `cacheMb`: the embedded engine's, if its own choice does not suit.
  */
-export async function openClient(config: EngineConfig): Promise<Client> {
+export async function openClient(
+  config: EngineConfig,
+  options: Pick<EmbeddedClientOptions, "cacheMb"> = {},
+): Promise<Client> {
   const { engine, clusterId } = config;
   if (engine.kind === "embedded") {
-    return guardImported(createEmbeddedClient({ path: engine.path, clusterId }));
+    return guardImported(createEmbeddedClient({ path: engine.path, clusterId, ...options }));
   }
   return guardImported(await selfHealing(() => openTigerBeetle(clusterId, engine.addresses)));
 }

@@ -39,6 +39,8 @@ export type EmbeddedClientOptions = {
   readonly batchMax?: number;
   /** How the file is checked at open. `auto` (the default) is `quick` up to 64 MiB, else `none`. */
   readonly integrityCheck?: "auto" | "none" | "quick" | "full";
+  /** Pages of the file that the engine's connection keeps in memory, in MB. Default 64; less suits who reads once. */
+  readonly cacheMb?: number;
   /** For tests: a shared 64-bit word with the time in nanoseconds, instead of the clock. */
   readonly clock?: SharedArrayBuffer;
   /** For tests: transfers per epoch of the indexes. */
@@ -138,6 +140,7 @@ class RequestQueue {
       path: options.path,
       clusterId: options.clusterId,
       integrityCheck: options.integrityCheck ?? "auto",
+      cacheMb: options.cacheMb,
       clock: options.clock,
       epochEvents: options.epochEvents,
       indexEvents: options.indexEvents,

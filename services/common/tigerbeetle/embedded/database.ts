@@ -16,6 +16,9 @@ const APPLICATION_ID = 0x534f_5652;
  */
 export const BUSY_TIMEOUT_MS = 10_000;
 
+/** Holds the pages that a writer of many accounts touches again and again. */
+const CACHE_MB = 64;
+
 const ZERO_16 = `x'${"00".repeat(16)}'`;
 const ZERO_8 = `x'${"00".repeat(8)}'`;
 const ZERO_4 = "x'00000000'";
@@ -114,7 +117,7 @@ export function clusterIdBytes(clusterId: bigint): Uint8Array {
  * Opens the file, creates its schema if it is new, and refuses what this engine must not touch:
  * another cluster's file, a newer schema, another program's database, a file it cannot write.
  */
-export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
+export function openDatabase(path: string, clusterId: bigint, cacheMb = CACHE_MB): DatabaseSync {
   let db: DatabaseSync;
   try {
     db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: false });
@@ -122,7 +125,7 @@ export function openDatabase(path: string, clusterId: bigint): DatabaseSync {
     throw openError(error, path);
   }
   try {
-    configure(db, path);
+    configure(db, path, cacheMb);
     ensureSchema(db, path, clusterId);
     return db;
   } catch (error) {
@@ -149,7 +152,7 @@ function openError(error: unknown, path: string): unknown {
   }
 }
 
-function configure(db: DatabaseSync, path: string): void {
+function configure(db: DatabaseSync, path: string, cacheMb: number): void {
   // The order matters: WAL must be on before `synchronous` means what the engine relies on, a
   // sync of the log at every commit. Checkpoints are made by the engine between transactions.
   const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
@@ -163,7 +166,7 @@ function configure(db: DatabaseSync, path: string): void {
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA journal_size_limit = 67108864;
-    PRAGMA cache_size = -65536;
+    PRAGMA cache_size = -${cacheMb * 1024};
     PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;
   `);

@@ -12,6 +12,7 @@ export type WorkerInit = {
   readonly path: string;
   readonly clusterId: bigint;
   readonly integrityCheck: "auto" | "none" | "quick" | "full";
+  readonly cacheMb?: number | undefined;
   /** For tests: a shared 64-bit word that holds the time in nanoseconds, instead of the clock. */
   readonly clock?: SharedArrayBuffer | undefined;
   readonly epochEvents?: number | undefined;
@@ -78,7 +79,7 @@ export function startWorker(init: WorkerInit): Worker {
 
   const opened = () => {
     if (open) return open;
-    const db = openDatabase(init.path, init.clusterId);
+    const db = openDatabase(init.path, init.clusterId, init.cacheMb);
     try {
       checkAtOpen(db, init);
     } catch (error) {

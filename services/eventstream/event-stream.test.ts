@@ -150,8 +150,9 @@ test("one whom nothing concerns is passed by, and stays complete", async () => {
   await quiet.next();
   const foreign = commit(ledger, 1_000n, 20, "market-1");
   await take(witness, 20);
-  const { position } = await nextOf(quiet, "bookmark");
-  expect(position.timestamp).toBeGreaterThanOrEqual(foreign.at(-1) ?? 0n);
+  // The first may have been due before he joined the others.
+  const last = foreign.at(-1) ?? 0n;
+  while ((await nextOf(quiet, "bookmark")).position.timestamp < last);
   expect(stream.readers).toBe(0);
   const own = commit(ledger, 2_000n, 1, "market-2");
   expect(await take(quiet, 1)).toEqual(own);

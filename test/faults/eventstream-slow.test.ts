@@ -1,7 +1,7 @@
 // Goal: subscribers who never read, read one message a second, or vanish without a word cost the others no time and the
 // process no memory. Method: the service in a process of its own under large events; the process's memory, and the lag
 // of attentive subscribers in short windows, by turns with and without one of each bad kind, who start far in the past;
-// the best windows of each kind are compared.
+// the best and the middle windows of each kind are compared.
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -34,7 +34,7 @@ const settleMs = 700;
 const pauseMs = 10;
 /** So many windows of each kind, and more while one kind looks slow: on a busy machine it may by chance. */
 const windowsMin = 2;
-const windowsMax = 10;
+const windowsMax = 20;
 /** The lag of those who listen may rise by half; below these many milliseconds a rise is none. */
 const medianFloorMs = 4;
 const tailFloorMs = 20;
@@ -121,7 +121,7 @@ async function lagUnderLoad(arrivals: Map<string, number[]>, forMs: number): Pro
     await sleep(pauseMs);
   }
   const told = () => [...committed.keys()].map((intentId) => arrivals.get(intentId)?.length ?? 0);
-  await expect.poll(told, { timeout: 20_000 }).toEqual(Array(committed.size).fill(listeners));
+  await expect.poll(told).toEqual(Array(committed.size).fill(listeners));
   const lags = [...committed].flatMap(([intentId, atMs]) =>
     (arrivals.get(intentId) ?? []).map((arrivalMs) => Math.max(0, arrivalMs - atMs)),
   );
@@ -132,14 +132,23 @@ function percentile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? 0;
 }
 
-/** The best window of a kind: whoever holds the others up does it in every one, unlike the rest of the machine. */
-function best(windows: readonly Lag[], of: keyof Lag): number {
-  return Math.min(...windows.map((lag) => lag[of]));
+function amongWindows(windows: readonly Lag[], of: keyof Lag, share: number): number {
+  return percentile(
+    windows.map((lag) => lag[of]),
+    share,
+  );
 }
 
+/**
+ * Whether both the best window and the middle one are worse with those who do not read: whoever holds the others up does
+ * it in every window, unlike the rest of the machine.
+ */
 function isHeldUp(alone: readonly Lag[], together: readonly Lag[]): boolean {
   const rose = (of: keyof Lag, floorMs: number) =>
-    best(together, of) > Math.max(1.5 * best(alone, of), floorMs);
+    [0, 0.5].every((share) => {
+      const limitMs = Math.max(1.5 * amongWindows(alone, of, share), floorMs);
+      return amongWindows(together, of, share) > limitMs;
+    });
   return rose("median", medianFloorMs) || rose("tail", tailFloorMs);
 }
 
@@ -208,13 +217,15 @@ test.skipIf(reason !== "")(
     } while (alone.length < windowsMin || (alone.length < windowsMax && isHeldUp(alone, together)));
 
     const words = (lags: readonly Lag[]) =>
-      `${best(lags, "median").toFixed(1)} / ${best(lags, "tail").toFixed(1)} ms`;
+      (["median", "tail"] as const)
+        .map((of) => [0, 0.5].map((share) => amongWindows(lags, of, share).toFixed(1)).join("–"))
+        .join(" / ");
     console.log(
-      `p50 / p99 lag ${words(alone)} alone, ${words(together)} with three who do not read, ${alone.length} windows ` +
+      `p50 / p99 lag ${words(alone)} ms alone, ${words(together)} ms with three who do not read, ${alone.length} windows ` +
         `each; memory ${before.toFixed(0)} MB, then ${growth.toFixed(0)} MB more`,
     );
     expect(isHeldUp(alone, together)).toBe(false);
     expect(growth).toBeLessThanOrEqual(growthMbMax);
   },
-  120_000,
+  180_000,
 );

@@ -11,7 +11,7 @@ import {
 } from "@bufbuild/protobuf";
 import { BytesValueSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { createLogger } from "#common/rpc/logger.ts";
@@ -34,6 +34,9 @@ import {
   protocolsOf,
 } from "../support/rpc-fixture.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+
+// Messages of many megabytes, several times each: on a busy machine they take their time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const protocolNames = [
   "grpc-js",

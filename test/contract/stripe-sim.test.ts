@@ -23,7 +23,7 @@ import { objectIdOf, receiveWebhooks, type WebhookReceiver } from "../support/st
 vi.setConfig({ testTimeout: 60_000 });
 
 const webhookSecret = "whsec_contract";
-const idleMs = 10_000;
+const idleMs = 30_000;
 const usd = { amount: 350, currency: "usd", payment_method_types: ["card"] };
 const visa = "pm_card_visa";
 
@@ -778,6 +778,9 @@ test("kill -9 loses nothing that was answered, and what was not delivered is del
     STRIPE_SIM_PATH: join(folder, "stripe.sqlite"),
     STRIPE_SIM_WEBHOOK_URL: other.url,
     STRIPE_WEBHOOK_SECRET: webhookSecret,
+    // Every second for as long as it takes: a pause that doubled would outlast the waiting below.
+    STRIPE_SIM_RETRY_MAX_MS: "1000",
+    STRIPE_SIM_ATTEMPTS_MAX: "1000",
     LOG_LEVEL: "trace",
   });
   try {

@@ -14,12 +14,12 @@ export interface WebhookReceiver {
   answerWith(status: number): void;
   /** Keeps its answers to itself until what this returns is called. */
   hold(): () => void;
-  /** Waits for an event of a type, about an object if that is given. Rejects after ten seconds. */
+  /** Waits for an event of a type, about an object if that is given. Rejects after half a minute. */
   waitFor(type: string, objectId?: string): Promise<Stripe.Event>;
   close(): Promise<void>;
 }
 
-const waitMsMax = 10_000;
+const waitMsMax = 30_000;
 
 /** Listens on a free port of the loopback address and checks signatures with the SDK. */
 export async function receiveWebhooks(secret: string): Promise<WebhookReceiver> {

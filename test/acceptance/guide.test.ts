@@ -28,6 +28,7 @@ import type { Transfer } from "#gen/sovr/ledger/v1/transfer_pb.ts";
 import { usd } from "../../scripts/lib/intents.ts";
 import { keyFiles } from "../../scripts/lib/keys.ts";
 import { recordsEnvironment } from "../../scripts/lib/records-environment.ts";
+import { healthyStatus } from "../support/healthy-status.ts";
 import { startMesh } from "../support/mesh.ts";
 import { misbehave } from "../support/misbehave.ts";
 import { outputOf, secretsOf, spellings } from "../support/overheard-output.ts";
@@ -245,10 +246,9 @@ describeOnEngines("the guide's success list", (engine) => {
       "CLEARED",
     ]);
 
-    const status = await world.mesh.run("status", "--json");
-    expect(status.code).toBe(0);
-    const parts = (JSON.parse(status.stdout) as { parts: { name: string; healthy: boolean }[] })
-      .parts;
+    const { parts } = JSON.parse(await healthyStatus(world.mesh)) as {
+      readonly parts: readonly { readonly name: string; readonly healthy: boolean }[];
+    };
     expect(parts.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["ledger", "clearing", "attestor", "eventstream", "checkout"]),
     );

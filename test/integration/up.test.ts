@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -8,6 +9,7 @@ import { keyFiles } from "../../scripts/lib/keys.ts";
 import { identify } from "../../scripts/lib/process-identity.ts";
 import { readSettings, type Settings } from "../../scripts/lib/settings.ts";
 import { readState, requireMesh } from "../../scripts/lib/state.ts";
+import { healthyStatus } from "../support/healthy-status.ts";
 import {
   newStateFolder,
   privateEnvironment,
@@ -25,8 +27,7 @@ describe("./mesh up, running", () => {
   afterAll(() => mesh?.stop());
 
   it("shows every part healthy in status", async () => {
-    const { code, stdout } = await mesh.run("status", "--json");
-    const status = JSON.parse(stdout);
+    const status = JSON.parse(await healthyStatus(mesh));
     expect(status).toMatchObject({ engine: "embedded", supervised: true, phase: "ready" });
     expect(status.parts.map((part: { name: string }) => part.name)).toEqual([
       "postgres",
@@ -44,7 +45,6 @@ describe("./mesh up, running", () => {
       expect(part.version).toMatch(/^[0-9]+\.[0-9]+/);
       expect(part.latencyMs).toBeGreaterThan(0);
     }
-    expect(code).toBe(0);
   });
 
   it("says that it is already running when it is started twice", async () => {
@@ -121,6 +121,7 @@ describe("./mesh up, refused", () => {
   it("names a port that is in use and the variable that moves it", async () => {
     const port = settings.ports.services.clearing.grpc;
     const other = createServer().listen(port, "127.0.0.1");
+    await once(other, "listening");
     try {
       const { code, stderr } = await runMeshCommand(settings, environment, ["up"]);
       expect(stderr).toBe(

@@ -94,7 +94,7 @@ export async function startMesh(options: TestMeshOptions = {}): Promise<TestMesh
         // A port may have gone to somebody else between finding it and listening on it.
         if (
           attempt === attemptsMax ||
-          !/^port .* is in use|are both/.test(String((error as Error).message))
+          !/port .*is in use|are both/.test(String((error as Error).message))
         ) {
           throw new Error(`the mesh did not start:\n${lines.join("\n")}`, { cause: error });
         }

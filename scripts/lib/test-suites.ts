@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { runStaticChecks } from "./static-checks.ts";
 import { readVitestJson, type SuiteResult, type VitestJson } from "./test-report.ts";
 
-/** The suites in the order in which they run, with what each may take on a slow machine: one that hangs fails instead. */
+/** The suites in the order in which they run, with what each may take on a slow machine: one that hangs fails. */
 export const suites = {
   static: { budgetSeconds: 600 },
   unit: { budgetSeconds: 900 },

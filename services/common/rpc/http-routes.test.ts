@@ -1,14 +1,15 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { routeRequests } from "./http-routes.ts";
 import { createLogger } from "./logger.ts";
 
-const draining = new AbortController();
+let draining: AbortController;
 let server: Server;
 let url: string;
 
-beforeAll(async () => {
+beforeEach(async () => {
+  draining = new AbortController();
   const listener = routeRequests({
     routes: {
       "/hello": async (request, response) => {
@@ -25,7 +26,10 @@ beforeAll(async () => {
   const address = server.address();
   url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
 });
-afterAll(() => server.close());
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
 
 describe("routeRequests", () => {
   it("serves a path exactly, with any method and query, and hands every other one on", async () => {

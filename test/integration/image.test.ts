@@ -83,7 +83,7 @@ function runInImage(script: readonly string[], env: NodeJS.ProcessEnv) {
   return runProgram(programOf(program), [...flags, ...script], {
     cwd: tree.folder,
     env: { ...tree.environment, ...env },
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
 }
 

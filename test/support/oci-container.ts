@@ -77,7 +77,7 @@ export function containerCommand(folder: string, options: ContainerOptions): str
 /** The process of a container that runs, as this machine numbers it. */
 export async function containerPid(folder: string, id: string): Promise<number> {
   const [program = "", ...flags] = runc(folder);
-  const { output } = await runProgram(program, [...flags, "state", id], { timeoutMs: 5_000 });
+  const { output } = await runProgram(program, [...flags, "state", id], { timeoutMs: 30_000 });
   return (JSON.parse(output) as { readonly pid: number }).pid;
 }
 
@@ -89,7 +89,7 @@ export function giveToContainer(paths: readonly string[]): void {
 /** Ends a container whatever it does. */
 export async function killContainer(folder: string, id: string): Promise<void> {
   const [program = "", ...flags] = runc(folder);
-  await runProgram(program, [...flags, "delete", "--force", id], { timeoutMs: 5_000 });
+  await runProgram(program, [...flags, "delete", "--force", id], { timeoutMs: 30_000 });
 }
 
 /** Why containers cannot be run here, or undefined. */
@@ -101,7 +101,7 @@ export async function containersMissing(seccomp: string): Promise<string | undef
     const options = { args: ["true"], cwd: "/", env: {}, mounts: {}, seccomp };
     const id = `sovr-probe-${process.pid}`;
     const [program = "", ...flags] = containerCommand(folder, { id, ...options });
-    const { code, output } = await runProgram(program, flags, { timeoutMs: 10_000 });
+    const { code, output } = await runProgram(program, flags, { timeoutMs: 30_000 });
     return code === 0 ? undefined : `runc: ${lastLine(output)}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });

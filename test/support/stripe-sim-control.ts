@@ -19,7 +19,7 @@ export interface StripeSimControl {
   idle(timeoutMs: number): Promise<boolean>;
 }
 
-const answerMs = 5_000;
+const answerMs = 20_000;
 
 /** `url`: where the simulator is. */
 export function stripeSimControl(url: string): StripeSimControl {

@@ -41,7 +41,7 @@ export interface StudioPage {
 
 export type StudioProduct = "milk" | "eggs" | "bread" | "the bundle";
 
-export const waitMs = 25_000;
+export const waitMs = 60_000;
 
 /** Opens Studio with a new demo wallet, once its streams are live. `given`: a context that was made before. */
 export async function openStudio(

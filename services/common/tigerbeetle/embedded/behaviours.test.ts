@@ -384,18 +384,19 @@ describe.each(engines)("$name", ({ start, skip }) => {
   it.skipIf(skip)(
     "answers or rejects what waits when it is destroyed, and rejects what follows",
     async () => {
+      const own = engine.connect();
       const waiting = [
-        client.lookupAccounts([1n]),
-        client.createTransfers([emptyTransfer(0n)]),
-        client.lookupTransfers([1n]),
+        own.lookupAccounts([1n]),
+        own.createTransfers([emptyTransfer(0n)]),
+        own.lookupTransfers([1n]),
       ];
-      client.destroy();
-      client.destroy();
+      own.destroy();
+      own.destroy();
       for (const settled of await Promise.allSettled(waiting)) {
         if (settled.status === "fulfilled") continue;
         expect(settled.reason).toMatchObject({ name: "RequestError", code: "ERR_CLIENT_CLOSED" });
       }
-      await expect(client.lookupAccounts([1n])).rejects.toMatchObject({
+      await expect(own.lookupAccounts([1n])).rejects.toMatchObject({
         code: "ERR_CLIENT_CLOSED",
       });
     },

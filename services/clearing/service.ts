@@ -11,6 +11,7 @@ import {
   parseAttestation,
   parseIntent,
 } from "#common/intent-codec.ts";
+import { checkShape } from "#common/intent-rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { requirePrincipal } from "#common/rpc/principal.ts";
 import { createRequestValidator } from "#common/rpc/validate.ts";
@@ -50,14 +51,22 @@ export function createClearingService(
   options: ClearingServiceOptions,
 ): ServiceImpl<typeof ClearingService> {
   const { clearing, clusterId } = options;
-  // The runtime checks whole requests; the items of a batch stand alone, and so does what is wrong with one.
+  // The runtime checks whole requests; the items of a batch stand alone, and so does what is wrong with one. What can
+  // be read is in order; only what cannot is worth the validator's time, for its words are those that Clear would say.
   const validator = createRequestValidator();
   const tryParse = (request: ClearRequestProto): ClearRequest | Error => {
     try {
-      validator.check(ClearRequestSchema, request);
       return parseClearRequest(request);
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return refusalOf(request) ?? asError(error);
+    }
+  };
+  const refusalOf = (request: ClearRequestProto): Error | undefined => {
+    try {
+      validator.check(ClearRequestSchema, request);
+      return undefined;
+    } catch (error) {
+      return asError(error);
     }
   };
   return {
@@ -116,15 +125,18 @@ function limitOf(ctx: HandlerContext): CallLimit {
   return { deadlineMs: Date.now() + timeoutMs - marginMs, signal: ctx.signal };
 }
 
-function parseClearRequest(request: ClearRequestProto): ClearRequest {
+/** Reads a request. Throws INVALID_FIELD, at least wherever the rules of its proto would refuse it. */
+export function parseClearRequest(request: ClearRequestProto): ClearRequest {
   const { intent, attestation, validateOnly } = request;
   if (intent === undefined) throw invalidField("intent", "required", "is required");
   if (attestation === undefined) throw invalidField("attestation", "required", "is required");
-  return {
-    intent: parseIntent(intent),
-    attestation: parseAttestation(attestation),
-    validateOnly,
-  };
+  const parsed = parseIntent(intent);
+  checkShape(parsed);
+  return { intent: parsed, attestation: parseAttestation(attestation), validateOnly };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** How many items of a batch are worked on before other calls get their turn: a millisecond. */

@@ -95,8 +95,13 @@ export function formatIntent(intent: Intent): ClearingIntentProto {
   });
 }
 
+const digest = /^0x[0-9a-f]{64}$/;
+
 /** Reads an attestation from the wire into the domain. Throws INVALID_FIELD with paths below `attestation`. */
 export function parseAttestation(proto: AttestationProto): Attestation {
+  if (!digest.test(proto.digest)) {
+    throw invalidField("attestation.digest", "string.pattern", "must be 0x and 64 hex digits");
+  }
   return {
     digest: proto.digest,
     signature: parseSignature(proto.signature, "attestation.signature"),

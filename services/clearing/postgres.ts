@@ -70,44 +70,46 @@ const insertEvidence = `
     $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[])
     as new (${evidenceColumns})
   order by intent_id
-  on conflict do nothing
-  returning intent_id`;
+  on conflict do nothing`;
 
 /**
- * Inserts what is new, in one round trip and in the order of ids, so that opposite batches cannot deadlock. A second
- * statement, whose snapshot sees who was first, reads the digests of the ids that were there. Returns the digests stored.
+ * Inserts what is new, in one round trip and in the order of ids, so that opposite batches cannot deadlock. If an id was
+ * there already, a second statement, whose snapshot sees who was first, reads what is stored. Returns the digests stored.
  */
 async function storeEvidence(pool: Pool, items: readonly AttestedIntent[]): Promise<string[]> {
   const firsts = new Map<string, AttestedIntent>();
   for (const item of items) {
     if (!firsts.has(item.intent.intentId)) firsts.set(item.intent.intentId, item);
   }
+  const ids = [...firsts.keys()];
   const inserted = await withRecords(() =>
-    pool.query<{ intent_id: string }>({
+    pool.query({
       name: "clearing-insert-evidence",
       text: insertEvidence,
       values: evidenceArrays([...firsts.values()]),
     }),
   );
-  const stored = new Map<string, string>();
-  for (const { intent_id } of inserted.rows) {
-    stored.set(intent_id, firsts.get(intent_id)?.attestation.digest ?? "");
-  }
-  const known = [...firsts.keys()].filter((id) => !stored.has(id));
-  if (known.length > 0) {
-    const found = await withRecords(() =>
-      pool.query<{ intent_id: string; digest: Buffer }>(
-        "select intent_id, digest from evidence where intent_id = any($1::uuid[])",
-        [known],
-      ),
-    );
-    for (const row of found.rows) stored.set(row.intent_id, hex(row.digest));
-  }
-  return items.map(({ intent }) => {
-    const digest = stored.get(intent.intentId);
-    if (digest === undefined) throw new Error(`evidence ${intent.intentId} was not stored`);
+  const found = inserted.rowCount === ids.length ? undefined : await readDigests(pool, ids);
+  const stored = (id: string) =>
+    found === undefined ? firsts.get(id)?.attestation.digest : found.get(id);
+  return items.map(({ intent: { intentId } }) => {
+    const digest = stored(intentId);
+    if (digest === undefined) throw new Error(`evidence ${intentId} was not stored`);
     return digest;
   });
+}
+
+async function readDigests(
+  pool: Pool,
+  intentIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = await withRecords(() =>
+    pool.query<{ intent_id: string; digest: Buffer }>(
+      "select intent_id, digest from evidence where intent_id = any($1::uuid[])",
+      [intentIds],
+    ),
+  );
+  return new Map(found.rows.map((row) => [row.intent_id, hex(row.digest)]));
 }
 
 function evidenceArrays(items: readonly AttestedIntent[]): string[] {

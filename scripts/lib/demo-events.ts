@@ -6,12 +6,12 @@ import type { MeshClient } from "./mesh-client.ts";
 
 /** Prints a wallet's events as they arrive. */
 export interface EventPrinter {
-  /** Waits until the event of an intent was printed; fails after five seconds. */
+  /** Waits until the event of an intent was printed; fails after twenty seconds. */
   waitFor(intentId: string): Promise<void>;
   close(): Promise<void>;
 }
 
-const waitMsMax = 5_000;
+const waitMsMax = 20_000;
 
 /** Subscribes to a wallet's events. Resolves once the stream has opened, so that nothing after it is missed. */
 export async function printEvents(mesh: MeshClient, wallet: string): Promise<EventPrinter> {

@@ -77,10 +77,14 @@ export interface ClearingHouse {
 
 /** How many intents of a batch are looked at before other calls get their turn: a millisecond of work. */
 const pageSize = 16;
-/** The most intents of a batch on their way at once: as many as keep every stage busy. More would only take memory. */
-const inFlightMax = 2_048;
 /** From how many intents in a call on it is a batch, which single calls overtake. */
 const batchMin = 8;
+/** The most intents of batches on their way at once: as many as keep every stage busy. More would only take memory. */
+const inFlightMax = 256;
+/** The same while single calls come. They find the event loop, the signature threads and PostgreSQL less busy then. */
+const inFlightBesideSinglesMax = 64;
+/** How long after the last single call more may come, in milliseconds. */
+const singlesMs = 1_000;
 /** From how many intents at once on other threads check signatures: fewer take less time than the threads' answer. */
 const recoverAheadMin = 8;
 /** The most postings under way at once, in all calls together: eight full batches. */
@@ -88,7 +92,13 @@ const postingsUnderWayMax = 65_536;
 
 /** Makes the clearing house. */
 export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHouse {
-  const house: House = { rules, ports, accounts: createAccountDirectory(ports.ledger) };
+  const house: House = {
+    rules,
+    ports,
+    accounts: createAccountDirectory(ports.ledger),
+    batches: 0,
+    lastSingleMs: Number.NEGATIVE_INFINITY,
+  };
   let underWay = 0;
   let callsUnderWay = 0;
   return {
@@ -118,6 +128,17 @@ interface House {
   readonly rules: Rules;
   readonly ports: ClearingPorts;
   readonly accounts: AccountDirectory;
+  /** Calls under way that are batches. */
+  batches: number;
+  /** When the last call came that is none, as performance.now tells it. */
+  lastSingleMs: number;
+}
+
+/** The most intents of each batch on their way at once. */
+function inFlightShare({ batches, lastSingleMs }: House): number {
+  const singles = performance.now() - lastSingleMs < singlesMs;
+  const all = singles ? inFlightBesideSinglesMax : inFlightMax;
+  return Math.max(batchMin, Math.floor(all / batches));
 }
 
 function busy(): DomainError<"RATE_LIMITED"> {
@@ -132,6 +153,7 @@ class ClearCall {
   readonly #house: House;
   readonly #caller: Caller;
   readonly #requests: readonly ClearRequest[];
+  readonly #isBatch: boolean;
   /** Hears of each request that needs nothing any more. */
   readonly #onEnd: (request: ClearRequest) => void;
   readonly #attempts: Attempt[];
@@ -158,8 +180,8 @@ class ClearCall {
     this.#caller = caller;
     this.#requests = requests;
     this.#onEnd = onEnd;
-    const isBatch = requests.length >= batchMin;
-    this.#attempts = requests.map(() => new Attempt(isBatch));
+    this.#isBatch = requests.length >= batchMin;
+    this.#attempts = requests.map(() => new Attempt(this.#isBatch));
     this.#recoverAhead = recoversAhead ? house.ports.recoverAhead : undefined;
   }
 
@@ -167,10 +189,14 @@ class ClearCall {
   async run(limit: CallLimit): Promise<readonly ClearResult[]> {
     const late = new Error("the time of the call is over");
     this.#isOver = limit.signal?.aborted === true || Date.now() >= limit.deadlineMs;
+    if (this.#isBatch) this.#house.batches += 1;
+    else this.#house.lastSingleMs = performance.now();
     try {
       await raceDeadline(this.#clearAll(), limit, () => late);
     } catch (error) {
       if (error !== late) throw error;
+    } finally {
+      if (this.#isBatch) this.#house.batches -= 1;
     }
     this.#isOver = true;
     for (const attempt of this.#attempts) attempt.abandon();
@@ -194,12 +220,16 @@ class ClearCall {
       this.#started += 1;
       all.push(this.#clearOne(request, index));
       if (index % pageSize === pageSize - 1) await nextTurn();
-      if (this.#inFlight >= inFlightMax && !this.#isOver) await this.#room();
+      while (this.#isFull() && !this.#isOver) await this.#room();
     }
     await Promise.all(all);
   }
 
-  /** Resolves when another intent may go on its way, or the call is over. */
+  #isFull(): boolean {
+    return this.#isBatch && this.#inFlight >= inFlightShare(this.#house);
+  }
+
+  /** Resolves when an intent has gone its way, or the call is over. */
   #room(): Promise<void> {
     return new Promise((resolve) => {
       this.#goOn = () => {

@@ -48,7 +48,7 @@ const waitingMax = 100_000;
 /** TigerBeetle's client takes one request at a time; a second one waits in it and leaves without delay. */
 const runningMax = 2;
 /** Events of batches in one request: some milliseconds of work, on both sides, before a single call gets its turn. */
-const bulkEventsMax = 1_024;
+const bulkEventsMax = 256;
 
 /** The ledger on TigerBeetle's client, or on the embedded engine behind the same interface. */
 export function createClearingLedger(options: ClearingLedgerOptions): ClearingLedger {

@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
 import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
 import { requireKubernetesTools } from "../../scripts/lib/kubernetes-tools.ts";
+import { nodeFlags } from "../../scripts/lib/mesh-parts.ts";
 import { describeError } from "../../scripts/lib/problem.ts";
 import { runProgram } from "../../scripts/lib/run-program.ts";
 import { given, referenceProblems, selectorProblems } from "../support/manifest-checks.ts";
@@ -139,7 +140,10 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       const { values, own } = environmentOf(containerOf(overlay, name), manifestsOf(overlay));
       const read = readByService(name, values);
       expect(own.filter((variable) => !read.has(variable))).toEqual([]);
-      expect(containerOf(overlay, name).args).toEqual([`services/${name}/main.ts`]);
+      expect(containerOf(overlay, name).args).toEqual([
+        ...nodeFlags(name),
+        `services/${name}/main.ts`,
+      ]);
     });
 
     it("has no setting that nobody reads", () => {

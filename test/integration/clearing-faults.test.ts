@@ -136,7 +136,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     // The first two requests go out and hang; what comes after them can only wait.
     await begin(10);
     await begin(10);
-    const waiting = await begin(50);
+    const waiting = await begin(20);
     left.abort();
     expect(new Set((await waiting.results).map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     release();
@@ -179,8 +179,8 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       const late = await replica.clearing.clear(full, operator, soon(100));
       expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
       await new Promise((resolve) => setImmediate(resolve));
-      // All are out of the way but the groups that PostgreSQL or other threads have got: 768 of 1024 at most.
-      const next = await replica.clearing.clear(full.slice(0, 200), operator, soon(100));
+      // All are out of the way but those that PostgreSQL or other threads have got: 256 of 1024 at most.
+      const next = await replica.clearing.clear(full.slice(0, 700), operator, soon(100));
       expect(new Set(next.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     } finally {
       await releaseEvidence();

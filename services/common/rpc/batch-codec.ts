@@ -8,8 +8,8 @@ import {
 } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/** What is decoded or encoded before other calls get their turn: a millisecond's work. */
-const pageItems = 128;
+/** What is decoded or encoded before other calls get their turn: a fraction of a millisecond's work. */
+const pageItems = 32;
 
 /** A batch is a message that holds a list of messages and nothing else. */
 type ItemsField = DescField & { readonly fieldKind: "list"; readonly listKind: "message" };

@@ -25,7 +25,7 @@ function workersOf(name: string): { fileParallelism?: boolean; maxWorkers?: numb
  */
 function patienceOf(name: string) {
   return name === "unit" || name === "contract"
-    ? { testTimeout: 10_000, hookTimeout: 60_000, expect: { poll: { timeout: 5_000 } } }
+    ? { testTimeout: 30_000, hookTimeout: 60_000, expect: { poll: { timeout: 5_000 } } }
     : { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000 } } };
 }
 

@@ -10,7 +10,7 @@ export const suites = {
   static: { budgetSeconds: 600 },
   unit: { budgetSeconds: 900 },
   contract: { budgetSeconds: 900 },
-  integration: { budgetSeconds: 3_600 },
+  integration: { budgetSeconds: 1_800 },
   acceptance: { budgetSeconds: 900 },
   faults: { budgetSeconds: 1_800 },
   browser: { budgetSeconds: 900 },

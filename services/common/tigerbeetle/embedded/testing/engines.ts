@@ -3,7 +3,6 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type Client, createClient } from "tigerbeetle-node";
-import { freePort } from "../../../../../test/support/free-port.ts";
 import { createEmbeddedClient, type EmbeddedClientOptions } from "../client.ts";
 
 /** A started engine; `stop` also deletes its data. */
@@ -61,9 +60,9 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
   execFileSync(binary, [...format, ...(mode === "development" ? ["--development"] : []), file], {
     stdio: "ignore",
   });
-  const port = await freePort();
-  const child = spawn(binary, ["start", `--addresses=127.0.0.1:${port}`, ...extra, file], {
-    stdio: ["ignore", "ignore", "pipe"],
+  // At the address 0 it takes a port that is free, and ends when nobody holds its standard input.
+  const child = spawn(binary, ["start", "--addresses=0", ...extra, file], {
+    stdio: ["pipe", "ignore", "pipe"],
   });
   // Also when the test is cut short: no replica outlives the process that started it.
   const kill = (): void => {
@@ -71,14 +70,11 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
     folder.remove();
   };
   process.once("exit", kill);
-  try {
-    await listening(child);
-  } catch (error) {
+  const address = await listening(child).catch((error: unknown) => {
     kill();
     throw error;
-  }
-  const connect = (): Client =>
-    createClient({ cluster_id: 0n, replica_addresses: [`127.0.0.1:${port}`] });
+  });
+  const connect = (): Client => createClient({ cluster_id: 0n, replica_addresses: [address] });
   const client = connect();
   return {
     client,
@@ -94,15 +90,17 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
   };
 }
 
-function listening(child: ChildProcess): Promise<void> {
+/** Where it listens, as it says itself. */
+function listening(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("tigerbeetle did not start")), 60_000);
     let log = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       if (log.length < 100_000) log += chunk.toString();
-      if (!log.includes("listening on")) return;
+      const address = /listening on (\S+)\n/.exec(log)?.[1];
+      if (address === undefined) return;
       clearTimeout(timer);
-      resolve();
+      resolve(address);
     });
     child.once("exit", () => {
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { findAsset } from "#common/assets.ts";
 import { accountClasses, classRules } from "#common/chart.ts";
 import { raceDeadline } from "#common/deadline.ts";
-import { DomainError, invalidField } from "#common/domain-error.ts";
+import { asError, DomainError, invalidField } from "#common/domain-error.ts";
 import type { AttestedIntent, Phase } from "#common/intent.ts";
 import { transferRows } from "#common/transfer-rows.ts";
 import { walletAccountId, zeroWallet } from "#common/wallet.ts";
@@ -244,7 +244,7 @@ class ClearCall {
     try {
       this.#results[index] = await this.#clear(request, index);
     } catch (error) {
-      this.#results[index] = error instanceof Error ? error : new Error(String(error));
+      this.#results[index] = asError(error);
     } finally {
       this.#inFlight -= 1;
       this.#onEnd(request);

@@ -9,7 +9,7 @@ import {
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { attest, intentOf, posting } from "../../test/support/intents.ts";
-import { parseClearRequest } from "./service.ts";
+import { parseBatchItem } from "./service.ts";
 
 const good = intentOf({
   postings: [posting(), posting({ amount: 7n })],
@@ -94,7 +94,7 @@ test("reads only what the rules of the proto accept", () => {
       const request = goodRequest();
       for (const each of changes) alter(request, each);
       try {
-        parseClearRequest(request);
+        parseBatchItem(request);
       } catch {
         read.refused += 1;
         return;

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { formatCursor } from "#common/cursor.ts";
-import { invalidField } from "#common/domain-error.ts";
+import { asError, invalidField } from "#common/domain-error.ts";
 import {
   formatAttestation,
   formatIntent,
@@ -56,7 +56,7 @@ export function createClearingService(
   const validator = createRequestValidator();
   const tryParse = (request: ClearRequestProto): ClearRequest | Error => {
     try {
-      return parseClearRequest(request);
+      return parseBatchItem(request);
     } catch (error) {
       return refusalOf(request) ?? asError(error);
     }
@@ -125,18 +125,25 @@ function limitOf(ctx: HandlerContext): CallLimit {
   return { deadlineMs: Date.now() + timeoutMs - marginMs, signal: ctx.signal };
 }
 
-/** Reads a request. Throws INVALID_FIELD, at least wherever the rules of its proto would refuse it. */
-export function parseClearRequest(request: ClearRequestProto): ClearRequest {
+/**
+ * Reads a request that no validator has seen. Throws INVALID_FIELD, at least wherever the rules of its proto would
+ * refuse it.
+ */
+export function parseBatchItem(request: ClearRequestProto): ClearRequest {
+  const parsed = parseClearRequest(request);
+  checkShape(parsed.intent);
+  return parsed;
+}
+
+function parseClearRequest(request: ClearRequestProto): ClearRequest {
   const { intent, attestation, validateOnly } = request;
   if (intent === undefined) throw invalidField("intent", "required", "is required");
   if (attestation === undefined) throw invalidField("attestation", "required", "is required");
-  const parsed = parseIntent(intent);
-  checkShape(parsed);
-  return { intent: parsed, attestation: parseAttestation(attestation), validateOnly };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return {
+    intent: parseIntent(intent),
+    attestation: parseAttestation(attestation),
+    validateOnly,
+  };
 }
 
 /** How many items of a batch are worked on before other calls get their turn: a fraction of a millisecond. */

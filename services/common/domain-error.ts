@@ -47,3 +47,8 @@ export function invalidField(
     violations: [{ field, rule, description }],
   });
 }
+
+/** What was thrown, as an Error: anything may be. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

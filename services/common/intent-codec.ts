@@ -12,6 +12,7 @@ import {
 } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { invalidField } from "./domain-error.ts";
 import type { Attestation, Intent, Phase, Posting } from "./intent.ts";
+import { isDigest } from "./intent-rules.ts";
 import { parseSignature } from "./signature.ts";
 import { formatU128, parseU128 } from "./u128.ts";
 import { parseWallet } from "./wallet.ts";
@@ -95,11 +96,9 @@ export function formatIntent(intent: Intent): ClearingIntentProto {
   });
 }
 
-const digest = /^0x[0-9a-f]{64}$/;
-
 /** Reads an attestation from the wire into the domain. Throws INVALID_FIELD with paths below `attestation`. */
 export function parseAttestation(proto: AttestationProto): Attestation {
-  if (!digest.test(proto.digest)) {
+  if (!isDigest(proto.digest)) {
     throw invalidField("attestation.digest", "string.pattern", "must be 0x and 64 hex digits");
   }
   return {

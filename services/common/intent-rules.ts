@@ -18,6 +18,11 @@ const codeMax = 65_535;
 const printable = /^[ -~]{0,128}$/;
 const digest = /^0x[0-9a-f]{64}$/;
 
+/** True for a digest in its one spelling: 32 bytes as lower-case `0x` hex. */
+export function isDigest(text: string): boolean {
+  return digest.test(text);
+}
+
 /**
  * Checks what can be seen in the intent alone, whoever made it: the one spelling of every field, bounds, and
  * which fields go with which phase. Throws INVALID_FIELD.
@@ -38,7 +43,7 @@ export function checkShape(intent: Intent): void {
       );
     }
   }
-  if (intent.corrects !== "" && !digest.test(intent.corrects)) {
+  if (intent.corrects !== "" && !isDigest(intent.corrects)) {
     throw invalidField(
       "intent.corrects",
       "string.pattern",

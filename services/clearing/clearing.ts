@@ -111,8 +111,11 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
       const call = new ClearCall(house, caller, requests, many, ({ intent }) => {
         underWay -= intent.postings.length;
       });
+      if (call.isBatch) house.batches += 1;
+      else house.lastSingleMs = performance.now();
       return call.run(limit).finally(() => {
         callsUnderWay -= 1;
+        if (call.isBatch) house.batches -= 1;
       });
     },
     read: (intentId, caller, limit) =>
@@ -150,10 +153,10 @@ function busy(): DomainError<"RATE_LIMITED"> {
 
 /** The intents of one call, each on its own way under one deadline. */
 class ClearCall {
+  readonly isBatch: boolean;
   readonly #house: House;
   readonly #caller: Caller;
   readonly #requests: readonly ClearRequest[];
-  readonly #isBatch: boolean;
   /** Hears of each request that needs nothing any more. */
   readonly #onEnd: (request: ClearRequest) => void;
   readonly #attempts: Attempt[];
@@ -180,8 +183,8 @@ class ClearCall {
     this.#caller = caller;
     this.#requests = requests;
     this.#onEnd = onEnd;
-    this.#isBatch = requests.length >= batchMin;
-    this.#attempts = requests.map(() => new Attempt(this.#isBatch));
+    this.isBatch = requests.length >= batchMin;
+    this.#attempts = requests.map(() => new Attempt(this.isBatch));
     this.#recoverAhead = recoversAhead ? house.ports.recoverAhead : undefined;
   }
 
@@ -189,14 +192,10 @@ class ClearCall {
   async run(limit: CallLimit): Promise<readonly ClearResult[]> {
     const late = new Error("the time of the call is over");
     this.#isOver = limit.signal?.aborted === true || Date.now() >= limit.deadlineMs;
-    if (this.#isBatch) this.#house.batches += 1;
-    else this.#house.lastSingleMs = performance.now();
     try {
       await raceDeadline(this.#clearAll(), limit, () => late);
     } catch (error) {
       if (error !== late) throw error;
-    } finally {
-      if (this.#isBatch) this.#house.batches -= 1;
     }
     this.#isOver = true;
     for (const attempt of this.#attempts) attempt.abandon();
@@ -226,7 +225,7 @@ class ClearCall {
   }
 
   #isFull(): boolean {
-    return this.#isBatch && this.#inFlight >= inFlightShare(this.#house);
+    return this.isBatch && this.#inFlight >= inFlightShare(this.#house);
   }
 
   /** Resolves when an intent has gone its way, or the call is over. */

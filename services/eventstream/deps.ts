@@ -1,7 +1,7 @@
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
@@ -44,22 +44,18 @@ export async function createEventStreamDeps(
   const clients = [await open(), await open()] as const;
   const pool = createPool({ databaseUrl, applicationName: "sovr-eventstream" });
 
-  const answered = { tigerbeetle: 0, postgres: 0 };
-  const [ledger, pastLedger] = clients.map((client) =>
+  const tigerbeetle = watchDependency("tigerbeetle", () => ledger.clusterTime());
+  const postgres = watchDependency("postgres", () => probePostgres(pool));
+  const readsOf = (client: ReadOnlyClient) =>
     createLedgerReads({
       client,
       batchMax: engine.batchMax,
       timeoutMs: ledgerTimeoutMs,
       requestsMax: ledgerRequestsMax,
-      onAnswer: (epochMs) => {
-        answered.tigerbeetle = epochMs;
-      },
-    }),
-  );
-  if (ledger === undefined || pastLedger === undefined) throw new Error("two clients are opened");
-  const records = createRecordsReads(pool, (epochMs) => {
-    answered.postgres = epochMs;
-  });
+      onAnswer: tigerbeetle.onSuccess,
+    });
+  const [ledger, pastLedger] = [readsOf(clients[0]), readsOf(clients[1])];
+  const records = createRecordsReads(pool, postgres.onSuccess);
   const stream = new EventStream({
     ledger,
     pastLedger,
@@ -86,18 +82,7 @@ export async function createEventStreamDeps(
     clusterId: engine.clusterId,
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
-    dependencies: [
-      {
-        name: "tigerbeetle",
-        lastSuccessMs: () => answered.tigerbeetle,
-        probe: async () => void (await ledger.clusterTime()),
-      },
-      {
-        name: "postgres",
-        lastSuccessMs: () => answered.postgres,
-        probe: () => probePostgres(pool),
-      },
-    ],
+    dependencies: [tigerbeetle.dependency, postgres.dependency],
     async close() {
       await listener?.close();
       await pool.end();

@@ -15,12 +15,12 @@ import type { RecordsReads } from "./event.ts";
 /** The most prefixes or ids of one query. */
 const keysMax = 8_189;
 
-/** Reads evidence. `onAnswer` is called with the epoch milliseconds of every answer. */
-export function createRecordsReads(pool: Pool, onAnswer?: (epochMs: number) => void): RecordsReads {
+/** Reads evidence. `onAnswer` hears of every answer. */
+export function createRecordsReads(pool: Pool, onAnswer?: () => void): RecordsReads {
   const ask = async <T>(read: () => Promise<T>): Promise<T> => {
     try {
       const result = await read();
-      onAnswer?.(Date.now());
+      onAnswer?.();
       return result;
     } catch (error) {
       throw isMissingTable(error) ? notSetUp(error) : error;

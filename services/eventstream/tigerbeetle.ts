@@ -13,8 +13,8 @@ export interface LedgerReadsOptions {
   readonly timeoutMs: number;
   /** The most requests under way at once; TigerBeetle's client keeps those that it gets no answer to. */
   readonly requestsMax: number;
-  /** Called with the epoch milliseconds of every answer. */
-  readonly onAnswer?: (epochMs: number) => void;
+  /** Hears of every answer. */
+  readonly onAnswer?: () => void;
 }
 
 /** Reads events from a ledger. */
@@ -75,7 +75,7 @@ function limitRequests(options: LedgerReadsOptions) {
       const result = await raceDeadline(answer, { deadlineMs }, () =>
         unavailable("the ledger does not answer"),
       );
-      options.onAnswer?.(Date.now());
+      options.onAnswer?.();
       return result;
     } catch (error) {
       if (error instanceof DomainError) throw error;

@@ -1,6 +1,6 @@
 import { readEvidence, readEvidenceByPrefix } from "#common/postgres/evidence.ts";
 import { type Pool, probePostgres } from "#common/postgres/pool.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { EvidenceReader } from "./ledger.ts";
 
 /** The records as this service uses them: evidence, only read, and what readiness asks. */
@@ -11,11 +11,12 @@ export interface LedgerRecords {
 
 /** Wraps the pool. */
 export function createLedgerRecords(pool: Pool): LedgerRecords {
-  let lastSuccessMs = 0;
+  // The statement's own timeout ends a probe; the runtime stops waiting before that.
+  const { dependency, onSuccess } = watchDependency("records", () => probePostgres(pool));
 
   async function ask<T>(work: () => Promise<T>): Promise<T> {
     const result = await work();
-    lastSuccessMs = Date.now();
+    onSuccess();
     return result;
   }
 
@@ -25,13 +26,6 @@ export function createLedgerRecords(pool: Pool): LedgerRecords {
         (await ask(() => readEvidence(pool, [intentId]))).get(intentId),
       byPrefixes: (prefixes) => ask(() => readEvidenceByPrefix(pool, prefixes)),
     },
-    dependency: {
-      name: "records",
-      lastSuccessMs: () => lastSuccessMs,
-      // The statement's own timeout ends it; the runtime stops waiting before that.
-      probe: async () => {
-        await ask(() => probePostgres(pool));
-      },
-    },
+    dependency,
   };
 }

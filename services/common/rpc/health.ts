@@ -16,14 +16,14 @@ export interface Dependency {
 /** A dependency whose calls that succeed anyway count as probes: whoever makes one says so by `onSuccess`. */
 export function watchDependency(
   name: string,
-  call: () => Promise<unknown>,
+  call: (signal: AbortSignal) => Promise<unknown>,
 ): { readonly dependency: Dependency; readonly onSuccess: () => void } {
   let lastMs = 0;
   const onSuccess = () => {
     lastMs = Date.now();
   };
-  const probe = async () => {
-    await call();
+  const probe = async (signal: AbortSignal) => {
+    await call(signal);
     onSuccess();
   };
   return { dependency: { name, lastSuccessMs: () => lastMs, probe }, onSuccess };

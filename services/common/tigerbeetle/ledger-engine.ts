@@ -16,7 +16,7 @@ import type {
   Range,
   TransferPredicate,
 } from "#common/ledger-reader/ledger-reader.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { isWalletAccountId, walletOfUserData } from "#common/wallet.ts";
 import type { ReadOnlyClient } from "./read-only-client.ts";
 import { parseTransfer } from "./transfer-codec.ts";
@@ -48,7 +48,9 @@ export function createLedgerEngine(
 ): LedgerEngine {
   const { batchMax, readTimeoutMs = readTimeoutMsDefault } = options;
   const waitingMax = options.waitingMax ?? waitingMaxDefault;
-  let lastSuccessMs = 0;
+  const { dependency, onSuccess } = watchDependency("ledger", (signal) =>
+    ask(signal, () => client.clusterTime()),
+  );
   let waiting = 0;
 
   async function ask<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
@@ -63,7 +65,7 @@ export function createLedgerEngine(
       const result = await raceDeadline(answer, limit, () =>
         signal.aborted && signal.reason instanceof Error ? signal.reason : unavailable(),
       );
-      lastSuccessMs = Date.now();
+      onSuccess();
       return result;
     } catch (error) {
       throw isAway(error) ? unavailable(error) : error;
@@ -72,13 +74,7 @@ export function createLedgerEngine(
 
   return {
     reader: (signal) => createReader(client, batchMax, (request) => ask(signal, request)),
-    dependency: {
-      name: "ledger",
-      lastSuccessMs: () => lastSuccessMs,
-      probe: async (signal) => {
-        await ask(signal, () => client.clusterTime());
-      },
-    },
+    dependency,
   };
 }
 

@@ -1,6 +1,5 @@
-import { createServer, type Server } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
-import { listenHttp } from "#common/rpc/listen-http.ts";
+import { createServer } from "node:http";
+import { closeHttp, listenHttp } from "#common/rpc/listen-http.ts";
 import { type Stopping, stopOnSignal } from "#common/rpc/stop-on-signal.ts";
 import type { StripeSimConfig } from "./config.ts";
 import type { StripeSimDeps } from "./deps.ts";
@@ -33,28 +32,15 @@ export async function serveStripeSim(
       "a SIMULATOR of Stripe: no money moves here",
     );
     deps.wake();
-    const stopping = stopOnSignal(deps.logger, (forced) => drain(config, deps, server, forced));
+    const stopping = stopOnSignal(deps.logger, async (forced) => {
+      await closeHttp(server, config.drainGraceMs, forced);
+      await deps.close();
+      deps.logger.info("stopped");
+    });
     return { port, ...stopping };
   } catch (error) {
     server.close();
     await deps.close();
     throw error;
   }
-}
-
-async function drain(
-  config: StripeSimConfig,
-  deps: StripeSimDeps,
-  server: Server,
-  signal: AbortSignal,
-): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const grace = sleep(config.drainGraceMs, undefined, { signal, ref: false }).catch(
-    () => undefined,
-  );
-  await Promise.race([closed, grace]);
-  server.closeAllConnections();
-  await deps.close();
-  deps.logger.info("stopped");
 }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listenHttp } from "#common/rpc/listen-http.ts";
+import { closeHttp, listenHttp } from "#common/rpc/listen-http.ts";
 import { durationHistogram, getMeter, metricsHandler } from "#common/rpc/metrics.ts";
 import { type Stopping, stopOnSignal } from "#common/rpc/stop-on-signal.ts";
 import type { StudioConfig } from "./config.ts";
@@ -99,13 +99,7 @@ async function drain(
   signal: AbortSignal,
 ): Promise<void> {
   await sleep(config.drainDelayMs, undefined, { signal }).catch(() => undefined);
-  const closed = new Promise<void>((resolve) => servers.site.close(() => resolve()));
-  servers.site.closeIdleConnections();
-  const grace = sleep(config.drainGraceMs, undefined, { signal, ref: false }).catch(
-    () => undefined,
-  );
-  await Promise.race([closed, grace]);
-  servers.site.closeAllConnections();
+  await closeHttp(servers.site, config.drainGraceMs, signal);
   servers.metrics.close();
   servers.metrics.closeAllConnections();
   await deps.close();

@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Address, ConfigError, formatAddress } from "./environment.ts";
 
 /**
@@ -15,6 +16,22 @@ export function listenHttp(server: Server, variable: string, address: Address): 
       resolve(typeof bound === "object" && bound !== null ? bound.port : address.port);
     });
   });
+}
+
+/**
+ * Takes no new connections, and gives the requests under way `graceMs` milliseconds, or until `forced` fires; then cuts
+ * off what is left. Never rejects.
+ */
+export async function closeHttp(
+  server: Server,
+  graceMs: number,
+  forced: AbortSignal,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const grace = sleep(graceMs, undefined, { signal: forced, ref: false }).catch(() => undefined);
+  await Promise.race([closed, grace]);
+  server.closeAllConnections();
 }
 
 /** Why an address cannot be listened on, for people. */

@@ -5,6 +5,8 @@ import { type LoadCall, prepareCalls } from "./load-calls.ts";
 import type { LoadMessage, LoadResult, LoadTask, Pace } from "./load-task.ts";
 import { prepareRaw } from "./raw-client.ts";
 
+/** How long a load at a pace runs before its latencies count. */
+const warmUpMs = 1_000;
 const tell = (message: LoadMessage) => process.send?.(message);
 
 const [task] = (await once(process, "message")) as [LoadTask];
@@ -31,10 +33,12 @@ async function run(calls: readonly LoadCall[], pace: Pace, seconds: number): Pro
   const cpu = process.cpuUsage();
   const startMs = performance.now();
   const endMs = startMs + seconds * 1_000;
+  // The first calls of a process wait for its own code to be compiled; few calls a second would show little else.
+  const countFromMs = "perSecond" in pace ? startMs + warmUpMs : startMs;
   const one = async (call: LoadCall, fromMs: number) => {
     try {
       const check = await call.run();
-      latenciesMs.push(performance.now() - fromMs);
+      if (fromMs >= countFromMs) latenciesMs.push(performance.now() - fromMs);
       measured.done += call.weight;
       if (check !== undefined) checks.push(check);
     } catch (error) {

@@ -6,8 +6,6 @@ import type { GroupMember } from "#common/group-commit.ts";
  * leaves it, and nothing more is sent for it. That is what makes NOT_SENT true.
  */
 export class Attempt implements GroupMember {
-  /** True for one of a batch; single calls do not wait behind it. */
-  readonly bulk: boolean;
   /** True once something that may change the ledger was handed to it. It never becomes false again. */
   sent = false;
   /** True once the call has stopped waiting. */
@@ -16,10 +14,6 @@ export class Attempt implements GroupMember {
   refusal: DomainError | undefined;
   /** Takes the attempt out of the queue in which it waits. */
   leaveQueue: (() => void) | undefined;
-
-  constructor(bulk = false) {
-    this.bulk = bulk;
-  }
 
   abandon(): void {
     this.abandoned = true;

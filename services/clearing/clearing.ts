@@ -73,49 +73,40 @@ export interface ClearingHouse {
     caller: Caller,
     limit: CallLimit,
   ): Promise<{ readonly accountId: bigint; readonly opened: boolean }>;
+  /** True if nothing is being cleared and nothing was in the last second. */
+  isIdle(): boolean;
 }
 
-/** How many intents of a batch are looked at before other calls get their turn: a millisecond of work. */
-const pageSize = 16;
-/** From how many intents in a call on it is a batch, which single calls overtake. */
-const batchMin = 8;
-/** The most intents of batches on their way at once: as many as keep every stage busy. More would only take memory. */
-const inFlightMax = 256;
-/** The same while single calls come. They find the event loop, the signature threads and PostgreSQL less busy then. */
-const inFlightBesideSinglesMax = 64;
-/** How long after the last single call more may come, in milliseconds. */
-const singlesMs = 1_000;
+/** How many intents of a call are looked at before others get their turn: one or two milliseconds of work. */
+const turnIntents = 16;
+/** How long after a call more may come, in milliseconds. */
+const idleAfterMs = 1_000;
 /** From how many intents at once on other threads check signatures: fewer take less time than the threads' answer. */
 const recoverAheadMin = 8;
 /** The most postings under way at once, in all calls together: eight full batches. */
-const postingsUnderWayMax = 65_536;
+export const postingsUnderWayMax = 65_536;
 
 /** Makes the clearing house. */
 export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHouse {
-  const house: House = {
-    rules,
-    ports,
-    accounts: createAccountDirectory(ports.ledger),
-    batches: 0,
-    lastSingleMs: Number.NEGATIVE_INFINITY,
-  };
+  const house: House = { rules, ports, accounts: createAccountDirectory(ports.ledger) };
   let underWay = 0;
   let callsUnderWay = 0;
+  let lastCallMs = Number.NEGATIVE_INFINITY;
   return {
     clear: (requests, caller, limit) => {
       const postings = requests.reduce((sum, { intent }) => sum + intent.postings.length, 0);
-      if (underWay > 0 && underWay + postings > postingsUnderWayMax) return Promise.reject(busy());
+      if (underWay > 0 && underWay + postings > postingsUnderWayMax) {
+        return Promise.reject(tooManyUnderWay());
+      }
       underWay += postings;
       callsUnderWay += 1;
+      lastCallMs = performance.now();
       const many = Math.max(requests.length, callsUnderWay) >= recoverAheadMin;
       const call = new ClearCall(house, caller, requests, many, ({ intent }) => {
         underWay -= intent.postings.length;
       });
-      if (call.isBatch) house.batches += 1;
-      else house.lastSingleMs = performance.now();
       return call.run(limit).finally(() => {
         callsUnderWay -= 1;
-        if (call.isBatch) house.batches -= 1;
       });
     },
     read: (intentId, caller, limit) =>
@@ -124,6 +115,7 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
       withinLimit(limit, undefined, (attempt) =>
         openWallet(house, wallet, ledger, caller, attempt),
       ),
+    isIdle: () => callsUnderWay === 0 && performance.now() - lastCallMs >= idleAfterMs,
   };
 }
 
@@ -131,20 +123,10 @@ interface House {
   readonly rules: Rules;
   readonly ports: ClearingPorts;
   readonly accounts: AccountDirectory;
-  /** Calls under way that are batches. */
-  batches: number;
-  /** When the last call came that is none, as performance.now tells it. */
-  lastSingleMs: number;
 }
 
-/** The most intents of each batch on their way at once. */
-function inFlightShare({ batches, lastSingleMs }: House): number {
-  const singles = performance.now() - lastSingleMs < singlesMs;
-  const all = singles ? inFlightBesideSinglesMax : inFlightMax;
-  return Math.max(batchMin, Math.floor(all / batches));
-}
-
-function busy(): DomainError<"RATE_LIMITED"> {
+/** The refusal of a call that would put too much under way. */
+export function tooManyUnderWay(): DomainError<"RATE_LIMITED"> {
   return new DomainError("RATE_LIMITED", "too many postings are under way", {
     metadata: { limit: String(postingsUnderWayMax), what: "calls" },
     retryAfterMs: 200,
@@ -153,7 +135,6 @@ function busy(): DomainError<"RATE_LIMITED"> {
 
 /** The intents of one call, each on its own way under one deadline. */
 class ClearCall {
-  readonly isBatch: boolean;
   readonly #house: House;
   readonly #caller: Caller;
   readonly #requests: readonly ClearRequest[];
@@ -165,9 +146,6 @@ class ClearCall {
   #isOver = false;
   /** How many of the requests have set out. */
   #started = 0;
-  #inFlight = 0;
-  /** Goes on with the next intent; set while too many are in flight. */
-  #goOn: (() => void) | undefined;
   readonly #results: (ClearResult | undefined)[] = [];
   /** Intents that stand in the call more than once go their way once. */
   readonly #twins = new Map<string, { attempt: Attempt; cleared: Promise<Cleared> }>();
@@ -183,8 +161,7 @@ class ClearCall {
     this.#caller = caller;
     this.#requests = requests;
     this.#onEnd = onEnd;
-    this.isBatch = requests.length >= batchMin;
-    this.#attempts = requests.map(() => new Attempt(this.isBatch));
+    this.#attempts = requests.map(() => new Attempt());
     this.#recoverAhead = recoversAhead ? house.ports.recoverAhead : undefined;
   }
 
@@ -200,7 +177,6 @@ class ClearCall {
     this.#isOver = true;
     for (const attempt of this.#attempts) attempt.abandon();
     for (const request of this.#requests.slice(this.#started)) this.#onEnd(request);
-    this.#goOn?.();
     return this.#requests.map(
       (request, index) => this.#results[index] ?? this.#lateResult(request, index),
     );
@@ -218,36 +194,18 @@ class ClearCall {
       if (this.#isOver) break;
       this.#started += 1;
       all.push(this.#clearOne(request, index));
-      if (index % pageSize === pageSize - 1) await nextTurn();
-      while (this.#isFull() && !this.#isOver) await this.#room();
+      if (index % turnIntents === turnIntents - 1) await this.#house.ports.giveWay();
     }
     await Promise.all(all);
   }
 
-  #isFull(): boolean {
-    return this.isBatch && this.#inFlight >= inFlightShare(this.#house);
-  }
-
-  /** Resolves when an intent has gone its way, or the call is over. */
-  #room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#goOn = () => {
-        this.#goOn = undefined;
-        resolve();
-      };
-    });
-  }
-
   async #clearOne(request: ClearRequest, index: number): Promise<void> {
-    this.#inFlight += 1;
     try {
       this.#results[index] = await this.#clear(request, index);
     } catch (error) {
       this.#results[index] = asError(error);
     } finally {
-      this.#inFlight -= 1;
       this.#onEnd(request);
-      this.#goOn?.();
     }
   }
 
@@ -285,10 +243,6 @@ class ClearCall {
     this.#twins.set(key, { attempt, cleared });
     return cleared;
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function identityOf({ intent }: AttestedIntent, digest: string) {

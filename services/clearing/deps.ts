@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Client } from "tigerbeetle-node";
 import { intentDigester } from "#common/intent-digest.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, probePostgres } from "#common/postgres/pool.ts";
+import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/rpc/environment.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createLogger, type Logger } from "#common/rpc/logger.ts";
@@ -11,7 +12,10 @@ import { countSignatureChecks } from "#common/signature-metrics.ts";
 import { type SignatureThreads, startSignatureThreads } from "#common/signature-threads.ts";
 import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import type { RecoverAddress } from "#common/verify-attestation.ts";
+import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch-threads.ts";
 import { type ClearingHouse, createClearing } from "./clearing.ts";
+import type { ClearingLedger, RecoverAhead } from "./clearing-ports.ts";
 import type { ClearingConfig } from "./config.ts";
 import { ChartTimeoutError, openChart } from "./open-chart.ts";
 import { createAnnouncer, createEvidenceStore } from "./postgres.ts";
@@ -28,8 +32,16 @@ export interface ClearingDeps {
   readonly clearing: ClearingHouse;
   readonly clusterId: bigint;
   readonly logger: Logger;
-  readonly onFault: (error: unknown, message: string) => void;
   readonly dependencies: readonly Dependency[];
+  /** Starts the threads that clear batches; `close` ends them too. Closes all if one cannot start. */
+  startBatchThreads(): Promise<BatchThreads>;
+  close(): Promise<void>;
+}
+
+/** What a thread that clears batches is made of. */
+export interface BatchThreadDeps {
+  readonly clearing: ClearingHouse;
+  readonly clusterId: bigint;
   close(): Promise<void>;
 }
 
@@ -55,20 +67,17 @@ export async function createClearingDeps(
   const { runtime, engine } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const nowMs = overrides.nowMs ?? Date.now;
   const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
-  const signersFile = openSigners(config.signersFile, logger);
-  const pool = createPool({
-    databaseUrl: config.databaseUrl,
-    applicationName: "sovr-clearing",
-    role: "sovr_clearing",
-  });
+  const signersFile = openSigners(config.signersFile, onFault);
+  const pool = openPool(config, poolMax);
   const clients: Client[] = [];
-  const threads = startThreads();
+  const signatureThreads = startSignatures();
   const checks = countSignatureChecks();
+  let batchThreads: BatchThreads | undefined;
   const close = async () => {
+    await batchThreads?.close();
     signersFile.close();
-    await threads?.close();
+    await signatureThreads?.close();
     for (const client of clients) client.destroy();
     await pool.end();
   };
@@ -81,50 +90,151 @@ export async function createClearingDeps(
     clients.push(reader);
     const postgres = watchDependency("postgres", () => probePostgres(pool));
     const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
-    const ledger = createClearingLedger({
-      writer,
-      reader,
-      batchMax: engine.batchMax,
-      onAnswer: observeLedger(tigerbeetle.onSuccess),
-    });
+    const onAnswer = observeLedger(tigerbeetle.onSuccess);
+    const ledger = createClearingLedger({ writer, reader, batchMax: engine.batchMax, onAnswer });
     await createChart(ledger, config, logger);
-    const announcer = createAnnouncer(pool, (error) =>
-      logger.debug({ err: error }, "a notification was lost"),
-    );
-    const clearing = createClearing(
-      { digestIntent: intentDigester(config.domain), limits: config.limits },
-      {
-        ledger,
-        evidence: createEvidenceStore(pool, postgres.onSuccess),
-        recover: checks.recover,
-        recoverAhead: threads && recoverAheadOn(threads, checks),
-        signers: signersFile.current,
-        now: () => BigInt(Math.floor(nowMs() / 1000)),
-        announce: announcer.announce,
-        onFault,
+    const clearing = openHouse(config, {
+      ledger,
+      pool,
+      onRecords: postgres.onSuccess,
+      signersFile,
+      recover: checks.recover,
+      recoverAhead: signatureThreads && recoverAheadOn(signatureThreads, checks),
+      nowMs: overrides.nowMs ?? Date.now,
+      giveWay: nextTurn,
+      onFault,
+      onLost: (error) => logger.debug({ err: error }, "a notification was lost"),
+    });
+    return {
+      clearing,
+      clusterId: engine.clusterId,
+      logger,
+      dependencies: [postgres.dependency, tigerbeetle.dependency],
+      startBatchThreads: async () => {
+        try {
+          batchThreads = await startBatchThreads(config, {
+            count: Math.min(availableParallelism(), batchThreadsMax),
+            onFault,
+            onLedgerAnswer: onAnswer,
+            onSignatures: checks.addOnThreads,
+          });
+          return batchThreads;
+        } catch (error) {
+          await close();
+          throw error;
+        }
       },
-    );
-    const dependencies = [postgres.dependency, tigerbeetle.dependency];
-    return { clearing, clusterId: engine.clusterId, logger, onFault, dependencies, close };
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** More would wait for PostgreSQL and the ledger. */
-const threadsMax = 4;
+export interface BatchThreadOptions extends BatchObserver {
+  readonly recover: RecoverAddress;
+  readonly giveWay: () => Promise<void> | undefined;
+}
 
-/** Threads for the signatures of batches, one core less than there are; none on a machine of one core. */
-function startThreads(): SignatureThreads | undefined {
-  const spare = Math.min(availableParallelism() - 1, threadsMax);
+/** Opens what a batch thread needs. The service has created tables and chart before. Throws ConfigError. */
+export async function createBatchThreadDeps(
+  config: ClearingConfig,
+  { onFault, onLedgerAnswer, recover, giveWay }: BatchThreadOptions,
+): Promise<BatchThreadDeps> {
+  const { engine } = config;
+  const signersFile = openSigners(config.signersFile, onFault);
+  const pool = openPool(config, batchPoolMax);
+  // One client, for a cluster has few sessions: here a read may wait for a write.
+  const client = await openClient(engine);
+  const clearing = openHouse(config, {
+    ledger: createClearingLedger({
+      writer: client,
+      reader: client,
+      batchMax: engine.batchMax,
+      onAnswer: onLedgerAnswer,
+    }),
+    pool,
+    onRecords: () => undefined,
+    signersFile,
+    recover,
+    recoverAhead: undefined,
+    nowMs: Date.now,
+    giveWay,
+    onFault,
+    onLost: () => undefined,
+  });
+  return {
+    clearing,
+    clusterId: engine.clusterId,
+    close: async () => {
+      signersFile.close();
+      client.destroy();
+      await pool.end();
+    },
+  };
+}
+
+interface HouseParts {
+  readonly ledger: ClearingLedger;
+  readonly pool: Pool;
+  readonly onRecords: () => void;
+  readonly signersFile: SignersFile;
+  readonly recover: RecoverAddress;
+  readonly recoverAhead: RecoverAhead | undefined;
+  readonly nowMs: () => number;
+  readonly giveWay: () => Promise<void> | undefined;
+  readonly onFault: (error: unknown, message: string) => void;
+  /** Hears of a notification that was lost. */
+  readonly onLost: (error: unknown) => void;
+}
+
+function openHouse(config: ClearingConfig, parts: HouseParts): ClearingHouse {
+  const { ledger, pool, recover, recoverAhead, signersFile, nowMs, giveWay, onFault } = parts;
+  return createClearing(
+    { digestIntent: intentDigester(config.domain), limits: config.limits },
+    {
+      ledger,
+      evidence: createEvidenceStore(pool, parts.onRecords),
+      recover,
+      recoverAhead,
+      signers: signersFile.current,
+      now: () => BigInt(Math.floor(nowMs() / 1000)),
+      giveWay,
+      announce: createAnnouncer(pool, parts.onLost).announce,
+      onFault,
+    },
+  );
+}
+
+const poolMax = 8;
+/** Two pages at a time store their evidence. */
+const batchPoolMax = 3;
+
+function openPool({ databaseUrl }: ClearingConfig, connectionsMax: number): Pool {
+  return createPool({
+    databaseUrl,
+    applicationName: "sovr-clearing",
+    role: "sovr_clearing",
+    connectionsMax,
+  });
+}
+
+/** Two keep two cores busy; more would take sessions of the ledger, of which all replicas together have few. */
+const batchThreadsMax = 2;
+/** More would wait for PostgreSQL and the ledger. */
+const signatureThreadsMax = 4;
+
+/** Threads for the signatures of calls that come together, one core less than there are; none on a machine of one core. */
+function startSignatures(): SignatureThreads | undefined {
+  const spare = Math.min(availableParallelism() - 1, signatureThreadsMax);
   return spare < 1 ? undefined : startSignatureThreads(spare);
 }
 
-function openSigners(path: string, logger: Logger): SignersFile {
+function openSigners(path: string, onFault: BatchObserver["onFault"]): SignersFile {
   try {
     return openSignersFile(path, (error) =>
-      logger.error({ err: error }, "the signers file is bad; the signers stay as they were"),
+      onFault(error, "the signers file is bad; the signers stay as they were"),
     );
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);

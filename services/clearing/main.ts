@@ -2,6 +2,7 @@ import { mountOf } from "#common/rpc/mount.ts";
 import { runMain } from "#common/rpc/run-main.ts";
 import { serve } from "#common/rpc/serve.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { createClearBatch } from "./batch-service.ts";
 import { clearingConfig } from "./config.ts";
 import { createClearingDeps } from "./deps.ts";
 import { clearingErrors } from "./errors.ts";
@@ -10,10 +11,7 @@ import { createClearingService } from "./service.ts";
 await runMain(async () => {
   const config = clearingConfig(process.env);
   const deps = await createClearingDeps(config);
-  return serve({
-    config: config.runtime,
-    mounts: [mountOf(ClearingService, createClearingService(deps))],
-    errors: clearingErrors,
-    ...deps,
-  });
+  const clearBatch = createClearBatch(deps.clearing, await deps.startBatchThreads());
+  const mounts = [mountOf(ClearingService, createClearingService(deps), { clearBatch })];
+  return serve({ config: config.runtime, mounts, errors: clearingErrors, ...deps });
 });

@@ -47,8 +47,6 @@ const fenceCreditAccountId = 1_000_001n;
 const waitingMax = 100_000;
 /** TigerBeetle's client takes one request at a time; a second one waits in it and leaves without delay. */
 const runningMax = 2;
-/** Events of batches in one request: some milliseconds of work, on both sides, before a single call gets its turn. */
-const bulkEventsMax = 256;
 
 /** The ledger on TigerBeetle's client, or on the embedded engine behind the same interface. */
 export function createClearingLedger(options: ClearingLedgerOptions): ClearingLedger {
@@ -63,8 +61,7 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     options.onAnswer(operation, events, performance.now() - startMs);
     return answer;
   };
-  const bulkWeightMax = Math.min(batchMax, bulkEventsMax);
-  const common = { weightMax: batchMax, bulkWeightMax, runningMax, waitingMax };
+  const common = { weightMax: batchMax, runningMax, waitingMax };
   const chains = groupCommit({
     ...common,
     weigh: (chain: readonly Transfer[]) => chain.length,

@@ -28,14 +28,9 @@ function harness(options: Partial<GroupCommitOptions<number, string>> = {}) {
 }
 
 class Attempt implements GroupMember {
-  readonly bulk: boolean;
   abandoned = false;
   sent = false;
   leaveQueue: (() => void) | undefined;
-
-  constructor(bulk = false) {
-    this.bulk = bulk;
-  }
 
   abandon(): void {
     this.abandoned = true;
@@ -137,17 +132,6 @@ describe("groupCommit", () => {
     const results = await Promise.allSettled([1, 2].map((item) => submit(item, new Attempt())));
     expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(runs).toBe(1);
-  });
-
-  it("lets a single call go when batches fill their lane, and batches in smaller runs", async () => {
-    const { runs, submit } = harness({ bulkWeightMax: 3 });
-    for (let item = 0; item < 5; item += 1) void submit(1, new Attempt(true));
-    await nextTurn();
-    const single = submit(7, new Attempt());
-    await nextTurn();
-    expect(runs.map(({ items }) => items)).toEqual([[1, 1, 1], [7]]);
-    runs[1]?.end();
-    expect(await single).toBe("7");
   });
 
   it("needs no member where nobody gives up", async () => {

@@ -2,8 +2,6 @@ import { DomainError } from "./domain-error.ts";
 
 /** One of many that want to share a run. A caller that never gives up needs none. */
 export interface GroupMember {
-  /** True if it is one of a batch: it goes in a lane of batches, so that single calls never wait behind thousands. */
-  readonly bulk: boolean;
   /** True once its caller has stopped waiting. */
   readonly abandoned: boolean;
   /** True once something that may change the ledger was handed over for it. */
@@ -18,11 +16,9 @@ export interface GroupCommitOptions<Item, Result> {
   /** What an item counts, 1 or more, by default 1; the items of one run weigh at most `weightMax` together. */
   readonly weigh?: (item: Item) => number;
   readonly weightMax: number;
-  /** The same for runs of batches, by default `weightMax`: what single calls find in front of them. */
-  readonly bulkWeightMax?: number;
-  /** The most runs at once, in each lane. With 2 the next is on its way when one returns, and one that hangs is not the end. */
+  /** The most runs at once. With 2 the next is on its way when one returns, and one that hangs is not the end. */
   readonly runningMax: number;
-  /** The most items that may wait, in each lane; one more is refused with RATE_LIMITED. */
+  /** The most items that may wait; one more is refused with RATE_LIMITED. */
   readonly waitingMax: number;
   /** True if a run may change the ledger: from then on a member's outcome may be unknown. By default false. */
   readonly sends?: boolean;
@@ -48,13 +44,6 @@ export type Submit<Item, Result> = (item: Item, member?: GroupMember) => Promise
 export function groupCommit<Item, Result>(
   options: GroupCommitOptions<Item, Result>,
 ): Submit<Item, Result> {
-  const { weightMax, bulkWeightMax = weightMax } = options;
-  const single = openLane(options);
-  const bulk = openLane({ ...options, weightMax: bulkWeightMax });
-  return (item, member) => (member?.bulk === true ? bulk : single)(item, member);
-}
-
-function openLane<Item, Result>(options: GroupCommitOptions<Item, Result>): Submit<Item, Result> {
   const { weigh = () => 1 } = options;
   const waiting = new Set<Waiting<Item, Result>>();
   let running = 0;

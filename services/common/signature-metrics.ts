@@ -2,12 +2,29 @@ import { getMeter } from "./rpc/metrics.ts";
 import { recoverAddress } from "./signature.ts";
 import type { RecoverAddress } from "./verify-attestation.ts";
 
+/** How many signatures somebody had made, and how many nobody. */
+export interface SignatureCounts {
+  somebody: number;
+  nobody: number;
+}
+
 /** Counts the signatures that a process checks, as the metric `signature_checks`. */
 export interface SignatureChecks {
   /** As recoverAddress; counts each call. */
   readonly recover: RecoverAddress;
   /** Counts what other threads recovered: undefined stands for nobody. */
   countOnThreads(addresses: readonly (string | undefined)[]): void;
+  /** Adds what a thread has counted itself. */
+  addOnThreads(counts: SignatureCounts): void;
+}
+
+/** As recoverAddress; counts each call in what `counts` says at the time. */
+export function countingRecover(counts: () => SignatureCounts): RecoverAddress {
+  return (digest, signature) => {
+    const address = recoverAddress(digest, signature);
+    counts()[address === undefined ? "nobody" : "somebody"] += 1;
+    return address;
+  };
 }
 
 /** Makes the counts and registers them: by where the work was done, and whether anybody had made the signature. */
@@ -27,15 +44,15 @@ export function countSignatureChecks(): SignatureChecks {
       }
     });
   return {
-    recover: (digest, signature) => {
-      const address = recoverAddress(digest, signature);
-      counts.loop[address === undefined ? "nobody" : "somebody"] += 1;
-      return address;
-    },
+    recover: countingRecover(() => counts.loop),
     countOnThreads: (addresses) => {
       for (const address of addresses) {
         counts.thread[address === undefined ? "nobody" : "somebody"] += 1;
       }
+    },
+    addOnThreads: ({ somebody, nobody }) => {
+      counts.thread.somebody += somebody;
+      counts.thread.nobody += nobody;
     },
   };
 }

@@ -90,7 +90,8 @@ export class CheckoutServiceWorld {
     const clearingServer = await serve({
       ...clearing,
       config: clearingConfig(environment).runtime,
-      mounts: [mountOf(ClearingService, createClearingService(clearing))],
+      // The shop clears no batches, so no threads wait for one.
+      mounts: [mountOf(ClearingService, createClearingService(clearing), { clearBatch: refuse })],
       errors: clearingErrors,
     });
     this.#peers.push(attestorServer, clearingServer);
@@ -262,4 +263,8 @@ function addCredential(jwksPath: string): string {
   const known = { ...publicKey.export({ format: "jwk" }), kid: "checkout", alg: "EdDSA" };
   writeFileSync(jwksPath, JSON.stringify({ keys: [...keys, known] }));
   return JSON.stringify({ ...privateKey.export({ format: "jwk" }), kid: "checkout" });
+}
+
+function refuse(): never {
+  throw new Error("the shop clears no batches");
 }

@@ -40,12 +40,11 @@ async function refusalOf(
   };
   const guard = createGuard({
     mounts: [
-      mountOf(ClearingService, {
-        clear: notCalled,
-        clearBatch: notCalled,
-        getClearing: notCalled,
-        openWallet,
-      }),
+      mountOf(
+        ClearingService,
+        { clear: notCalled, getClearing: notCalled, openWallet },
+        { clearBatch: notCalled },
+      ),
     ],
     errors: commonErrors,
     tokens: { verify: () => principal },

@@ -1,4 +1,4 @@
-import type { DescMessage, DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -14,7 +14,7 @@ import type { ErrorMap } from "./errors.ts";
 import { GuardedStream } from "./guarded-stream.ts";
 import type { Logger } from "./logger.ts";
 import { type MethodPlan, planMethods } from "./method-plan.ts";
-import type { Mount } from "./mount.ts";
+import type { BatchHandler, BatchHandlers, Mount } from "./mount.ts";
 import { type Principal, principalKey } from "./principal.ts";
 import { deadlineError, type HeaderReader, RpcCall, rpcCallKey } from "./rpc-call.ts";
 import { createMethodStats, type MethodStats } from "./rpc-metrics.ts";
@@ -37,6 +37,7 @@ export interface GuardedService {
   readonly service: DescService;
   readonly plans: readonly MethodPlan[];
   readonly implementation: ServiceImpl<DescService>;
+  readonly batches: BatchHandlers;
 }
 
 /** What stands between a server and the handlers. Both mounts share one, so that they cannot differ. */
@@ -67,6 +68,7 @@ export function createGuard(options: GuardOptions): Guard {
       service: mount.service,
       plans,
       implementation: wrapService(mount, plans, validator, options),
+      batches: wrapBatches(mount, plans, options),
     };
   });
   const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));
@@ -150,16 +152,35 @@ function wrapService(
   const wrapped: Record<string, UnaryHandler | StreamHandler> = {};
   for (const plan of plans) {
     const { method } = plan;
+    if (plan.isBatch) continue;
     const handler: unknown = mount.implementation[method.localName];
-    if (typeof handler !== "function") {
-      throw new Error(`${plan.path} is not implemented`);
-    }
+    if (typeof handler !== "function") throw notImplemented(plan);
     const bound: unknown = handler.bind(mount.implementation);
+    const check = (request: Message) => validator.check(method.input, request);
     wrapped[method.localName] = isStream(method)
       ? wrapStream(plan, bound as StreamHandler, validator, options)
-      : wrapUnary(plan, bound as UnaryHandler, validator, options);
+      : wrapUnary(bound as UnaryHandler, check, options);
   }
   return wrapped as ServiceImpl<DescService>;
+}
+
+function wrapBatches(
+  mount: Mount,
+  plans: readonly MethodPlan[],
+  options: GuardOptions,
+): BatchHandlers {
+  const wrapped: Record<string, BatchHandler> = {};
+  for (const plan of plans) {
+    if (!plan.isBatch) continue;
+    const handler = mount.batches[plan.method.localName];
+    if (handler === undefined) throw notImplemented(plan);
+    wrapped[plan.method.localName] = wrapUnary(handler, () => undefined, options);
+  }
+  return wrapped;
+}
+
+function notImplemented(plan: MethodPlan): Error {
+  return new Error(`${plan.path} is not implemented`);
 }
 
 function isStream(method: DescMethod): boolean {
@@ -174,13 +195,11 @@ function callOf(ctx: HandlerContext): RpcCall {
 }
 
 /** The order of things in a unary call once it is admitted: validate, deadline, handler, error mapping, count and log. */
-function wrapUnary(
-  plan: MethodPlan,
-  handler: UnaryHandler,
-  validator: RequestValidator,
+function wrapUnary<Request, Response>(
+  handler: (request: Request, ctx: HandlerContext) => Promise<Response> | Response,
+  check: (request: Request) => void,
   options: GuardOptions,
-): UnaryHandler {
-  const input: DescMessage = plan.method.input;
+): (request: Request, ctx: HandlerContext) => Promise<Response> {
   return async (request, ctx) => {
     const call = callOf(ctx);
     // A caller that sets no deadline gets one: nothing waits for ever here.
@@ -188,7 +207,7 @@ function wrapUnary(
       ctx.timeoutMs() === undefined ? withTimeout(ctx, options.unaryTimeoutMs) : undefined;
     const inner = timed?.ctx ?? ctx;
     try {
-      validator.check(input, request);
+      check(request);
       inner.signal.throwIfAborted(); // Too late already: nothing must happen any more.
       call.reached = true;
       const response = await raceAbort(handler(request, inner), inner.signal);

@@ -17,7 +17,7 @@ export interface MethodPlan {
   /** A caller needs one of these. */
   readonly scopes: readonly string[];
   readonly requestBytesMax: number;
-  /** True if request and answer are lists so long that they are decoded and encoded in several turns. */
+  /** True if request and answer are lists so long that the event loop leaves their decoding to the handler. */
   readonly isBatch: boolean;
   /** True if the method only reads: a deadline that passes then means that nothing happened. */
   readonly readsOnly: boolean;

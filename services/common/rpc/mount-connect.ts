@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { DescMethod } from "@bufbuild/protobuf";
+import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -21,6 +21,7 @@ import { reasonOf } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { Logger } from "./logger.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
+import type { BatchHandler } from "./mount.ts";
 import { methodNotFound, type RpcCall, rpcCallKey, unplannedError } from "./rpc-call.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
@@ -89,13 +90,20 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
     compressMinBytes: compressBytesMin,
     requestGate: (ctx) => gate(guard, plans, ctx),
   });
-  for (const { plans: methods, implementation } of guard.services) {
+  for (const { plans: methods, implementation, batches } of guard.services) {
     for (const { method, requestBytesMax } of methods) {
-      const handler = implementation[method.localName] as MethodImpl<DescMethod>;
-      router.rpc(method, handler, { readMaxBytes: requestBytesMax });
+      const batch = batches[method.localName];
+      const handler = batch ? decoded(method, batch) : implementation[method.localName];
+      router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: requestBytesMax });
     }
   }
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
+
+/** Connect has decoded the request, and will encode the answer, in the encoding that the caller speaks. */
+function decoded({ input, output }: DescMethod, batch: BatchHandler) {
+  return async (request: Message, ctx: HandlerContext): Promise<Message> =>
+    fromBinary(output, await batch(toBinary(input, request), ctx));
 }
 
 /** Runs when the headers are there and the body is not read, as on the gRPC mount. */

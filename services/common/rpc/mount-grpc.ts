@@ -9,8 +9,7 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import type { DomainError } from "#common/domain-error.ts";
-import { decodeBatch, encodeBatch } from "./batch-codec.ts";
+import { asError } from "#common/domain-error.ts";
 import { GrpcContext } from "./grpc-context.ts";
 import { createGrpcGate, type GatedCall, type GrpcGate } from "./grpc-gate.ts";
 import { grpcServerOptions } from "./grpc-server-options.ts";
@@ -71,11 +70,10 @@ function serviceDefinition(service: GuardedService): ServiceDefinition {
 function serviceHandlers(service: GuardedService, gate: GrpcGate): UntypedServiceImplementation {
   const handlers: UntypedServiceImplementation = {};
   for (const plan of service.plans) {
-    const implementation: unknown = service.implementation[plan.method.localName];
     handlers[plan.method.localName] =
       plan.method.methodKind === "server_streaming"
-        ? streamHandler(plan, implementation as GuardedStreamHandler, gate)
-        : unaryHandler(plan, implementation as GuardedUnaryHandler, gate);
+        ? streamHandler(plan, service, gate)
+        : unaryHandler(plan, unaryAnswer(plan, service), gate);
   }
   return handlers;
 }
@@ -86,12 +84,35 @@ type GuardedStreamHandler = (
   ctx: HandlerContext,
 ) => AsyncIterableIterator<Message>;
 
-function unaryHandler(plan: MethodPlan, handler: GuardedUnaryHandler, gate: GrpcGate) {
+/** Answers a unary call, bytes for bytes. */
+type UnaryAnswer = (bytes: Buffer, ctx: GrpcContext, gated: GatedCall) => Promise<Buffer>;
+
+function unaryAnswer(plan: MethodPlan, service: GuardedService): UnaryAnswer {
+  const batch = service.batches[plan.method.localName];
+  if (batch !== undefined) {
+    return async (bytes, ctx, gated) => {
+      checkSize(plan, gated, bytes);
+      return batch(bytes, ctx);
+    };
+  }
+  const handler = implementationOf(plan, service) as GuardedUnaryHandler;
+  return async (bytes, ctx, gated) => {
+    const request = decode(plan, gated, bytes);
+    const response = await handler(request, ctx);
+    return encode(plan.method.output, gated, response);
+  };
+}
+
+function implementationOf({ method }: MethodPlan, { implementation }: GuardedService): unknown {
+  return implementation[method.localName];
+}
+
+function unaryHandler(plan: MethodPlan, answer: UnaryAnswer, gate: GrpcGate) {
   return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
     const gated = gate.take(call.metadata);
     const ctx = contextOf(plan, gated, call);
     call.on("cancelled", () => ctx.cancel());
-    answerUnary(plan, handler, gated, ctx, call.request)
+    answer(call.request, ctx, gated)
       .then(
         (bytes) => {
           const header = ctx.responseMetadata;
@@ -102,38 +123,6 @@ function unaryHandler(plan: MethodPlan, handler: GuardedUnaryHandler, gate: Grpc
       )
       .finally(() => ctx.complete());
   };
-}
-
-async function answerUnary(
-  plan: MethodPlan,
-  handler: GuardedUnaryHandler,
-  gated: GatedCall,
-  ctx: GrpcContext,
-  bytes: Buffer,
-): Promise<Buffer> {
-  if (plan.isBatch) return answerBatch(plan, handler, gated, ctx, bytes);
-  const request = decode(plan, gated, bytes);
-  const response = await handler(request, ctx);
-  return encode(plan.method.output, gated, response);
-}
-
-/** As any unary call, but decoding and encoding give other calls their turn. */
-async function answerBatch(
-  plan: MethodPlan,
-  handler: GuardedUnaryHandler,
-  gated: GatedCall,
-  ctx: GrpcContext,
-  bytes: Buffer,
-): Promise<Buffer> {
-  checkSize(plan, gated, bytes);
-  const { input, output } = plan.method;
-  const request = await decodeBatch(input, bytes).catch((error: unknown) => {
-    throw gated.call.fail(undecodableBytes(error));
-  });
-  const response = await handler(request, ctx);
-  return encodeBatch(output, response).catch((error: unknown) => {
-    throw gated.call.fail(error);
-  });
 }
 
 function contextOf(
@@ -160,12 +149,8 @@ function decode(plan: MethodPlan, gated: GatedCall, bytes: Buffer): Message {
   try {
     return fromBinary(plan.method.input, bytes);
   } catch (error) {
-    throw gated.call.fail(undecodableBytes(error));
+    throw gated.call.fail(undecodable(asError(error).message, "", error));
   }
-}
-
-function undecodableBytes(error: unknown): DomainError {
-  return undecodable(error instanceof Error ? error.message : "bad bytes", "", error);
 }
 
 function encode(output: DescMessage, gated: GatedCall, response: Message): Buffer {
@@ -176,7 +161,8 @@ function encode(output: DescMessage, gated: GatedCall, response: Message): Buffe
   }
 }
 
-function streamHandler(plan: MethodPlan, handler: GuardedStreamHandler, gate: GrpcGate) {
+function streamHandler(plan: MethodPlan, service: GuardedService, gate: GrpcGate) {
+  const handler = implementationOf(plan, service) as GuardedStreamHandler;
   return (call: ServerWritableStream<Buffer, Buffer>): void => {
     const gated = gate.take(call.metadata);
     const ctx = contextOf(plan, gated, call);

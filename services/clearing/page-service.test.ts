@@ -9,7 +9,7 @@ import {
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { attest, intentOf, posting } from "../../test/support/intents.ts";
-import { parseBatchItem } from "./service.ts";
+import { parseBatchItem } from "./page-service.ts";
 
 const good = intentOf({
   postings: [posting(), posting({ amount: 7n })],

@@ -1,0 +1,99 @@
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
+import {
+  ClearBatchRequestSchema,
+  ClearRequestSchema,
+} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+
+/** An encoded ClearBatchRequest in pages, each of which is one too, and what it holds in all. */
+export interface CutBatch {
+  /** Parts of the bytes that were cut, not copies. */
+  readonly pages: readonly Uint8Array[];
+  readonly requests: number;
+  readonly postings: number;
+}
+
+export interface CutOptions {
+  /** The most postings in a page; a request without any counts as one. A request that is larger has its own page. */
+  readonly pagePostingsMax: number;
+  /** Nothing is read after as many requests. */
+  readonly requestsMax: number;
+}
+
+const requestsField = ClearBatchRequestSchema.field.requests.number;
+const intentField = ClearRequestSchema.field.intent.number;
+const postingsField = ClearingIntentSchema.field.postings.number;
+
+/** How many requests are looked at before other calls get their turn: a fraction of a millisecond. */
+const turnRequests = 256;
+
+/**
+ * Cuts an encoded ClearBatchRequest without decoding it. Rejects with an Error where the bytes are no list of requests;
+ * what is wrong inside a request shows when that is read.
+ */
+export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<CutBatch> {
+  const reader = new BinaryReader(bytes);
+  const pages: Uint8Array[] = [];
+  let [pageStart, pageWeight] = [0, 0];
+  let [requests, postings] = [0, 0];
+  while (reader.pos < reader.len && requests < options.requestsMax) {
+    const start = reader.pos;
+    const request = nextRequest(reader);
+    if (request === undefined) continue;
+    const count = countPostings(request);
+    const weight = Math.max(1, count);
+    if (pageWeight > 0 && pageWeight + weight > options.pagePostingsMax) {
+      pages.push(bytes.subarray(pageStart, start));
+      [pageStart, pageWeight] = [start, 0];
+    }
+    pageWeight += weight;
+    postings += count;
+    requests += 1;
+    if (requests % turnRequests === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (pageWeight > 0) pages.push(bytes.subarray(pageStart, reader.pos));
+  return { pages, requests, postings };
+}
+
+/** The requests of an encoded ClearBatchRequest, each encoded. Throws Error where the bytes are no list of requests. */
+export function requestsIn(batch: Uint8Array): Uint8Array[] {
+  const reader = new BinaryReader(batch);
+  const requests: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const request = nextRequest(reader);
+    if (request !== undefined) requests.push(request);
+  }
+  return requests;
+}
+
+/** Reads a field of a batch: a request; undefined for a field that this version does not know. */
+function nextRequest(reader: BinaryReader): Uint8Array | undefined {
+  const [field, wireType] = reader.tag();
+  if (field !== requestsField) {
+    reader.skip(wireType, field);
+    return undefined;
+  }
+  if (wireType === WireType.LengthDelimited) return reader.bytes();
+  throw new Error(`a request cannot have the wire type ${wireType}`);
+}
+
+/** How many postings the intent of a request has; 0 if that cannot be read. */
+function countPostings(request: Uint8Array): number {
+  try {
+    return sumOver(request, intentField, (intent) => sumOver(intent, postingsField, () => 1));
+  } catch {
+    return 0;
+  }
+}
+
+/** The sum of what each field with a number counts in a message. */
+function sumOver(message: Uint8Array, number: number, count: (bytes: Uint8Array) => number) {
+  const reader = new BinaryReader(message);
+  let sum = 0;
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === number && wireType === WireType.LengthDelimited) sum += count(reader.bytes());
+    else reader.skip(wireType, field);
+  }
+  return sum;
+}

@@ -1,0 +1,69 @@
+import { setPriority } from "node:os";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { countingRecover, type SignatureCounts } from "#common/signature-metrics.ts";
+import type { ThreadOrder, ThreadReport } from "./batch-threads.ts";
+import type { ClearingConfig } from "./config.ts";
+import { createBatchThreadDeps } from "./deps.ts";
+import { createClearPage } from "./page-service.ts";
+
+// One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
+if (process.platform === "linux") setPriority(10);
+
+const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
+  parentPort?.postMessage(report, transfer);
+const onFault = (error: unknown, message: string) => tell({ kind: "FAULT", error, message });
+
+let signatures: SignatureCounts = { somebody: 0, nobody: 0 };
+/** True while single calls come. */
+let gently = false;
+/** Where every core is busy, who wakes up waits for milliseconds until the kernel interrupts the one that runs. */
+const breakMs = 1;
+
+const deps = await createBatchThreadDeps(workerData as ClearingConfig, {
+  onFault,
+  onLedgerAnswer: (operation, events, durationMs) =>
+    tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),
+  recover: countingRecover(() => signatures),
+  giveWay: () => (gently ? sleep(breakMs) : undefined),
+});
+const clearPage = createClearPage({ ...deps, onFault });
+const underWay = new Map<number, AbortController>();
+
+parentPort?.on("message", (order: ThreadOrder) => {
+  switch (order.kind) {
+    case "PAGE":
+      return void clear(order);
+    case "ABANDON":
+      return underWay.get(order.id)?.abort();
+    case "CLOSE":
+      return void close();
+  }
+});
+
+async function clear(order: ThreadOrder & { kind: "PAGE" }): Promise<void> {
+  const { id, caller, deadlineMs } = order;
+  const left = new AbortController();
+  underWay.set(id, left);
+  gently = order.gently;
+  try {
+    const answer = await clearPage(order.bytes, caller, { deadlineMs, signal: left.signal });
+    const bytes = new Uint8Array(answer);
+    tell({ kind: "CLEARED", id, bytes, signatures }, [bytes.buffer]);
+    signatures = { somebody: 0, nobody: 0 };
+  } catch (error) {
+    tell({ kind: "FAILED", id, error });
+  } finally {
+    underWay.delete(id);
+  }
+}
+
+async function close(): Promise<void> {
+  for (const left of underWay.values()) left.abort();
+  await deps.close();
+  // The ledger's client has a thread of its own, whose last words come in the next turn.
+  await nextTurn();
+  process.exit();
+}
+
+tell({ kind: "READY" });

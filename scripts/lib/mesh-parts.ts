@@ -133,25 +133,13 @@ function servicePart(mesh: Mesh, { name, dependsOn, environment }: ServiceOption
   };
 }
 
-/**
- * What Node is told where a service runs, here and in the manifests. A batch leaves much alive in the young generation of
- * Clearing's heap: in a small one each sweep that copies it is short, and single calls wait less behind it.
- */
-export function nodeFlags(name: string): readonly string[] {
-  return name === "clearing" ? ["--max-semi-space-size=2"] : [];
-}
-
 function launchService(mesh: Mesh, name: ServiceName, own: NodeJS.ProcessEnv): Launch {
   const { settings, identity, keys, environment } = mesh;
   const { host } = settings;
   const at = (port: number) => `${host}:${port}`;
   const ports = settings.ports.services[name];
   return {
-    command: [
-      process.execPath,
-      ...nodeFlags(name),
-      join(settings.root, "services", name, "main.ts"),
-    ],
+    command: [process.execPath, join(settings.root, "services", name, "main.ts")],
     env: {
       // Node keeps what it compiled, which halves the time of the next start.
       NODE_COMPILE_CACHE: join(settings.root, ".toolchain/compile-cache"),

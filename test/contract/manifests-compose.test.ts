@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
-import { nodeFlags } from "../../scripts/lib/mesh-parts.ts";
 import { findProgram, runProgram } from "../../scripts/lib/run-program.ts";
 import { dockerfileSteps } from "../support/image-tree.ts";
 import { partNames, readByService } from "../support/service-configs.ts";
@@ -69,7 +68,7 @@ describe("compose.yaml", () => {
   it.each(partNames)("%s takes its environment", (name) => {
     const { environment = {}, command } = service(name);
     readByService(name, environment);
-    expect(command).toEqual([...nodeFlags(name), `services/${name}/main.ts`]);
+    expect(command).toEqual([`services/${name}/main.ts`]);
   });
 
   it("simulates Stripe, and the simulator takes its environment", () => {

@@ -63,8 +63,8 @@ export type ThreadReport =
 
 /** One is read while the other waits for PostgreSQL or the ledger. */
 const pagesPerThread = 2;
-/** Longer than a statement of PostgreSQL may take. */
-const closeMs = 15_000;
+/** How long a thread has for it: less than the service has to close. */
+const closeMs = 4_000;
 
 export interface BatchThreadsOptions extends BatchObserver {
   /** How many threads, 1 or more. */

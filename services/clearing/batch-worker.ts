@@ -1,5 +1,5 @@
 import { setPriority } from "node:os";
-import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { countingRecover, type SignatureCounts } from "#common/signature-metrics.ts";
 import type { ThreadOrder, ThreadReport } from "./batch-threads.ts";
@@ -58,12 +58,11 @@ async function clear(order: ThreadOrder & { kind: "PAGE" }): Promise<void> {
   }
 }
 
+/** The thread ends by itself when nothing is open any more. */
 async function close(): Promise<void> {
   for (const left of underWay.values()) left.abort();
   await deps.close();
-  // The ledger's client has a thread of its own, whose last words come in the next turn.
-  await nextTurn();
-  process.exit();
+  parentPort?.close();
 }
 
 tell({ kind: "READY" });

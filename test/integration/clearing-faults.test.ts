@@ -6,7 +6,7 @@ import { reasonOf } from "#common/rpc/errors.ts";
 import { walletAccountId } from "#common/wallet.ts";
 import type { ClearRequest } from "../../services/clearing/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
-import { startClearingProcess, toProto } from "../support/clearing-process.ts";
+import { reasonOfResult, startClearingProcess, toProto } from "../support/clearing-process.ts";
 import {
   type ClearingWorld,
   chart,
@@ -265,6 +265,55 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     expect(clearing?.intentId).toBe(request.intent.intentId);
     expect(await world.available(walletAccountId(key.address, 1))).toBe(649n);
     await running.stop();
+  });
+
+  it("tells of each intent of a batch what a deadline left of it", async () => {
+    const key = await world.openFunded(replica, 1000n);
+    const running = await startClearingProcess(world, issuer);
+    const requests = Array.from({ length: 600 }, () => world.purchase(key, 1n));
+    // Its threads know the accounts from here on.
+    await running.client.clearBatch({ requests: requests.slice(0, 1).map(toProto) });
+    holdLedger();
+    const batch = { requests: requests.map(toProto) };
+    const reasons = async (timeoutMs: number) => {
+      const { results } = await running.client.clearBatch(batch, { timeoutMs });
+      return results.map(reasonOfResult);
+    };
+    const late = await reasons(5_000);
+    release();
+    expect(late).toHaveLength(600);
+    expect(new Set(late)).toEqual(new Set(["OUTCOME_UNKNOWN", "NOT_SENT"]));
+    expect(new Set(await reasons(60_000))).toEqual(new Set(["CLEARED"]));
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(400n);
+    expect(await running.stop()).toBe(0);
+  });
+
+  it("told to stop in the middle of a batch, it finishes it, or leaves it for a retry when told twice", async () => {
+    const key = await world.openFunded(replica, 10_000n);
+    const begin = async (requests: readonly ClearRequest[], more: readonly ClearRequest[]) => {
+      const running = await startClearingProcess(world, issuer);
+      const batch = { requests: [...requests, ...more].map(toProto) };
+      const answer = running.client.clearBatch(batch, { timeoutMs: 60_000 }).then(
+        ({ results }) => results.map(reasonOfResult),
+        (error: unknown) => error,
+      );
+      await expect.poll(() => countEvidence(requests), { interval: 5 }).toBeGreaterThan(0);
+      return { running, answer };
+    };
+    const requests = Array.from({ length: 3_000 }, () => world.purchase(key, 1n));
+    const cut = await begin(requests, []);
+    const stopped = cut.running.stop();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await Promise.all([stopped, cut.running.stop()])).toEqual([0, 0]);
+    // On a fast machine it may be through.
+    const whatItSaid = await cut.answer;
+    if (!(whatItSaid instanceof ConnectError)) expect(whatItSaid).toHaveLength(3_000);
+
+    const others = Array.from({ length: 500 }, () => world.purchase(key, 1n));
+    const whole = await begin(others, requests);
+    expect(await whole.running.stop()).toBe(0);
+    expect(await whole.answer).toEqual(Array(3_500).fill("CLEARED"));
+    expect(await world.available(walletAccountId(key.address, 1))).toBe(6_500n);
   });
 
   /** Clears while the ledger is held, with ever more time until the requests have come as far as the ledger. */

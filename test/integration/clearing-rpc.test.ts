@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseCursor } from "#common/cursor.ts";
@@ -7,13 +6,11 @@ import { reasonOf } from "#common/rpc/errors.ts";
 import { walletAccountId } from "#common/wallet.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
-import {
-  ClearBatchRequestSchema,
-  type ClearResult,
-} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { ClearBatchRequestSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import {
   type ClearingProcess,
+  reasonOfResult,
   startClearingProcess,
   toProto,
 } from "../support/clearing-process.ts";
@@ -162,6 +159,20 @@ describeOnEngines("ClearingService", (engine) => {
     }
   });
 
+  it("clears an intent once that stands in a batch twice, however far apart", async () => {
+    const account = walletAccountId(key.address, 1);
+    const before = await world.available(account);
+    const twice = toProto(world.purchase(key, 7n));
+    const between = Array.from({ length: 300 }, () => toProto(world.funding(key.address, 1n)));
+    const { results } = await service.client.clearBatch({ requests: [twice, ...between, twice] });
+    expect(new Set(results.map(reasonOfResult))).toEqual(new Set(["CLEARED"]));
+    const [first, last] = [results[0]?.outcome, results.at(-1)?.outcome].map(
+      (outcome) => outcome?.case === "clearing" && outcome.value.cursor,
+    );
+    expect(last).toBe(first);
+    expect(await world.available(account)).toBe(before + 300n - 7n);
+  });
+
   it("refuses a batch of more than 8189 postings whole", async () => {
     const postings = Array.from({ length: 64 }, () => posting(chart.cash, chart.instacart, 1n, 9));
     const request = toProto(world.attest(world.intent({ postings, reference: "r" })));
@@ -228,14 +239,3 @@ describeOnEngines("ClearingService", (engine) => {
 });
 
 /** CLEARED, or the reason of the error. */
-function reasonOfResult({ outcome }: ClearResult): string {
-  if (outcome.case === "clearing") {
-    return outcome.value.state === ClearingState.CLEARED ? "CLEARED" : "another state";
-  }
-  const details = outcome.case === "error" ? outcome.value.details : [];
-  for (const detail of details) {
-    const info = anyUnpack(detail, ErrorInfoSchema);
-    if (info !== undefined) return info.reason;
-  }
-  return "no reason";
-}

@@ -2,12 +2,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { formatAttestation, formatIntent } from "#common/intent-codec.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import {
   ClearingService,
   type ClearRequest as ClearRequestProto,
   ClearRequestSchema,
+  type ClearResult,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { ClearRequest } from "../../services/clearing/clearing.ts";
 import type { ClearingWorld } from "./clearing-world.ts";
@@ -110,4 +114,17 @@ export function toProto(request: ClearRequest): ClearRequestProto {
     attestation: formatAttestation(request.attestation),
     validateOnly: request.validateOnly,
   });
+}
+
+/** How a result of a batch reads in an assertion: CLEARED, or the reason of its error. */
+export function reasonOfResult({ outcome }: ClearResult): string {
+  if (outcome.case === "clearing") {
+    return outcome.value.state === ClearingState.CLEARED ? "CLEARED" : "another state";
+  }
+  const details = outcome.case === "error" ? outcome.value.details : [];
+  for (const detail of details) {
+    const info = anyUnpack(detail, ErrorInfoSchema);
+    if (info !== undefined) return info.reason;
+  }
+  return "no reason";
 }

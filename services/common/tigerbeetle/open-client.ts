@@ -56,11 +56,11 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
   let reopening: Promise<Client> | undefined;
   let destroyed = false;
 
+  // An evicted client has ended by itself; to destroy it again would end the process.
   const reopen = (evicted: Client): Promise<Client> => {
     if (current !== evicted) return Promise.resolve(current);
     reopening ??= open()
       .then((client) => {
-        evicted.destroy();
         current = client;
         if (destroyed) client.destroy();
         return client;
@@ -94,13 +94,15 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
     queryTransfers: (filter) => call((client) => client.queryTransfers(filter)),
     destroy: () => {
       destroyed = true;
-      current.destroy();
+      if (reopening === undefined) current.destroy();
     },
   };
 }
 
+/** The first request learns that the client was evicted; those behind it, only that it is closed. */
 function isEviction(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_CLIENT_EVICTED";
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ERR_CLIENT_EVICTED" || code === "ERR_CLIENT_CLOSED";
 }
 
 function guardImported(client: Client): Client {

@@ -66,6 +66,9 @@ const pagesPerThread = 2;
 /** How long a thread has for it: less than the service has to close. */
 const closeMs = 4_000;
 
+/** A page leaves nothing behind but known accounts, 20 MB at most. Without a bound V8 would let garbage take the memory. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 256 };
+
 export interface BatchThreadsOptions extends BatchObserver {
   /** How many threads, 1 or more. */
   readonly count: number;
@@ -115,6 +118,7 @@ class BatchThread {
   constructor(config: ClearingConfig, options: BatchThreadsOptions) {
     this.#worker = new Worker(new URL("./batch-worker.ts", import.meta.url), {
       workerData: config,
+      resourceLimits,
     });
     this.ready = new Promise((resolve, reject) => {
       const fail = (error: Error) => {

@@ -6,6 +6,7 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { ConnectError, createContextValues } from "@connectrpc/connect";
+import { detailTypes } from "#common/rpc/errors.ts";
 import { readArguments, runCommand } from "./lib/command.ts";
 import { errorJson, findMethod, openMesh } from "./lib/mesh-client.ts";
 import { Problem } from "./lib/problem.ts";
@@ -79,5 +80,11 @@ function readMessage(schema: Schema, json: string) {
 }
 
 function print(schema: Schema, message: Parameters<typeof toJsonString>[1]): void {
-  console.log(toJsonString(schema, message, { prettySpaces: 2, alwaysEmitImplicit: true }));
+  console.log(
+    toJsonString(schema, message, {
+      prettySpaces: 2,
+      alwaysEmitImplicit: true,
+      registry: detailTypes,
+    }),
+  );
 }

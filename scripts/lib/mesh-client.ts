@@ -1,17 +1,8 @@
-import {
-  createRegistry,
-  type DescMethod,
-  type DescService,
-  type JsonValue,
-  toJson,
-} from "@bufbuild/protobuf";
+import { type DescMethod, type DescService, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { Code, type ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import {
-  BadRequestSchema,
-  ErrorInfoSchema,
-  RetryInfoSchema,
-} from "#gen/google/rpc/error_details_pb.ts";
+import { detailTypes } from "#common/rpc/errors.ts";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
@@ -75,8 +66,6 @@ export function findMethod(name: string): DescMethod {
   }
   return method;
 }
-
-const detailTypes = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 /** An error as JSON: its code, what it says to people, and its details for programs. */
 export function errorJson(error: ConnectError): JsonValue {

@@ -15,7 +15,7 @@ import { BytesValueSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
-import { reasonOf } from "#common/rpc/errors.ts";
+import { commonErrors, reasonOf, toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { createLogger } from "#common/rpc/logger.ts";
 import { type BatchHandler, mountOf } from "#common/rpc/mount.ts";
 import { requirePrincipal } from "#common/rpc/principal.ts";
@@ -144,7 +144,10 @@ const clearing: Omit<ServiceImpl<typeof ClearingService>, "clearBatch"> = {
 
 const clearBatch: BatchHandler = async (bytes) => {
   const { requests } = fromBinary(ClearBatchRequestSchema, bytes);
-  const results = requests.map(() => create(ClearResultSchema));
+  const value = toStatus(toConnectError(new DomainError("DRAINING", "call again"), commonErrors));
+  const results = requests.map(() =>
+    create(ClearResultSchema, { outcome: { case: "error", value } }),
+  );
   return Buffer.from(
     toBinary(ClearBatchResponseSchema, create(ClearBatchResponseSchema, { results })),
   );
@@ -593,5 +596,13 @@ describe("plain JSON over HTTP", () => {
         {},
       ],
     });
+  });
+
+  it("writes the errors that stand inside an answer", async () => {
+    const url = `http://127.0.0.1:${fixture.connectPort}/sovr.clearing.v1.ClearingService/ClearBatch`;
+    const headers = { ...(await bearer()), "content-type": "application/json" };
+    const answer = await fetch(url, { method: "POST", headers, body: '{"requests":[{}]}' });
+    const detail = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "DRAINING" };
+    expect(await answer.json()).toMatchObject({ results: [{ error: { details: [detail, {}] } }] });
   });
 });

@@ -13,7 +13,7 @@ import {
   Client as GrpcClient,
   ServerCredentials,
 } from "@grpc/grpc-js";
-import { commonErrors } from "#common/rpc/errors.ts";
+import { commonErrors, detailTypes } from "#common/rpc/errors.ts";
 import { createGrpcTransport } from "#common/rpc/grpc-transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import { openKeyStore } from "#common/rpc/key-store.ts";
@@ -155,7 +155,12 @@ export function protocolsOf(fixture: Fixture): Protocol[] {
     },
     {
       name: "Connect JSON",
-      transport: createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: false }),
+      transport: createConnectTransport({
+        baseUrl,
+        httpVersion,
+        useBinaryFormat: false,
+        jsonOptions: { registry: detailTypes },
+      }),
       [Symbol.dispose]: none,
     },
     {
@@ -165,6 +170,7 @@ export function protocolsOf(fixture: Fixture): Protocol[] {
         httpVersion,
         useBinaryFormat: false,
         useHttpGet: true,
+        jsonOptions: { registry: detailTypes },
       }),
       [Symbol.dispose]: none,
     },

@@ -1,4 +1,9 @@
-import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  create,
+  createRegistry,
+  type DescMessage,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
 import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError, type FieldViolation } from "#common/domain-error.ts";
@@ -18,6 +23,9 @@ export interface ErrorMapping {
 
 /** A total map from the kinds that a service throws. */
 export type ErrorMap<Kind extends string> = Readonly<Record<Kind, ErrorMapping>>;
+
+/** The types of all details. JSON needs them wherever a message carries a google.rpc.Status. */
+export const detailTypes = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 /** The domain of every ErrorInfo. */
 export const errorDomain = "sovr";

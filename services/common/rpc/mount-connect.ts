@@ -17,7 +17,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { reasonOf } from "./errors.ts";
+import { detailTypes, reasonOf } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { Logger } from "./logger.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
@@ -88,6 +88,7 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
     grpc: false,
     acceptCompression: [compressionGzip],
     compressMinBytes: compressBytesMin,
+    jsonOptions: { registry: detailTypes },
     requestGate: (ctx) => gate(guard, plans, ctx),
   });
   for (const { plans: methods, implementation, batches } of guard.services) {

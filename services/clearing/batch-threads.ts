@@ -63,7 +63,7 @@ export type ThreadReport =
 
 /** One is read while the other waits for PostgreSQL or the ledger. */
 const pagesPerThread = 2;
-/** How long a thread has for it: less than the service has to close. */
+/** How long a thread has to close: less than the service itself has. */
 const closeMs = 4_000;
 
 /** A page leaves nothing behind but known accounts, 20 MB at most. Without a bound V8 would let garbage take the memory. */

@@ -279,7 +279,11 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       const { results } = await running.client.clearBatch(batch, { timeoutMs });
       return results.map(reasonOfResult);
     };
-    const late = await reasons(5_000);
+    let late: readonly string[] | undefined;
+    for (const timeoutMs of [5_000, 15_000]) {
+      // On a machine that stands still the client's own clock may be first, which tells of no intent.
+      late ??= await reasons(timeoutMs).catch(() => undefined);
+    }
     release();
     expect(late).toHaveLength(600);
     expect(new Set(late)).toEqual(new Set(["OUTCOME_UNKNOWN", "NOT_SENT"]));

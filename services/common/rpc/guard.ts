@@ -152,9 +152,9 @@ function wrapService(
   const wrapped: Record<string, UnaryHandler | StreamHandler> = {};
   for (const plan of plans) {
     const { method } = plan;
-    if (plan.isBatch) continue;
+    if (mount.batches[method.localName] !== undefined) continue;
     const handler: unknown = mount.implementation[method.localName];
-    if (typeof handler !== "function") throw notImplemented(plan);
+    if (typeof handler !== "function") throw new Error(`${plan.path} is not implemented`);
     const bound: unknown = handler.bind(mount.implementation);
     const check = (request: Message) => validator.check(method.input, request);
     wrapped[method.localName] = isStream(method)
@@ -171,16 +171,11 @@ function wrapBatches(
 ): BatchHandlers {
   const wrapped: Record<string, BatchHandler> = {};
   for (const plan of plans) {
-    if (!plan.isBatch) continue;
     const handler = mount.batches[plan.method.localName];
-    if (handler === undefined) throw notImplemented(plan);
+    if (handler === undefined) continue;
     wrapped[plan.method.localName] = wrapUnary(handler, () => undefined, options);
   }
   return wrapped;
-}
-
-function notImplemented(plan: MethodPlan): Error {
-  return new Error(`${plan.path} is not implemented`);
 }
 
 function isStream(method: DescMethod): boolean {

@@ -6,7 +6,7 @@ const requestBytesMaxDefault = 1 << 20;
 /** The largest message of any method; grpc-js knows one limit a server, so this is the one that it gets. */
 export const requestBytesMaxLargest = 16 << 20;
 
-/** Methods that take and give batches; their requests may exceed 1 MiB. */
+/** Methods that take batches, which may exceed 1 MiB. */
 const batches: ReadonlySet<string> = new Set(["/sovr.clearing.v1.ClearingService/ClearBatch"]);
 
 /** What the runtime decides about a method once, when it is mounted. */
@@ -17,8 +17,6 @@ export interface MethodPlan {
   /** A caller needs one of these. */
   readonly scopes: readonly string[];
   readonly requestBytesMax: number;
-  /** True if request and answer are lists so long that the event loop leaves their decoding to the handler. */
-  readonly isBatch: boolean;
   /** True if the method only reads: a deadline that passes then means that nothing happened. */
   readonly readsOnly: boolean;
 }
@@ -35,7 +33,6 @@ export function planMethods(service: DescService): readonly MethodPlan[] {
       path,
       scopes: scopesOf(method),
       requestBytesMax: batches.has(path) ? requestBytesMaxLargest : requestBytesMaxDefault,
-      isBatch: batches.has(path),
       readsOnly: method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     });
   });

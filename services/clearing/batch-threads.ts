@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 import type { SignatureCounts } from "#common/signature-metrics.ts";
 import type { Caller, CallLimit } from "./clearing.ts";
 import type { ClearingConfig } from "./config.ts";
@@ -26,6 +26,13 @@ export interface PageLimit extends CallLimit {
 export interface BatchObserver {
   readonly onFault: (error: unknown, message: string) => void;
   readonly onLedgerAnswer: (operation: LedgerOperation, events: number, durationMs: number) => void;
+}
+
+/** What a thread is started with. */
+export interface ThreadStart {
+  readonly config: ClearingConfig;
+  /** Of the service's client of the ledger, where the engine is shared. */
+  readonly sharedPort: MessagePort | undefined;
 }
 
 /** What a thread is told. */
@@ -73,6 +80,8 @@ export interface BatchThreadsOptions extends BatchObserver {
   /** How many threads, 1 or more. */
   readonly count: number;
   readonly onSignatures: (counts: SignatureCounts) => void;
+  /** A port to the engine for a thread, if that is shared. */
+  readonly sharePort: () => MessagePort | undefined;
 }
 
 /** Starts the threads. Rejects if one cannot open what it needs. */
@@ -116,8 +125,10 @@ class BatchThread {
   #closing = false;
 
   constructor(config: ClearingConfig, options: BatchThreadsOptions) {
+    const sharedPort = options.sharePort();
     this.#worker = new Worker(new URL("./batch-worker.ts", import.meta.url), {
-      workerData: config,
+      workerData: { config, sharedPort } satisfies ThreadStart,
+      transferList: sharedPort === undefined ? [] : [sharedPort],
       resourceLimits,
     });
     this.ready = new Promise((resolve, reject) => {

@@ -2,8 +2,7 @@ import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { countingRecover, type SignatureCounts } from "#common/signature-metrics.ts";
-import type { ThreadOrder, ThreadReport } from "./batch-threads.ts";
-import type { ClearingConfig } from "./config.ts";
+import type { ThreadOrder, ThreadReport, ThreadStart } from "./batch-threads.ts";
 import { createBatchThreadDeps } from "./deps.ts";
 import { createClearPage } from "./page-service.ts";
 
@@ -20,7 +19,9 @@ let gently = false;
 /** Where every core is busy, who wakes up waits for milliseconds until the kernel interrupts the one that runs. */
 const breakMs = 1;
 
-const deps = await createBatchThreadDeps(workerData as ClearingConfig, {
+const { config, sharedPort } = workerData as ThreadStart;
+const deps = await createBatchThreadDeps(config, {
+  sharedPort,
   onFault,
   onLedgerAnswer: (operation, events, durationMs) =>
     tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),

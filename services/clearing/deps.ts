@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { MessagePort } from "node:worker_threads";
 import type { Client } from "tigerbeetle-node";
 import { intentDigester } from "#common/intent-digest.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
@@ -113,6 +114,7 @@ export async function createClearingDeps(
       startBatchThreads: async () => {
         try {
           batchThreads = await startBatchThreads(config, {
+            sharePort: () => writer.share(),
             count: Math.min(availableParallelism(), batchThreadsMax),
             onFault,
             onLedgerAnswer: onAnswer,
@@ -133,6 +135,8 @@ export async function createClearingDeps(
 }
 
 export interface BatchThreadOptions extends BatchObserver {
+  /** Of the service's own client, where the engine is shared. */
+  readonly sharedPort: MessagePort | undefined;
   readonly recover: RecoverAddress;
   readonly giveWay: () => Promise<void> | undefined;
 }
@@ -140,13 +144,13 @@ export interface BatchThreadOptions extends BatchObserver {
 /** Opens what a batch thread needs. The service has created tables and chart before. Throws ConfigError. */
 export async function createBatchThreadDeps(
   config: ClearingConfig,
-  { onFault, onLedgerAnswer, recover, giveWay }: BatchThreadOptions,
+  { sharedPort, onFault, onLedgerAnswer, recover, giveWay }: BatchThreadOptions,
 ): Promise<BatchThreadDeps> {
   const { engine } = config;
   const signersFile = openSigners(config.signersFile, onFault);
   const pool = openPool(config, batchPoolMax);
   // One client, for a cluster has few sessions: here a read may wait for a write.
-  const client = await openClient(engine);
+  const client = await openClient(engine, { sharedPort });
   const clearing = openHouse(config, {
     ledger: createClearingLedger({
       writer: client,

@@ -1,7 +1,12 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import type { MessagePort } from "node:worker_threads";
 import { AccountFlags, type Client, createClient, TransferFlags } from "tigerbeetle-node";
-import { createEmbeddedClient, type EmbeddedClientOptions } from "./embedded/client.ts";
+import {
+  attachEmbeddedClient,
+  createEmbeddedClient,
+  type EmbeddedClientOptions,
+} from "./embedded/client.ts";
 
 /** Which engine stores the transfers. */
 export type Engine =
@@ -19,6 +24,20 @@ export interface EngineConfig {
 /** How often a lost session is opened again for one request before the request fails. */
 const reopenMax = 3;
 
+/** A client of the engine. */
+export interface EngineClient extends Client {
+  /**
+   * The embedded engine's: a port for another thread of this process, where `openClient` makes a client of it that asks
+   * the same engine. Undefined on TigerBeetle, where each client has a session of its own.
+   */
+  share(): MessagePort | undefined;
+}
+
+export interface OpenClientOptions extends Pick<EmbeddedClientOptions, "cacheMb"> {
+  /** Of `share` in another thread; the engine is opened if there is none. */
+  readonly sharedPort?: MessagePort | undefined;
+}
+
 /**
  * Opens the engine. The client heals itself: when the cluster evicts its session it opens another and sends the
  * same request again, which is safe because ids make every write idempotent. Requests with the `imported` flag
@@ -27,14 +46,19 @@ const reopenMax = 3;
  * `cacheMb`: the embedded engine's, if its own choice does not suit.
  */
 export async function openClient(
-  config: EngineConfig,
-  options: Pick<EmbeddedClientOptions, "cacheMb"> = {},
-): Promise<Client> {
-  const { engine, clusterId } = config;
-  if (engine.kind === "embedded") {
-    return guardImported(createEmbeddedClient({ path: engine.path, clusterId, ...options }));
+  { engine, clusterId }: EngineConfig,
+  { sharedPort, ...options }: OpenClientOptions = {},
+): Promise<EngineClient> {
+  if (engine.kind === "tigerbeetle") {
+    const client = await selfHealing(() => openTigerBeetle(clusterId, engine.addresses));
+    return { ...guardImported(client), share: () => undefined };
   }
-  return guardImported(await selfHealing(() => openTigerBeetle(clusterId, engine.addresses)));
+  if (sharedPort !== undefined) {
+    const client = attachEmbeddedClient(sharedPort);
+    return { ...guardImported(client), share: () => undefined };
+  }
+  const client = createEmbeddedClient({ path: engine.path, clusterId, ...options });
+  return { ...guardImported(client), share: client.share };
 }
 
 /** TigerBeetle takes addresses only; names are resolved at every (re)opening because pods move. */

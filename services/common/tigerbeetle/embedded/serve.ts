@@ -30,20 +30,22 @@ export type Operation =
   | "queryTransfers";
 
 /** Calls of one kind that share a transaction: `counts[i]` events belong to call `i`. */
-export type RequestMessage =
-  | {
-      readonly operation: Operation;
-      readonly buffer: ArrayBuffer;
-      readonly counts: readonly number[];
-    }
-  | { readonly operation: "close" };
+export type EngineRequest = {
+  readonly operation: Operation;
+  readonly buffer: ArrayBuffer;
+  readonly counts: readonly number[];
+};
 
 /** `counts[i]` results belong to call `i`. */
-export type ReplyMessage =
-  /** The thread has opened the file, or has failed to and will say so in its first answer. */
-  | { readonly ok: "ready" }
+export type EngineReply =
   | { readonly ok: true; readonly buffer: ArrayBuffer; readonly counts: readonly number[] }
   | { readonly ok: false; readonly error: PlainError | Error };
+
+export type RequestMessage = EngineRequest | { readonly operation: "close" };
+
+export type ReplyMessage =
+  /** The thread has opened the file, or has failed to and will say so in its first answer. */
+  { readonly ok: "ready" } | EngineReply;
 
 /** Above this size the check at open is left to the caller: it reads the whole file. */
 const AUTO_CHECK_BYTES = 64 * 1024 * 1024;
@@ -59,7 +61,7 @@ const CHECKPOINT_TRANSACTIONS = 1 << 10;
 export type Worker = {
   /** Opens the file now. A failure is kept for the first request, which tries again. */
   open(): void;
-  answer(request: Exclude<RequestMessage, { operation: "close" }>): ReplyMessage;
+  answer(request: EngineRequest): EngineReply;
   /** Housekeeping that the caller need not wait for. */
   afterReply(): void;
   close(): void;
@@ -147,7 +149,7 @@ function answerRead(
   operation: Exclude<Operation, "createAccounts" | "createTransfers">,
   input: Uint32Array,
   counts: readonly number[],
-): ReplyMessage {
+): EngineReply {
   const sink = new RowSink();
   const replyCounts: number[] = [];
   let first = 0;

@@ -13,8 +13,8 @@ port.on("message", (request: RequestMessage) => {
     port.close();
     return;
   }
-  const reply: ReplyMessage = worker.answer(request);
-  port.postMessage(reply, reply.ok === true ? [reply.buffer] : []);
+  const reply = worker.answer(request);
+  port.postMessage(reply satisfies ReplyMessage, reply.ok ? [reply.buffer] : []);
   worker.afterReply();
 });
 worker.open();

@@ -32,15 +32,10 @@ export type Clock = () => bigint;
  */
 export const EPOCH_EVENTS = 1 << 16;
 
-/** So many transfers are brought into an index at once. */
-export const INDEX_EVENTS = 1 << 14;
-
 export type EngineOptions = {
   readonly clock: Clock;
   /** Events per epoch; tests make it small. */
   readonly epochEvents?: number;
-  /** Transfers that an index may lack before they are brought in; tests make it small. */
-  readonly indexEvents?: number;
 };
 
 /** The state machine on one open database. One thread owns it. */
@@ -51,7 +46,6 @@ export class Engine implements Ledger {
   existing = 0n;
   readonly #clock: Clock;
   readonly #epochEvents: number;
-  readonly #indexEvents: number;
   readonly tail = new TransferTail();
   readonly #filter = new IdFilter();
   /** The last timestamp of every sealed epoch. */
@@ -71,7 +65,6 @@ export class Engine implements Ledger {
     this.store = createStore(db);
     this.#clock = options.clock;
     this.#epochEvents = options.epochEvents ?? EPOCH_EVENTS;
-    this.#indexEvents = options.indexEvents ?? INDEX_EVENTS;
   }
 
   /** The ends of the sealed epochs, oldest first; the running epoch has none. */
@@ -139,6 +132,7 @@ export class Engine implements Ledger {
     const index = this.log.find(words, a);
     if (index >= 0) return { words: this.log.rows, at: index * ROW_WORDS };
     if (index === -2) return "failed";
+    this.catchUp();
     const recent = this.tail.find(words, a);
     if (recent >= 0) return { words: this.tail.words, at: recent };
     let found: RowRef | "failed" | undefined;
@@ -174,7 +168,6 @@ export class Engine implements Ledger {
     try {
       this.store.begin.run();
       this.#refresh();
-      this.catchUp();
       this.accounts.begin();
       this.log.begin();
       const last = this.#meta.lastTimestamp;
@@ -185,8 +178,10 @@ export class Engine implements Ledger {
       if (end > TIMESTAMP_MAX) throw new Error("the clock has passed the last timestamp");
       const meta = this.#flush(end);
       this.store.commit.run();
+      const caughtUp = this.#known >= last;
       this.#meta = meta;
-      this.#remember(end);
+      // Otherwise no id was looked for, and none stored.
+      if (caughtUp) this.#remember(end);
     } catch (error) {
       this.#rollback();
       throw error;
@@ -233,7 +228,8 @@ export class Engine implements Ledger {
 
   /**
    * Reads the transfers that other processes stored, for the filter and the tail. Not part of every
-   * refresh: whoever only reads pages in the order of time never needs them. Inside a transaction.
+   * refresh: whoever only asks for the time, or for pages in its order, never needs them, and should
+   * not hold the file meanwhile. Inside a transaction.
    */
   catchUp(): void {
     if (this.#known >= this.#meta.lastTimestamp) return;
@@ -278,13 +274,13 @@ export class Engine implements Ledger {
   }
 
   /**
-   * Housekeeping: brings the tail into the index that is furthest behind, if that is worth a
-   * transaction. One index at a time keeps each pause short. Answers whether there was work.
+   * Housekeeping: brings the tail into the index that is furthest behind, if that lacks at least
+   * `events` transfers. One index at a time keeps each pause short.
    */
-  indexTail(): boolean {
+  indexTail(events: number): void {
     const behind = this.#indexedByAll();
     const first = this.tail.firstAfter(behind);
-    if (this.tail.count - first < this.#indexEvents) return false;
+    if (this.tail.count - first < events) return;
     const { store } = this;
     try {
       store.begin.run();
@@ -305,7 +301,6 @@ export class Engine implements Ledger {
       this.#rollback();
       throw error;
     }
-    return true;
   }
 
   #loadNextExpiry(): void {
@@ -362,11 +357,11 @@ export class Engine implements Ledger {
       loadBytes(failedId, 0, id);
       this.#filter.add(epoch, failedId, 0);
     }
-    const meta = this.#sealIfFull({
-      lastTimestamp,
-      epoch,
-      epochEvents: this.#meta.epochEvents + log.count + log.failed.length,
-    });
+    const stored = log.count + log.failed.length;
+    const epochEvents = this.#meta.epochEvents + stored;
+    const running = { lastTimestamp, epoch, epochEvents };
+    // Only who has stored something has the whole filter.
+    const meta = stored > 0 ? this.#sealIfFull(running) : running;
     store.writeMeta.run(meta.lastTimestamp, meta.epoch, meta.epochEvents);
     return meta;
   }

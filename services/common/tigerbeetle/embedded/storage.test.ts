@@ -256,6 +256,48 @@ describe("the file", { timeout: 60_000 }, () => {
     expect(exists?.status).toBe(CreateTransferStatus.exists_with_different_amount);
   });
 
+  it("knows what others stored also after it only asked for the time", async () => {
+    const [one, two] = [open(), open()];
+    await one.createAccounts(accounts);
+    const askTime = async () => {
+      const [refused] = await two.createTransfers([emptyTransfer(0n)]);
+      expect(refused?.status).toBe(CreateTransferStatus.id_must_not_be_zero);
+      return refused?.timestamp ?? 0n;
+    };
+    const results: unknown[] = [];
+    let last = 0n;
+    for (let i = 0n; i < 20n; i++) {
+      await one.createTransfers([transfer(100n + i), { ...transfer(500n + i), ledger: 2 }]);
+      await one.createTransfers([{ ...transfer(900n + i), debit_account_id: 9n }]);
+      const time = await askTime();
+      expect(time).toBeGreaterThan(last);
+      last = time;
+      if (i % 4n !== 3n) continue;
+      const events = [transfer(100n + i), transfer(900n + i), transfer(700n + i)];
+      results.push((await two.createTransfers(events)).map(({ status }) => status));
+    }
+    const { exists, id_already_failed, created } = CreateTransferStatus;
+    expect(results).toEqual(Array(5).fill([exists, id_already_failed, created]));
+    const stored = await one.queryTransfers(all);
+    expect(stored.map(({ id }) => id)).toEqual((await two.queryTransfers(all)).map(({ id }) => id));
+    expect(stored).toHaveLength(25);
+  });
+
+  it("copies the log into the file while it writes", async () => {
+    const client = open();
+    await client.createAccounts(accounts);
+    const logBytes = () => statSync(`${path}-wal`).size;
+    const [fileBefore, batch] = [statSync(path).size, 500];
+    let logMax = 0;
+    // If nobody copied the log, or never all of it, it would have 72 MB.
+    for (let i = 0; i < 240; i++) {
+      await client.createTransfers(range(BigInt(1 + i * batch), batch));
+      logMax = Math.max(logMax, logBytes());
+    }
+    expect(logMax).toBeLessThan(60_000_000);
+    expect(statSync(path).size - fileBefore).toBeGreaterThan(10_000_000);
+  });
+
   it("is created once by processes that start together, and takes the writes of all", async () => {
     const texts = await Promise.all(
       [1, 2, 3, 4].map((n) => {

@@ -1,5 +1,9 @@
-// Goal: a service whose session the cluster evicted goes on by itself, whatever it had under way. Method: a crowd of
-// clients takes all sessions that a cluster has, so that the one that was silent longest loses its own.
+// Goal: a service whose session the cluster evicted goes on by itself, whatever it had under way, and one that stops
+// gets the answers it still waits for. Method: a crowd of clients takes all sessions that a cluster has, so that the one
+// that was silent longest loses its own; a process destroys its client while that is busy.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createClient } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
@@ -11,7 +15,7 @@ const sessions = 64;
 const crowdAtOnce = 16;
 const reason = hasTigerBeetle ? "" : " (skipped: the program `tigerbeetle` is not on PATH)";
 
-describe.skipIf(!hasTigerBeetle)(`a client that a cluster evicts${reason}`, () => {
+describe.skipIf(!hasTigerBeetle)(`a client of TigerBeetle${reason}`, () => {
   let server: TestTigerBeetle;
 
   beforeAll(async () => {
@@ -30,7 +34,7 @@ describe.skipIf(!hasTigerBeetle)(`a client that a cluster evicts${reason}`, () =
     client.destroy();
   };
 
-  it("answers all that was asked at once, time and again", async () => {
+  it("answers all that was asked at once when the cluster evicts it, time and again", async () => {
     const client = await openClient({
       clusterId: 0n,
       batchMax: 253,
@@ -44,5 +48,13 @@ describe.skipIf(!hasTigerBeetle)(`a client that a cluster evicts${reason}`, () =
     }
     client.destroy();
     await expect(client.lookupAccounts([1n])).rejects.toMatchObject({ code: "ERR_CLIENT_CLOSED" });
+  });
+
+  it("answers all that was asked when it is destroyed, and lets the process end", async () => {
+    const main = fileURLToPath(new URL("../support/destroy-busy-main.ts", import.meta.url));
+    const run = promisify(execFile);
+    for (let times = 0; times < 3; times += 1) {
+      expect((await run(process.execPath, [main, server.address])).stdout).toBe("40\n");
+    }
   });
 });

@@ -1,7 +1,14 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { MessagePort } from "node:worker_threads";
-import { AccountFlags, type Client, createClient, TransferFlags } from "tigerbeetle-node";
+import {
+  AccountFlags,
+  type Client,
+  createClient,
+  ErrorCodes,
+  RequestError,
+  TransferFlags,
+} from "tigerbeetle-node";
 import {
   attachEmbeddedClient,
   createEmbeddedClient,
@@ -20,6 +27,12 @@ export interface EngineConfig {
   /** The most events in one request: 8189, or 253 on a replica started with --development. */
   readonly batchMax: number;
 }
+
+/**
+ * How long a client that is to be destroyed waits for the answers it still expects, in milliseconds. Destroyed before,
+ * tigerbeetle-node may end the process (SIGABRT) when more than one was to come.
+ */
+const lastAnswersMs = 2_000;
 
 /** How often a lost session is opened again for one request before the request fails. */
 const reopenMax = 3;
@@ -41,7 +54,8 @@ export interface OpenClientOptions extends Pick<EmbeddedClientOptions, "cacheMb"
 /**
  * Opens the engine. The client heals itself: when the cluster evicts its session it opens another and sends the
  * same request again, which is safe because ids make every write idempotent. Requests with the `imported` flag
- * are refused: they would break the change log, and one can destroy a replica's data file.
+ * are refused: they would break the change log, and one can destroy a replica's data file. `destroy` takes no more
+ * requests; those to TigerBeetle that are under way are still answered, if it answers within two seconds.
  *
  * `cacheMb`: the embedded engine's, if its own choice does not suit.
  */
@@ -78,7 +92,11 @@ async function resolveAddress(address: string): Promise<string> {
 async function selfHealing(open: () => Promise<Client>): Promise<Client> {
   let current = await open();
   let reopening: Promise<Client> | undefined;
-  let destroyed = false;
+  let inFlight = 0;
+  /** True once no more requests are taken. */
+  let closing = false;
+  let closed = false;
+  let late: NodeJS.Timeout | undefined;
 
   // An evicted client has ended by itself; to destroy it again would end the process.
   const reopen = (evicted: Client): Promise<Client> => {
@@ -86,7 +104,7 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
     reopening ??= open()
       .then((client) => {
         current = client;
-        if (destroyed) client.destroy();
+        if (closed) client.destroy();
         return client;
       })
       .finally(() => {
@@ -95,15 +113,29 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
     return reopening;
   };
 
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    clearTimeout(late);
+    if (reopening === undefined) current.destroy();
+  };
+
   const call = async <T>(request: (client: Client) => Promise<T>): Promise<T> => {
-    let client = current;
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await request(client);
-      } catch (error) {
-        if (!isEviction(error) || attempt === reopenMax || destroyed) throw error;
-        client = await reopen(client);
+    if (closing) throw new RequestError(ErrorCodes.ERR_CLIENT_CLOSED);
+    inFlight += 1;
+    try {
+      let client = current;
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return await request(client);
+        } catch (error) {
+          if (!isEviction(error) || attempt === reopenMax || closing) throw error;
+          client = await reopen(client);
+        }
       }
+    } finally {
+      inFlight -= 1;
+      if (closing && inFlight === 0) close();
     }
   };
 
@@ -117,8 +149,9 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
     queryAccounts: (filter) => call((client) => client.queryAccounts(filter)),
     queryTransfers: (filter) => call((client) => client.queryTransfers(filter)),
     destroy: () => {
-      destroyed = true;
-      if (reopening === undefined) current.destroy();
+      closing = true;
+      if (inFlight === 0) close();
+      else late ??= setTimeout(close, lastAnswersMs);
     },
   };
 }

@@ -10,7 +10,7 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { type CutBatch, cutBatch } from "./batch-codec.ts";
 import type { BatchThreads } from "./batch-threads.ts";
-import { type ClearingHouse, postingsUnderWayMax, tooManyUnderWay } from "./clearing.ts";
+import type { ClearingHouse } from "./clearing.ts";
 import { limitOf } from "./service.ts";
 
 /** The most postings in one batch: what fits into one request to the ledger. As many requests, for each has one. */
@@ -22,21 +22,19 @@ export const batchPostingsMax = 8_189;
  * go gently while single calls come to the clearing house.
  */
 export function createClearBatch(
-  clearing: Pick<ClearingHouse, "isIdle">,
+  clearing: Pick<ClearingHouse, "reserve" | "isIdle">,
   threads: BatchThreads,
 ): BatchHandler {
   const validator = createRequestValidator();
   const enter = createTurns(() => (clearing.isIdle() ? threads.pagesMax : threads.gentlePagesMax));
-  let underWay = 0;
   return async (bytes, ctx) => {
     const batch = await cut(bytes);
     const requests = Array(batch.requests).fill(anyRequest);
     validator.check(ClearBatchRequestSchema, create(ClearBatchRequestSchema, { requests }));
     checkPostings(batch);
-    if (underWay > 0 && underWay + batch.postings > postingsUnderWayMax) throw tooManyUnderWay();
     const caller = requirePrincipal(ctx);
     const limit = limitOf(ctx);
-    underWay += batch.postings;
+    const release = clearing.reserve(batch.postings);
     try {
       const answers: Promise<Uint8Array | Error>[] = [];
       for (const page of batch.pages) {
@@ -52,7 +50,7 @@ export function createClearBatch(
       }
       return Buffer.concat((await Promise.all(answers)).map(orThrow));
     } finally {
-      underWay -= batch.postings;
+      release();
     }
   };
 }

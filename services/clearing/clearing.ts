@@ -9,6 +9,7 @@ import { type AccountDirectory, createAccountDirectory } from "./account-directo
 import { Attempt } from "./attempt.ts";
 import { type Cleared, clearIntent } from "./clear-intent.ts";
 import type { ClearingPorts, Found, RecoverAhead } from "./clearing-ports.ts";
+import { createPostingsUnderWay } from "./postings-under-way.ts";
 import { notSent, outcomeUnknown } from "./refusals.ts";
 import { type Rules, type VerifiedIntent, verifyRequest } from "./verify-request.ts";
 
@@ -73,7 +74,12 @@ export interface ClearingHouse {
     caller: Caller,
     limit: CallLimit,
   ): Promise<{ readonly accountId: bigint; readonly opened: boolean }>;
-  /** True if nothing is being cleared and nothing was in the last second. */
+  /**
+   * Counts the postings of a call that is cleared on other threads as under way, until what it returns is called.
+   * Throws RATE_LIMITED as `clear` does.
+   */
+  reserve(postings: number): () => void;
+  /** True if nothing is being cleared here and nothing was in the last second. */
   isIdle(): boolean;
 }
 
@@ -83,27 +89,21 @@ const turnIntents = 16;
 const idleAfterMs = 1_000;
 /** From how many intents at once on other threads check signatures: fewer take less time than the threads' answer. */
 const recoverAheadMin = 8;
-/** The most postings under way at once, in all calls together: eight full batches. */
-export const postingsUnderWayMax = 65_536;
 
 /** Makes the clearing house. */
 export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHouse {
   const house: House = { rules, ports, accounts: createAccountDirectory(ports.ledger) };
-  let underWay = 0;
+  const underWay = createPostingsUnderWay();
   let callsUnderWay = 0;
   let lastCallMs = Number.NEGATIVE_INFINITY;
   return {
-    clear: (requests, caller, limit) => {
-      const postings = requests.reduce((sum, { intent }) => sum + intent.postings.length, 0);
-      if (underWay > 0 && underWay + postings > postingsUnderWayMax) {
-        return Promise.reject(tooManyUnderWay());
-      }
-      underWay += postings;
+    clear: async (requests, caller, limit) => {
+      underWay.add(requests.reduce((sum, { intent }) => sum + intent.postings.length, 0));
       callsUnderWay += 1;
       lastCallMs = performance.now();
       const many = Math.max(requests.length, callsUnderWay) >= recoverAheadMin;
       const call = new ClearCall(house, caller, requests, many, ({ intent }) => {
-        underWay -= intent.postings.length;
+        underWay.remove(intent.postings.length);
       });
       return call.run(limit).finally(() => {
         callsUnderWay -= 1;
@@ -115,6 +115,10 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
       withinLimit(limit, undefined, (attempt) =>
         openWallet(house, wallet, ledger, caller, attempt),
       ),
+    reserve: (postings) => {
+      underWay.add(postings);
+      return () => underWay.remove(postings);
+    },
     isIdle: () => callsUnderWay === 0 && performance.now() - lastCallMs >= idleAfterMs,
   };
 }
@@ -123,14 +127,6 @@ interface House {
   readonly rules: Rules;
   readonly ports: ClearingPorts;
   readonly accounts: AccountDirectory;
-}
-
-/** The refusal of a call that would put too much under way. */
-export function tooManyUnderWay(): DomainError<"RATE_LIMITED"> {
-  return new DomainError("RATE_LIMITED", "too many postings are under way", {
-    metadata: { limit: String(postingsUnderWayMax), what: "calls" },
-    retryAfterMs: 200,
-  });
 }
 
 /** The intents of one call, each on its own way under one deadline. */

@@ -159,10 +159,15 @@ describeOnEngines("Clearing when parts fail", (engine) => {
         metadata: { limit: "65536" },
         retryAfterMs: 200,
       });
+      // Batches are cleared elsewhere, but count.
+      expect(() => replica.clearing.reserve(1)).toThrow("too many postings");
     } finally {
       await releaseEvidence();
     }
     expect(new Set((await filling).map(kindOf))).toEqual(new Set(["CLEARED"]));
+    const release = replica.clearing.reserve(65_536);
+    await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toThrow("too many postings");
+    release();
     expect((await clearOne(replica, world.purchase(key, 1n))).state).toBe("CLEARED");
     expect(await world.available(account)).toBe(100_000n - 65_536n - 1n);
   });

@@ -249,25 +249,25 @@ function forwarded(request: EngineRequest, port: MessagePort): Message {
 /** The link to another queue, by a port that it shared. */
 export function portOf(port: MessagePort): OpenLink {
   let ended = false;
-  port.once("close", () => {
-    ended = true;
-  });
   return ({ onReply, onEnd }) => {
-    const end = () =>
+    const end = () => {
+      ended = true;
       onEnd(
         new EmbeddedLedgerError(
           "ERR_EMBEDDED_STOPPED",
           "The client that shares the embedded ledger was closed",
         ),
       );
+    };
+    const nothing = () => undefined;
+    if (ended) {
+      return { post: () => queueMicrotask(end), ref: nothing, unref: nothing, close: nothing };
+    }
     port.on("message", onReply);
     port.once("close", end);
     port.unref();
     return {
-      post: (request) => {
-        if (ended) queueMicrotask(end);
-        else port.postMessage(request, [request.buffer]);
-      },
+      post: (request) => port.postMessage(request, [request.buffer]),
       ref: () => port.ref(),
       unref: () => port.unref(),
       close: () => port.close(),

@@ -51,7 +51,6 @@ export type ThreadOrder =
 
 /** What a thread tells. */
 export type ThreadReport =
-  | { readonly kind: "READY" }
   /** `signatures`: those checked since the last page. */
   | {
       readonly kind: "CLEARED";
@@ -84,21 +83,15 @@ export interface BatchThreadsOptions extends BatchObserver {
   readonly sharePort: () => MessagePort | undefined;
 }
 
-/** Starts the threads. Rejects if one cannot open what it needs. */
-export async function startBatchThreads(
+/**
+ * Starts the threads. Pages wait for a thread that has not opened yet what it needs; one that cannot ends the process,
+ * and so does one that throws later, as if the process had thrown that itself.
+ */
+export function startBatchThreads(
   config: ClearingConfig,
   options: BatchThreadsOptions,
-): Promise<BatchThreads> {
+): BatchThreads {
   const threads = Array.from({ length: options.count }, () => new BatchThread(config, options));
-  const close = async () => {
-    await Promise.all(threads.map((thread) => thread.close()));
-  };
-  try {
-    await Promise.all(threads.map((thread) => thread.ready));
-  } catch (error) {
-    await close();
-    throw error;
-  }
   return {
     pagesMax: threads.length * pagesPerThread,
     gentlePagesMax: pagesPerThread,
@@ -107,7 +100,9 @@ export async function startBatchThreads(
       if (thread === undefined) throw new Error("there is no thread");
       return thread.clearPage(page, caller, limit);
     },
-    close,
+    close: async () => {
+      await Promise.all(threads.map((thread) => thread.close()));
+    },
   };
 }
 
@@ -117,7 +112,6 @@ interface WaitingPage {
 }
 
 class BatchThread {
-  readonly ready: Promise<void>;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, WaitingPage>();
   readonly #exited: Promise<void>;
@@ -131,19 +125,7 @@ class BatchThread {
       transferList: sharedPort === undefined ? [] : [sharedPort],
       resourceLimits,
     });
-    this.ready = new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        this.#closing = true;
-        reject(error);
-      };
-      this.#worker.once("error", fail);
-      this.#worker.on("message", (report: ThreadReport) => {
-        if (report.kind !== "READY") return this.#hear(report, options);
-        // What a thread throws later ends the process, as if it had thrown that itself.
-        this.#worker.off("error", fail);
-        resolve();
-      });
-    });
+    this.#worker.on("message", (report: ThreadReport) => this.#hear(report, options));
     this.#exited = new Promise((resolve) => {
       this.#worker.once("exit", (code) => {
         if (!this.#closing) throw new Error(`a batch thread ended with ${code}`);
@@ -184,7 +166,7 @@ class BatchThread {
     this.#worker.postMessage(order, transfer);
   }
 
-  #hear(report: Exclude<ThreadReport, { kind: "READY" }>, options: BatchThreadsOptions): void {
+  #hear(report: ThreadReport, options: BatchThreadsOptions): void {
     switch (report.kind) {
       case "CLEARED":
         options.onSignatures(report.signatures);

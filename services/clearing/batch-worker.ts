@@ -3,11 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { countingRecover, type SignatureCounts } from "#common/signature-metrics.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./batch-threads.ts";
-import { createBatchThreadDeps } from "./deps.ts";
-import { createClearPage } from "./page-service.ts";
 
 // One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
 if (process.platform === "linux") setPriority(10);
+// Only now what takes half a second to load: the service answers single calls already.
+const [{ createBatchThreadDeps }, { createClearPage }] = await Promise.all([
+  import("./deps.ts"),
+  import("./page-service.ts"),
+]);
 
 const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
   parentPort?.postMessage(report, transfer);
@@ -65,5 +68,3 @@ async function close(): Promise<void> {
   await deps.close();
   parentPort?.close();
 }
-
-tell({ kind: "READY" });

@@ -34,8 +34,8 @@ export interface ClearingDeps {
   readonly clusterId: bigint;
   readonly logger: Logger;
   readonly dependencies: readonly Dependency[];
-  /** Starts the threads that clear batches; `close` ends them too. Closes all if one cannot start. */
-  startBatchThreads(): Promise<BatchThreads>;
+  /** Starts the threads that clear batches; `close` ends them too. */
+  startBatchThreads(): BatchThreads;
   close(): Promise<void>;
 }
 
@@ -111,20 +111,15 @@ export async function createClearingDeps(
       clusterId: engine.clusterId,
       logger,
       dependencies: [postgres.dependency, tigerbeetle.dependency],
-      startBatchThreads: async () => {
-        try {
-          batchThreads = await startBatchThreads(config, {
-            sharePort: () => writer.share(),
-            count: Math.min(availableParallelism(), batchThreadsMax),
-            onFault,
-            onLedgerAnswer: onAnswer,
-            onSignatures: checks.addOnThreads,
-          });
-          return batchThreads;
-        } catch (error) {
-          await close();
-          throw error;
-        }
+      startBatchThreads: () => {
+        batchThreads = startBatchThreads(config, {
+          sharePort: () => writer.share(),
+          count: Math.min(availableParallelism(), batchThreadsMax),
+          onFault,
+          onLedgerAnswer: onAnswer,
+          onSignatures: checks.addOnThreads,
+        });
+        return batchThreads;
       },
       close,
     };

@@ -11,7 +11,7 @@ import { createClearingService } from "./service.ts";
 await runMain(async () => {
   const config = clearingConfig(process.env);
   const deps = await createClearingDeps(config);
-  const clearBatch = createClearBatch(deps.clearing, await deps.startBatchThreads());
+  const clearBatch = createClearBatch(deps.clearing, deps.startBatchThreads());
   const mounts = [mountOf(ClearingService, createClearingService(deps), { clearBatch })];
   return serve({ config: config.runtime, mounts, errors: clearingErrors, ...deps });
 });

@@ -126,7 +126,7 @@ export class ClearingWorld {
     return deps;
   }
 
-  /** Closes one replica before the world ends. */
+  /** Closes one replica; a TigerBeetle that runs with --development takes eight clients at once, a replica has two. */
   async closeReplica(replica: ClearingDeps): Promise<void> {
     this.#open.splice(this.#open.indexOf(replica), 1);
     await replica.close();

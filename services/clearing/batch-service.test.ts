@@ -13,7 +13,7 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { createClearBatch } from "./batch-service.ts";
 import type { BatchThreads, PageLimit } from "./batch-threads.ts";
-import { createPostingsUnderWay } from "./postings-under-way.ts";
+import { limitPostingsUnderWay } from "./postings-under-way.ts";
 
 interface PageUnderWay {
   readonly ids: readonly string[];
@@ -43,11 +43,7 @@ function harness() {
     },
     close: () => Promise.resolve(),
   };
-  const underWay = createPostingsUnderWay();
-  const reserve = (postings: number) => {
-    underWay.add(postings);
-    return () => underWay.remove(postings);
-  };
+  const reserve = limitPostingsUnderWay();
   const clearBatch = createClearBatch({ reserve, isIdle: () => state.idle }, threads);
   /** A batch of intents of 64 postings, two of which are a page. */
   const call = (name: string, count: number, ctx = context()) =>

@@ -34,7 +34,7 @@ export function createClearBatch(
     checkPostings(batch);
     const caller = requirePrincipal(ctx);
     const limit = limitOf(ctx);
-    const release = clearing.reserve(batch.postings);
+    const ended = clearing.reserve(batch.postings);
     try {
       const answers: Promise<Uint8Array | Error>[] = [];
       for (const page of batch.pages) {
@@ -50,7 +50,7 @@ export function createClearBatch(
       }
       return Buffer.concat((await Promise.all(answers)).map(orThrow));
     } finally {
-      release();
+      ended(batch.postings);
     }
   };
 }

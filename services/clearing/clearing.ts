@@ -9,7 +9,7 @@ import { type AccountDirectory, createAccountDirectory } from "./account-directo
 import { Attempt } from "./attempt.ts";
 import { type Cleared, clearIntent } from "./clear-intent.ts";
 import type { ClearingPorts, Found, RecoverAhead } from "./clearing-ports.ts";
-import { createPostingsUnderWay } from "./postings-under-way.ts";
+import { limitPostingsUnderWay, type ReservePostings } from "./postings-under-way.ts";
 import { notSent, outcomeUnknown } from "./refusals.ts";
 import { type Rules, type VerifiedIntent, verifyRequest } from "./verify-request.ts";
 
@@ -74,11 +74,8 @@ export interface ClearingHouse {
     caller: Caller,
     limit: CallLimit,
   ): Promise<{ readonly accountId: bigint; readonly opened: boolean }>;
-  /**
-   * Counts the postings of a call that is cleared on other threads as under way, until what it returns is called.
-   * Throws RATE_LIMITED as `clear` does.
-   */
-  reserve(postings: number): () => void;
+  /** Counts the postings of a call that is cleared on other threads with those of `clear`. */
+  readonly reserve: ReservePostings;
   /** True if nothing is being cleared here and nothing was in the last second. */
   isIdle(): boolean;
 }
@@ -93,18 +90,18 @@ const recoverAheadMin = 8;
 /** Makes the clearing house. */
 export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHouse {
   const house: House = { rules, ports, accounts: createAccountDirectory(ports.ledger) };
-  const underWay = createPostingsUnderWay();
+  const reserve = limitPostingsUnderWay();
   let callsUnderWay = 0;
   let lastCallMs = Number.NEGATIVE_INFINITY;
   return {
     clear: async (requests, caller, limit) => {
-      underWay.add(requests.reduce((sum, { intent }) => sum + intent.postings.length, 0));
+      const ended = reserve(requests.reduce((sum, { intent }) => sum + intent.postings.length, 0));
       callsUnderWay += 1;
       lastCallMs = performance.now();
       const many = Math.max(requests.length, callsUnderWay) >= recoverAheadMin;
-      const call = new ClearCall(house, caller, requests, many, ({ intent }) => {
-        underWay.remove(intent.postings.length);
-      });
+      const call = new ClearCall(house, caller, requests, many, ({ intent }) =>
+        ended(intent.postings.length),
+      );
       return call.run(limit).finally(() => {
         callsUnderWay -= 1;
       });
@@ -115,10 +112,7 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
       withinLimit(limit, undefined, (attempt) =>
         openWallet(house, wallet, ledger, caller, attempt),
       ),
-    reserve: (postings) => {
-      underWay.add(postings);
-      return () => underWay.remove(postings);
-    },
+    reserve,
     isIdle: () => callsUnderWay === 0 && performance.now() - lastCallMs >= idleAfterMs,
   };
 }

@@ -165,9 +165,9 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       await releaseEvidence();
     }
     expect(new Set((await filling).map(kindOf))).toEqual(new Set(["CLEARED"]));
-    const release = replica.clearing.reserve(65_536);
+    const ended = replica.clearing.reserve(65_536);
     await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toThrow("too many postings");
-    release();
+    ended(65_536);
     expect((await clearOne(replica, world.purchase(key, 1n))).state).toBe("CLEARED");
     expect(await world.available(account)).toBe(100_000n - 65_536n - 1n);
   });

@@ -35,6 +35,12 @@ export class EmbeddedLedgerError extends Error {
 /** An error as it crosses from the engine's thread. */
 export type PlainError = { readonly code: EmbeddedLedgerErrorCode; readonly message: string };
 
+/** An error in the form in which it crosses threads: the class of an Error does not. */
+export function plainError<E extends PlainError | Error>(error: E): PlainError | E {
+  if (!(error instanceof EmbeddedLedgerError)) return error;
+  return { code: error.code, message: error.message };
+}
+
 const SQLITE_PRIMARY: ReadonlyMap<number, EmbeddedLedgerErrorCode> = new Map([
   [3, "ERR_EMBEDDED_READ_ONLY"], // SQLITE_PERM
   [5, "ERR_EMBEDDED_BUSY"],

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { ErrorCodes, RequestError } from "tigerbeetle-node";
 import { Packer } from "./codec.ts";
-import { EmbeddedLedgerError } from "./errors.ts";
+import { EmbeddedLedgerError, plainError } from "./errors.ts";
 import type { EngineReply, EngineRequest, Operation } from "./serve.ts";
 import { ROW_WORDS } from "./words.ts";
 
@@ -42,9 +42,8 @@ type Message = {
   /** Rows the reply may have. */
   readonly rows: number;
   take(): EngineRequest;
+  /** The reply, or why there will be none. */
   settle(reply: EngineReply): void;
-  /** There will be no reply. */
-  fail(error: EmbeddedLedgerError | RequestError): void;
 };
 
 /** Calls of one operation that will share a message and, if they write, a transaction. */
@@ -77,10 +76,6 @@ class Group implements Message {
       waiter.resolve(reply.buffer, first, count);
       first += count;
     }
-  }
-
-  fail(error: EmbeddedLedgerError | RequestError): void {
-    for (const waiter of this.waiters) waiter.reject(error);
   }
 }
 
@@ -162,8 +157,7 @@ export class RequestQueue {
     for (const port of this.#ports) port.close();
     this.#link?.close();
     this.#link = undefined;
-    const closed = new RequestError(ErrorCodes.ERR_CLIENT_CLOSED);
-    for (const message of this.#takeAll()) message.fail(closed);
+    this.#failAll(new RequestError(ErrorCodes.ERR_CLIENT_CLOSED));
   }
 
   /** The waiting group that still has room, or a new one. */
@@ -210,7 +204,7 @@ export class RequestQueue {
         if (this.#link !== link) return;
         // The next call opens another.
         this.#link = undefined;
-        for (const message of this.#takeAll()) message.fail(reason);
+        this.#failAll(reason);
       },
     });
     return link;
@@ -225,23 +219,23 @@ export class RequestQueue {
     message.settle(reply);
   }
 
-  #takeAll(): Message[] {
-    return [this.#inFlight, this.#pending, this.#shared].flatMap((queue) => queue.splice(0));
+  #failAll(error: Error): void {
+    const queues: Message[][] = [this.#inFlight, this.#pending, this.#shared];
+    for (const message of queues.flatMap((queue) => queue.splice(0))) {
+      message.settle({ ok: false, error });
+    }
   }
 }
 
 /** A request of a client that shares the queue, by way of its port. */
 function forwarded(request: EngineRequest, port: MessagePort): Message {
-  const answer = (reply: EngineReply) => port.postMessage(reply, reply.ok ? [reply.buffer] : []);
   return {
     // How many rows a query will get is not known here; one is on the safe side.
     rows: request.counts.reduce((sum, count) => sum + count, 0),
     take: () => request,
-    settle: answer,
-    fail: (error) => {
-      // A queue that is destroyed has closed the port.
-      if (error instanceof RequestError) return;
-      answer({ ok: false, error: { code: error.code, message: error.message } });
+    settle: (reply) => {
+      if (reply.ok) port.postMessage(reply, [reply.buffer]);
+      else port.postMessage({ ok: false, error: plainError(reply.error) } satisfies EngineReply);
     },
   };
 }

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { checkIntegrity, openDatabase } from "./database.ts";
 import { type Clock, Engine } from "./engine.ts";
-import { EmbeddedLedgerError, type PlainError, typedError } from "./errors.ts";
+import { EmbeddedLedgerError, type PlainError, plainError, typedError } from "./errors.ts";
 import { COPY_LOG, createLogCopier } from "./log-copier.ts";
 import { Queries, RowSink } from "./queries.ts";
 import { TRANSFER_COLUMNS } from "./transfer-columns.ts";
@@ -124,7 +124,7 @@ export function startWorker(init: WorkerInit): Worker {
         }
         return engine.read(() => answerRead(queries, operation, input, counts));
       } catch (error) {
-        return { ok: false, error: plainError(error, init.path) };
+        return { ok: false, error: crossingError(error, init.path) };
       }
     },
     afterReply() {
@@ -214,8 +214,7 @@ function clockOf(init: WorkerInit): Clock {
   return () => Atomics.load(shared, 0);
 }
 
-function plainError(error: unknown, path: string): PlainError | Error {
+function crossingError(error: unknown, path: string): PlainError | Error {
   const typed = typedError(error, path);
-  if (typed instanceof EmbeddedLedgerError) return { code: typed.code, message: typed.message };
-  return typed instanceof Error ? typed : new Error(String(typed));
+  return typed instanceof Error ? plainError(typed) : new Error(String(typed));
 }

@@ -65,14 +65,13 @@ export async function openClient(
 ): Promise<EngineClient> {
   if (engine.kind === "tigerbeetle") {
     const client = await selfHealing(() => openTigerBeetle(clusterId, engine.addresses));
-    return { ...guardImported(client), share: () => undefined };
+    return guardImported({ ...client, share: () => undefined });
   }
-  if (sharedPort !== undefined) {
-    const client = attachEmbeddedClient(sharedPort);
-    return { ...guardImported(client), share: () => undefined };
-  }
-  const client = createEmbeddedClient({ path: engine.path, clusterId, ...options });
-  return { ...guardImported(client), share: client.share };
+  return guardImported(
+    sharedPort === undefined
+      ? createEmbeddedClient({ path: engine.path, clusterId, ...options })
+      : attachEmbeddedClient(sharedPort),
+  );
 }
 
 /** TigerBeetle takes addresses only; names are resolved at every (re)opening because pods move. */
@@ -162,7 +161,7 @@ function isEviction(error: unknown): boolean {
   return code === "ERR_CLIENT_EVICTED" || code === "ERR_CLIENT_CLOSED";
 }
 
-function guardImported(client: Client): Client {
+function guardImported(client: EngineClient): EngineClient {
   return {
     ...client,
     createAccounts: async (batch) => {

@@ -61,19 +61,18 @@ export function createEmbeddedClient(options: EmbeddedClientOptions): EmbeddedCl
   new Packer(4).u128(0, options.clusterId, "cluster_id");
   const guard = openDatabase(options.path, options.clusterId);
   const { batchMax = BATCH_MAX, integrityCheck = "auto", ...init } = options;
-  const queue = new RequestQueue(engineThread({ ...init, integrityCheck }, guard));
-  return { ...clientOf(queue, batchMax), share: () => queue.share() };
+  return clientOf(new RequestQueue(engineThread({ ...init, integrityCheck }, guard)), batchMax);
 }
 
 /**
  * A client on the engine of another thread's client, of which `port` was got by `share`. It is
  * closed when that one is: what waits then fails with ERR_EMBEDDED_STOPPED.
  */
-export function attachEmbeddedClient(port: MessagePort, batchMax = BATCH_MAX): Client {
-  return clientOf(new RequestQueue(portOf(port)), batchMax);
+export function attachEmbeddedClient(port: MessagePort): EmbeddedClient {
+  return clientOf(new RequestQueue(portOf(port)), BATCH_MAX);
 }
 
-function clientOf(queue: RequestQueue, batchMax: number): Client {
+function clientOf(queue: RequestQueue, batchMax: number): EmbeddedClient {
   const many = <E, R>(
     operation: Operation,
     pack: (packer: Packer, batch: readonly E[]) => void,
@@ -111,5 +110,6 @@ function clientOf(queue: RequestQueue, batchMax: number): Client {
     queryAccounts: one("queryAccounts", packQueryFilter, unpackAccounts),
     queryTransfers: one("queryTransfers", packQueryFilter, unpackTransfers),
     destroy: () => queue.destroy(),
+    share: () => queue.share(),
   };
 }

@@ -1,13 +1,14 @@
 import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { countingRecover, type SignatureCounts } from "#common/signature-metrics.ts";
+import type { SignatureCounts } from "#common/signature-metrics.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./batch-threads.ts";
 
 // One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
 if (process.platform === "linux") setPriority(10);
 // Only now what takes half a second to load: the service answers single calls already.
-const [{ createBatchThreadDeps }, { createClearPage }] = await Promise.all([
+const [{ countingRecover }, { createBatchThreadDeps }, { createClearPage }] = await Promise.all([
+  import("#common/signature-metrics.ts"),
   import("./deps.ts"),
   import("./page-service.ts"),
 ]);

@@ -6,9 +6,10 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY gen ./gen
+COPY common ./common
 COPY services ./services
-COPY scripts ./scripts
-RUN node scripts/build-studio.ts
+COPY cli ./cli
+RUN node cli/build-studio.ts
 
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app
@@ -21,12 +22,14 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY gen ./gen
+COPY common ./common
+COPY engine ./engine
 COPY services ./services
 COPY --from=studio /app/services/studio/dist ./services/studio/dist
 # For Envoy's configuration, and for operators: audit, token, tail.
 COPY envoy ./envoy
-COPY scripts ./scripts
+COPY cli ./cli
 USER 1000:1000
 EXPOSE 5100 5200 5300
 ENTRYPOINT ["node"]
-CMD ["scripts/help.ts"]
+CMD ["cli/help.ts"]

@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /** The suites of ./mesh test, in the order in which it runs them. */
 const suites = {
-  unit: ["services/**/*.test.ts", "scripts/**/*.test.ts"],
+  unit: ["{common,engine,services,cli}/**/*.test.ts"],
   contract: ["test/contract/**/*.test.ts"],
   integration: ["test/integration/**/*.test.ts"],
   acceptance: ["test/acceptance/**/*.test.ts"],

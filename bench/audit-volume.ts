@@ -14,16 +14,22 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { CreateTransferStatus } from "tigerbeetle-node";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { transferRows } from "#common/transfer-rows.ts";
-import { Attempt } from "../services/clearing/attempt.ts";
-import { createEvidenceStore } from "../services/clearing/postgres.ts";
-import { attest, attestorKey, funding, houseIntentOf, testKey } from "../test/support/intents.ts";
-import { startPostgres } from "../test/support/postgres.ts";
-import { createSeed } from "../test/support/seed.ts";
+import { Attempt } from "../services/clearing/core/attempt.ts";
+import { createEvidenceStore } from "../services/clearing/drivers/postgres.ts";
+import {
+  attest,
+  attestorKey,
+  funding,
+  houseIntentOf,
+  testKey,
+} from "../test/support/intents/intents.ts";
+import { createSeed } from "../test/support/intents/seed.ts";
+import { startPostgres } from "../test/support/postgres/postgres.ts";
 import { type BenchEngine, withBareEngine } from "./bench-world.ts";
 
 const { values } = parseArgs({
@@ -93,7 +99,7 @@ async function audit({ engine, clusterId }: EngineConfig): Promise<void> {
   const signersFile = join(folder, "signers.json");
   const signer = { address: attestorKey.address, activateTime: "2020-01-01T00:00:00Z" };
   writeFileSync(signersFile, JSON.stringify([signer]));
-  const script = new URL("../scripts/audit.ts", import.meta.url).pathname;
+  const script = new URL("../cli/audit.ts", import.meta.url).pathname;
   const child = spawn(process.execPath, [script, "--json"], {
     env: {
       PATH: process.env["PATH"],

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { addressOfPrivateKey } from "#common/signature.ts";
+import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { CheckoutState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import {

@@ -12,12 +12,8 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Account, type Client, CreateTransferStatus, type Transfer } from "tigerbeetle-node";
-import { createEmbeddedClient } from "../services/common/tigerbeetle/embedded/client.ts";
-import {
-  startTigerBeetle,
-  temporaryFolder,
-  tigerbeetleBinary,
-} from "../services/common/tigerbeetle/embedded/testing/engines.ts";
+import { createEmbeddedClient } from "#engine/client.ts";
+import { startTigerBeetle, temporaryFolder, tigerbeetleBinary } from "#engine/testing/engines.ts";
 
 const ACCOUNTS = 10_000;
 const FIRST_ACCOUNT = 1_000_000n;

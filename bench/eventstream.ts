@@ -12,22 +12,22 @@ import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-node";
 import type { Transfer } from "tigerbeetle-node";
+import { walletBytes } from "#common/address.ts";
 import type { EventStreamClient } from "#common/events-client/follow-events.ts";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
 import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { transferRows } from "#common/transfer-rows.ts";
-import { walletBytes } from "#common/wallet.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { table } from "../scripts/lib/ready-text.ts";
-import { startEventStreamEnvoy } from "../test/support/event-stream-envoy.ts";
+import { table } from "../cli/supervisor/ready-text.ts";
+import { startEventStreamEnvoy } from "../test/support/eventstream/envoy.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
-} from "../test/support/event-stream-process.ts";
+} from "../test/support/eventstream/process.ts";
 import {
   alice,
   attest,
@@ -36,10 +36,10 @@ import {
   houseIntentOf,
   intentOf,
   purchase,
-} from "../test/support/intents.ts";
-import { startPostgres } from "../test/support/postgres.ts";
-import { createSeed } from "../test/support/seed.ts";
-import { createTokenIssuer } from "../test/support/token-issuer.ts";
+} from "../test/support/intents/intents.ts";
+import { createSeed } from "../test/support/intents/seed.ts";
+import { startPostgres } from "../test/support/postgres/postgres.ts";
+import { createTokenIssuer } from "../test/support/rpc/token-issuer.ts";
 import { withBareEngine } from "./bench-world.ts";
 
 const { values: options } = parseArgs({

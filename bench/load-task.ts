@@ -1,4 +1,4 @@
-import type { IntentDomain } from "#common/intent-digest.ts";
+import type { IntentDomain } from "#common/intent/digest.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
 
 /** What a load process does. Everything it sends is made before the clock starts. */

@@ -1,4 +1,4 @@
-import { serviceNames } from "../scripts/lib/settings.ts";
+import { serviceNames } from "../cli/state/settings.ts";
 import type { BenchWorld } from "./bench-world.ts";
 import type { LoadResult, RpcTask } from "./load-task.ts";
 

@@ -1,9 +1,9 @@
-import { intentDigester } from "#common/intent-digest.ts";
-import { checkPostings } from "#common/posting-rules.ts";
-import { addressOfPrivateKey } from "#common/signature.ts";
-import { parseSigners } from "#common/signers.ts";
-import { verifyAttestation } from "#common/verify-attestation.ts";
-import { serviceNames } from "../scripts/lib/settings.ts";
+import { intentDigester } from "#common/intent/digest.ts";
+import { checkPostings } from "#common/intent/posting-rules.ts";
+import { addressOfPrivateKey } from "#common/intent/signature.ts";
+import { parseSigners } from "#common/intent/signers.ts";
+import { verifyAttestation } from "#common/intent/verify-attestation.ts";
+import { serviceNames } from "../cli/state/settings.ts";
 import { type BenchWorld, measureLoad, withBareEngine } from "./bench-world.ts";
 import { checkoutMeasures } from "./checkout.ts";
 import type { Pace } from "./load-task.ts";

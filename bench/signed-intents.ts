@@ -1,12 +1,13 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { chartAccountId } from "#common/chart.ts";
-import type { Attestation, Intent, Posting } from "#common/intent.ts";
-import { formatAttestation, formatIntent } from "#common/intent-codec.ts";
-import { type IntentDomain, intentDigester } from "#common/intent-digest.ts";
-import { postingCodes } from "#common/posting-codes.ts";
-import { addressOfPrivateKey, signDigest } from "#common/signature.ts";
+import { zeroWallet } from "#common/address.ts";
+import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
+import { type IntentDomain, intentDigester } from "#common/intent/digest.ts";
+import type { Attestation, Intent, Posting } from "#common/intent/intent.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { addressOfPrivateKey, signDigest } from "#common/intent/signature.ts";
+import { chartAccountId } from "#common/ledger/chart.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { walletAccountId, zeroWallet } from "#common/wallet.ts";
 import {
   AttestRequestSchema,
   VerifyAttestationRequestSchema,

@@ -1,12 +1,12 @@
 // Goal: what is refused, why, and in which order. Method: the core over ports in memory; the real store has its own
 // test in test/integration/attestor.test.ts.
 import { describe, expect, test, vi } from "vitest";
-import type { Attestation, Intent } from "#common/intent.ts";
-import { postingCodes } from "#common/posting-codes.ts";
-import { recoverAddress } from "#common/signature.ts";
-import type { Signer } from "#common/signers.ts";
+import { zeroWallet } from "#common/address.ts";
+import type { Attestation, Intent } from "#common/intent/intent.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { recoverAddress } from "#common/intent/signature.ts";
+import type { Signer } from "#common/intent/signers.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { zeroWallet } from "#common/wallet.ts";
 import {
   alice,
   attest,
@@ -20,7 +20,7 @@ import {
   purchase,
   signIntent,
   testKey,
-} from "../../test/support/intents.ts";
+} from "../../test/support/intents/intents.ts";
 import {
   type AttestorPorts,
   type AttestRequest,
@@ -28,8 +28,8 @@ import {
   createAttestor,
   type SignOnceStore,
 } from "./attestation.ts";
+import { createSigningKeys } from "./drivers/signer.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { createSigningKeys } from "./signer.ts";
 
 const now = 1_800_000_000n;
 const operator: Caller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };

@@ -1,6 +1,14 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import type { Attestation, Intent } from "#common/intent.ts";
-import type { DigestIntent } from "#common/intent-digest.ts";
+import type { DigestIntent } from "#common/intent/digest.ts";
+import type { Attestation, Intent } from "#common/intent/intent.ts";
+import {
+  type Authority,
+  authorityOf,
+  checkPostings,
+  type RelatedIntents,
+  refersToCorrected,
+  refersToPending,
+} from "#common/intent/posting-rules.ts";
 import {
   checkIssued,
   checkLimits,
@@ -9,23 +17,14 @@ import {
   type IntentLimits,
   intentExpired,
   isExpired,
-} from "#common/intent-rules.ts";
-import {
-  type Authority,
-  authorityOf,
-  checkPostings,
-  type RelatedIntents,
-  refersToCorrected,
-  refersToPending,
-} from "#common/posting-rules.ts";
-import { type Signers, signerAt } from "#common/signers.ts";
+} from "#common/intent/rules.ts";
+import { type Signers, signerAt } from "#common/intent/signers.ts";
 import {
   checkAttestation,
   checkWalletSignature,
   type RecoverAddress,
-} from "#common/verify-attestation.ts";
+} from "#common/intent/verify-attestation.ts";
 import type { RateLimit } from "./rate-limit.ts";
-import type { SigningKeys } from "./signer.ts";
 
 /** What an intent id stands for, once it stands for anything. */
 export interface SignedOnce {
@@ -73,6 +72,15 @@ export interface Verdict {
   readonly signer: string;
   /** Why the attestation is not to be trusted; undefined if it is. */
   readonly reason: DistrustKind | undefined;
+}
+
+/** The private keys that sign here. They can be used and not be read: nothing that prints this shows them. */
+export interface SigningKeys {
+  /** EIP-55. */
+  readonly addresses: readonly string[];
+  has(address: string): boolean;
+  /** Signs a digest with the key of an address: 65 bytes as lower-case `0x` hex. Throws Error without that key. */
+  sign(address: string, digest: string): string;
 }
 
 export interface AttestorPorts {

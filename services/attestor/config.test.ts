@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { alice, bob } from "../../test/support/intents.ts";
+import { alice, bob } from "../../test/support/intents/intents.ts";
 import { attestorConfig } from "./config.ts";
 
 const hexOf = (key: Uint8Array) => Buffer.from(key).toString("hex");

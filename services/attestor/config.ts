@@ -1,7 +1,13 @@
-import { type IntentConfig, intentConfig } from "#common/intent-config.ts";
-import { ConfigError, type Environment, readInteger, readSecret } from "#common/rpc/environment.ts";
+import { type IntentConfig, intentConfig } from "#common/intent/config.ts";
+import {
+  ConfigError,
+  type Environment,
+  readInteger,
+  readSecret,
+} from "#common/process/environment.ts";
 import { type RuntimeConfig, runtimeConfig } from "#common/rpc/runtime-config.ts";
-import { createSigningKeys, type SigningKeys } from "./signer.ts";
+import type { SigningKeys } from "./attestation.ts";
+import { createSigningKeys } from "./drivers/signer.ts";
 
 export interface AttestorConfig extends IntentConfig {
   readonly runtime: RuntimeConfig;

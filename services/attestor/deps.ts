@@ -1,17 +1,17 @@
-import { intentDigester } from "#common/intent-digest.ts";
+import { intentDigester } from "#common/intent/digest.ts";
+import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
+import { type Signers, signerAt } from "#common/intent/signers.ts";
+import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
-import { ConfigError } from "#common/rpc/environment.ts";
+import { ConfigError } from "#common/process/environment.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
-import { countSignatureChecks } from "#common/signature-metrics.ts";
-import { type Signers, signerAt } from "#common/signers.ts";
-import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
+import type { SigningKeys } from "./attestation.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
-import { createEvidenceReader, createSignOnceStore, migrations } from "./postgres.ts";
+import { createEvidenceReader, createSignOnceStore, migrations } from "./drivers/postgres.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import type { SigningKeys } from "./signer.ts";
 
 /** What the service is made of. */
 export interface AttestorDeps {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { zeroWallet } from "#common/wallet.ts";
-import { alice, bob, testKey } from "../../test/support/intents.ts";
+import { zeroWallet } from "#common/address.ts";
+import { alice, bob, testKey } from "../../test/support/intents/intents.ts";
 import { createRateLimit } from "./rate-limit.ts";
 
 function limitOf(perMinute: number, walletsMax?: number) {

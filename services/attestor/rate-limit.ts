@@ -1,5 +1,5 @@
+import { zeroWallet } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
-import { zeroWallet } from "#common/wallet.ts";
 
 /** How many intents of a wallet are attested in a minute, by this process. House entries are not counted. */
 export interface RateLimit {

@@ -3,10 +3,10 @@ import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
-import { formatAttestation, formatIntent } from "#common/intent-codec.ts";
-import { intentTypes } from "#common/intent-types.ts";
-import { type Principal, principalKey } from "#common/rpc/principal.ts";
-import type { Signer } from "#common/signers.ts";
+import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
+import type { Signer } from "#common/intent/signers.ts";
+import { intentTypes } from "#common/intent/typed-data.ts";
+import { type Principal, principalKey } from "#common/rpc/access/principal.ts";
 import {
   AttestRequestSchema,
   GetDomainRequestSchema,
@@ -24,7 +24,7 @@ import {
   signIntent,
   testDomain,
   testKey,
-} from "../../test/support/intents.ts";
+} from "../../test/support/intents/intents.ts";
 import type { Attestor } from "./attestation.ts";
 import { attestorConfig } from "./config.ts";
 import { createAttestorService } from "./service.ts";

@@ -7,10 +7,10 @@ import {
   parseAttestation,
   parseIntent,
   parseWalletSignature,
-} from "#common/intent-codec.ts";
-import { intentTypes } from "#common/intent-types.ts";
-import { requirePrincipal } from "#common/rpc/principal.ts";
-import { type Signer, type SignerState, signerState } from "#common/signers.ts";
+} from "#common/intent/codec.ts";
+import { type Signer, type SignerState, signerState } from "#common/intent/signers.ts";
+import { intentTypes } from "#common/intent/typed-data.ts";
+import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import {
   type AttestorService,
   AttestResponseSchema,

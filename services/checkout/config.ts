@@ -1,4 +1,4 @@
-import { findChartAccount } from "#common/chart.ts";
+import { findChartAccount } from "#common/ledger/chart.ts";
 import {
   ConfigError,
   type Environment,
@@ -8,9 +8,9 @@ import {
   readSecret,
   readString,
   readU128,
-} from "#common/rpc/environment.ts";
+} from "#common/process/environment.ts";
 import { type RuntimeConfig, runtimeConfig } from "#common/rpc/runtime-config.ts";
-import { usd } from "./products.ts";
+import { usd } from "./order/products.ts";
 
 export interface CheckoutConfig {
   readonly runtime: RuntimeConfig;

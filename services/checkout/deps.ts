@@ -2,28 +2,28 @@ import { DomainError } from "#common/domain-error.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
+import type { HttpRoutes } from "#common/process/http-routes.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import type { HttpRoutes } from "#common/rpc/http-routes.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
-import { type Checkouts, createCheckouts } from "./checkout.ts";
-import { type CheckoutWatch, createCheckoutWatch } from "./checkout-watch.ts";
 import type { CheckoutConfig } from "./config.ts";
-import { createCredentials } from "./credentials.ts";
-import { startDueChecks } from "./due-checks.ts";
-import { createFulfilments, type Fulfilments } from "./fulfilment.ts";
-import { openPeers } from "./peers.ts";
-import { checkoutChannel, createCheckoutStore, migrations } from "./postgres.ts";
-import { createWebhookStore } from "./postgres-webhooks.ts";
-import { createRefunds, type Refunds } from "./refunds.ts";
-import { createSettler } from "./settle.ts";
-import { createStripe, type StripeGateway } from "./stripe.ts";
-import { measureStripe } from "./stripe-metrics.ts";
-import type { WebhookEvents } from "./webhook-events.ts";
+import { createCredentials } from "./drivers/credentials.ts";
+import { openPeers } from "./drivers/peers.ts";
+import { checkoutChannel, createCheckoutStore, migrations } from "./drivers/postgres.ts";
+import { createWebhookStore } from "./drivers/postgres-webhooks.ts";
+import { createStripe, type StripeGateway } from "./drivers/stripe.ts";
+import { measureStripe } from "./drivers/stripe-metrics.ts";
+import { type Checkouts, createCheckouts } from "./order/checkouts.ts";
+import { createFulfilments, type Fulfilments } from "./order/fulfilment.ts";
+import { type CheckoutWatch, createCheckoutWatch } from "./order/watch.ts";
+import { createRefunds, type Refunds } from "./refunds/refunds.ts";
+import { startDueChecks } from "./settle/due-checks.ts";
+import { createSettler } from "./settle/settle.ts";
+import type { WebhookEvents } from "./webhooks/events.ts";
 import {
   startWebhookRuntime,
   type WebhookRuntime,
   type WebhookRuntimeOptions,
-} from "./webhook-runtime.ts";
+} from "./webhooks/runtime.ts";
 
 /** What the service is made of. */
 export interface CheckoutDeps {

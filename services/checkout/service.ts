@@ -1,10 +1,10 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import { formatAttestation, formatIntent, parseWalletSignature } from "#common/intent-codec.ts";
+import { formatAttestation, formatIntent, parseWalletSignature } from "#common/intent/codec.ts";
+import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
-import { requirePrincipal } from "#common/rpc/principal.ts";
 import { parseU128 } from "#common/u128.ts";
-import { parseWallet } from "#common/wallet.ts";
 import type { OrderKey } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type {
   CheckoutService,
@@ -15,7 +15,6 @@ import type {
   RefundCheckoutRequest,
   WatchCheckoutRequest,
 } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
-import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./checkout.ts";
 import {
   formatCheckout,
   formatFulfilment,
@@ -25,14 +24,15 @@ import {
   parsePaymentMethod,
   parseState,
   parseWebhookState,
-} from "./checkout-codec.ts";
-import type { CallLimit, CheckoutFilter } from "./checkout-ports.ts";
-import type { Fulfilments } from "./fulfilment.ts";
-import { clearedAttempt, currentAttempt, purchaseOf } from "./order.ts";
+} from "./codec.ts";
+import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./order/checkouts.ts";
+import type { Fulfilments } from "./order/fulfilment.ts";
+import { clearedAttempt, currentAttempt, purchaseOf } from "./order/order.ts";
+import { products } from "./order/products.ts";
 import { type Bound, formatPageToken, parsePageToken } from "./page-token.ts";
-import { products } from "./products.ts";
-import type { Refunds } from "./refunds.ts";
-import type { WebhookEvents } from "./webhook-events.ts";
+import type { CallLimit, CheckoutFilter } from "./ports.ts";
+import type { Refunds } from "./refunds/refunds.ts";
+import type { WebhookEvents } from "./webhooks/events.ts";
 
 export interface CheckoutServiceDeps {
   readonly checkouts: Checkouts;

@@ -1,5 +1,5 @@
-import { type IntentConfig, intentConfig } from "#common/intent-config.ts";
-import { type Environment, readSecret } from "#common/rpc/environment.ts";
+import { type IntentConfig, intentConfig } from "#common/intent/config.ts";
+import { type Environment, readSecret } from "#common/process/environment.ts";
 import { type RuntimeConfig, runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { engineConfig } from "#common/tigerbeetle/engine-config.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";

@@ -2,31 +2,31 @@ import { availableParallelism } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MessagePort } from "node:worker_threads";
 import type { Client } from "tigerbeetle-node";
-import { intentDigester } from "#common/intent-digest.ts";
+import { intentDigester } from "#common/intent/digest.ts";
+import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
+import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
+import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
-import { ConfigError } from "#common/rpc/environment.ts";
+import { ConfigError } from "#common/process/environment.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
+import { durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
-import { durationHistogram, getMeter } from "#common/rpc/metrics.ts";
-import { countSignatureChecks } from "#common/signature-metrics.ts";
-import { type SignatureThreads, startSignatureThreads } from "#common/signature-threads.ts";
-import { openSignersFile, type SignersFile } from "#common/signers-file.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import type { RecoverAddress } from "#common/verify-attestation.ts";
-import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch-threads.ts";
-import { type ClearingHouse, createClearing } from "./clearing.ts";
-import type { ClearingLedger, RecoverAhead } from "./clearing-ports.ts";
+import { type SignatureThreads, startSignatureThreads } from "./batch/signature-threads.ts";
+import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch/threads.ts";
 import type { ClearingConfig } from "./config.ts";
-import { ChartTimeoutError, openChart } from "./open-chart.ts";
-import { createAnnouncer, createEvidenceStore } from "./postgres.ts";
-import { recoverAheadOn } from "./recover-ahead.ts";
+import { type ClearingHouse, createClearing } from "./core/clearing.ts";
+import { ChartTimeoutError, openChart } from "./core/open-chart.ts";
+import type { ClearingLedger, RecoverAhead } from "./core/ports.ts";
+import { recoverAheadOn } from "./core/recover-ahead.ts";
+import { createAnnouncer, createEvidenceStore } from "./drivers/postgres.ts";
 import {
   type ClearingLedgerOptions,
   createClearingLedger,
   fenceAccountId,
   probeTigerBeetle,
-} from "./tigerbeetle.ts";
+} from "./drivers/tigerbeetle.ts";
 
 /** What the service is made of. */
 export interface ClearingDeps {

@@ -1,8 +1,8 @@
+import { runMain } from "#common/process/run-main.ts";
 import { mountOf } from "#common/rpc/mount.ts";
-import { runMain } from "#common/rpc/run-main.ts";
 import { serve } from "#common/rpc/serve.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { createClearBatch } from "./batch-service.ts";
+import { createClearBatch } from "./batch/clear-batch.ts";
 import { clearingConfig } from "./config.ts";
 import { createClearingDeps } from "./deps.ts";
 import { clearingErrors } from "./errors.ts";

@@ -1,11 +1,11 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { formatAttestation, formatIntent } from "#common/intent-codec.ts";
-import { requirePrincipal } from "#common/rpc/principal.ts";
+import { parseWallet } from "#common/address.ts";
+import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
+import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { formatU128 } from "#common/u128.ts";
-import { parseWallet } from "#common/wallet.ts";
 import type { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { CallLimit, ClearingHouse } from "./clearing.ts";
-import { formatClearing, parseClearRequest } from "./clearing-codec.ts";
+import { formatClearing, parseClearRequest } from "./codec.ts";
+import type { CallLimit, ClearingHouse } from "./core/clearing.ts";
 
 export interface ClearingServiceOptions {
   readonly clearing: ClearingHouse;

@@ -1,8 +1,8 @@
-import { type Environment, readInteger, readSecret } from "#common/rpc/environment.ts";
+import { type Environment, readInteger, readSecret } from "#common/process/environment.ts";
 import { type RuntimeConfig, runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { engineConfig } from "#common/tigerbeetle/engine-config.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
-import { defaultLimits } from "./event-stream.ts";
+import { defaultLimits } from "./serve/event-stream.ts";
 
 export interface EventStreamConfig {
   readonly runtime: RuntimeConfig;

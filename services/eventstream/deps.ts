@@ -1,17 +1,17 @@
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { EventStreamConfig } from "./config.ts";
-import { defaultLimits, EventStream, type StreamLimits } from "./event-stream.ts";
-import { createRecordsReads } from "./postgres.ts";
-import { createReadSumsAt } from "./read-sums.ts";
+import { createRecordsReads } from "./drivers/postgres.ts";
+import { createReadSumsAt } from "./drivers/read-sums.ts";
+import { createLedgerReads } from "./drivers/tigerbeetle.ts";
+import { createHubObserver, observeStream } from "./live/metrics.ts";
+import { defaultLimits, EventStream, type StreamLimits } from "./serve/event-stream.ts";
 import type { EventStreamServiceDeps } from "./service.ts";
-import { createHubObserver, observeStream } from "./stream-metrics.ts";
-import { createLedgerReads } from "./tigerbeetle.ts";
 
 export interface EventStreamDeps extends EventStreamServiceDeps {
   readonly dependencies: readonly Dependency[];

@@ -1,5 +1,5 @@
+import { runMain } from "#common/process/run-main.ts";
 import { mountOf } from "#common/rpc/mount.ts";
-import { runMain } from "#common/rpc/run-main.ts";
 import { serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { eventStreamConfig } from "./config.ts";

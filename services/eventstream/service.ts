@@ -1,15 +1,16 @@
 import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { durationMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { classOfCode, classRules } from "#common/chart.ts";
-import { type Position, parseCursor } from "#common/cursor.ts";
+import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import { formatNanoseconds } from "#common/intent-codec.ts";
+import { formatNanoseconds } from "#common/intent/codec.ts";
+import { classOfCode, classRules } from "#common/ledger/chart.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
-import { requirePrincipal } from "#common/rpc/principal.ts";
 import { shareMessage } from "#common/rpc/shared-message.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
-import { parseWallet, walletAccountId } from "#common/wallet.ts";
+import { type Position, parseCursor } from "#common/wire/cursor.ts";
 import type { EventFilter as EventFilterProto } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import {
   BookmarkSchema,
@@ -28,13 +29,13 @@ import {
   WatchBalancesResponseSchema,
 } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { type Balance, BalanceSchema } from "#gen/sovr/ledger/v1/balance_pb.ts";
-import { EventEncoder, parseEventType } from "./encode-event.ts";
-import type { StreamEvent } from "./event.ts";
-import type { WatchedBalance } from "./event-balances.ts";
-import { compileFilter, type EventFilter } from "./event-filter.ts";
-import type { EventStream, StreamStart } from "./event-stream.ts";
-import type { StreamEnds, StreamMessage } from "./event-subscription.ts";
-import { formatPageToken, parsePageToken } from "./page-token.ts";
+import type { StreamEvent } from "./read/event.ts";
+import type { WatchedBalance } from "./serve/balances.ts";
+import { EventEncoder, parseEventType } from "./serve/encode.ts";
+import type { EventStream, StreamStart } from "./serve/event-stream.ts";
+import { compileFilter, type EventFilter } from "./serve/filter.ts";
+import { formatPageToken, parsePageToken } from "./serve/page-token.ts";
+import type { StreamEnds, StreamMessage } from "./serve/subscription.ts";
 
 export interface EventStreamServiceDeps {
   readonly stream: EventStream;

@@ -1,8 +1,13 @@
-import { findAsset } from "#common/assets.ts";
-import { type AccountType, classOfCode, classRules, findChartAccount } from "#common/chart.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import type { AccountRecord, Range } from "#common/ledger-reader/ledger-reader.ts";
-import { walletAccountId } from "#common/wallet.ts";
+import { findAsset } from "#common/ledger/assets.ts";
+import {
+  type AccountType,
+  classOfCode,
+  classRules,
+  findChartAccount,
+} from "#common/ledger/chart.ts";
+import type { AccountRecord, Range } from "#common/ledger/reader.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf } from "./page.ts";
 import { scan } from "./scan.ts";

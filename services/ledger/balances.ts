@@ -1,7 +1,7 @@
-import type { AccountType } from "#common/chart.ts";
 import { invalidField } from "#common/domain-error.ts";
-import type { AccountRecord, LedgerReader } from "#common/ledger-reader/ledger-reader.ts";
-import { lastRow, type Sums, sumsAt, zeroSums } from "#common/ledger-reader/sums-at.ts";
+import type { AccountType } from "#common/ledger/chart.ts";
+import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
+import { lastRow, type Sums, sumsAt, zeroSums } from "#common/ledger/sums-at.ts";
 import { type AccountSelector, accountType, findAccounts } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
 

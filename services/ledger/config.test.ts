@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError } from "#common/rpc/environment.ts";
+import { ConfigError } from "#common/process/environment.ts";
 import { ledgerConfig } from "./config.ts";
 
 const env = {

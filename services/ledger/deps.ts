@@ -1,13 +1,13 @@
-import { createReservations } from "#common/ledger-reader/reservations.ts";
+import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import { createReservations } from "#common/ledger/reservations.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import type { Dependency } from "#common/rpc/health.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
-import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { LedgerConfig } from "./config.ts";
+import { createLedgerRecords } from "./drivers/postgres.ts";
 import type { LedgerPorts } from "./ledger.ts";
-import { createLedgerRecords } from "./postgres.ts";
 
 export interface LedgerDeps extends LedgerPorts {
   readonly dependencies: readonly Dependency[];

@@ -1,6 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
-import { type AttestedIntent, postingsMax } from "#common/intent.ts";
-import type { Range } from "#common/ledger-reader/ledger-reader.ts";
+import { type AttestedIntent, postingsMax } from "#common/intent/intent.ts";
+import type { Range } from "#common/ledger/reader.ts";
 import {
   type CommittedTransfer,
   formatDigestPrefix,
@@ -8,7 +8,7 @@ import {
   legOf,
   transferId,
   transferRows,
-} from "#common/transfer-rows.ts";
+} from "#common/ledger/transfer-rows.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";

@@ -1,6 +1,6 @@
-import type { AttestedIntent } from "#common/intent.ts";
-import type { LedgerReader } from "#common/ledger-reader/ledger-reader.ts";
-import type { Reservations } from "#common/ledger-reader/reservations.ts";
+import type { AttestedIntent } from "#common/intent/intent.ts";
+import type { LedgerReader } from "#common/ledger/reader.ts";
+import type { Reservations } from "#common/ledger/reservations.ts";
 import { type Viewer, viewerOf } from "./viewer.ts";
 
 /** What this service asks of the records. Both throw RECORDS_UNAVAILABLE. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { invalidField } from "#common/domain-error.ts";
-import type { LedgerReader } from "#common/ledger-reader/ledger-reader.ts";
+import type { LedgerReader } from "#common/ledger/reader.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** Which part of a list a call wants. */

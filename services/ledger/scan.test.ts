@@ -1,6 +1,6 @@
 // Goal: a scan finds each item once, in order, and one call reads no more than its share.
 import { describe, expect, test } from "vitest";
-import type { Range } from "#common/ledger-reader/ledger-reader.ts";
+import type { Range } from "#common/ledger/reader.ts";
 import { type Scanned, scan, scanReadsMax } from "./scan.ts";
 
 interface Row {

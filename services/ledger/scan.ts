@@ -1,4 +1,4 @@
-import type { Range } from "#common/ledger-reader/ledger-reader.ts";
+import type { Range } from "#common/ledger/reader.ts";
 import type { Place } from "./page.ts";
 
 /** Something that has its place in the one order of the ledger. */

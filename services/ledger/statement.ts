@@ -1,5 +1,5 @@
-import type { AccountRecord } from "#common/ledger-reader/ledger-reader.ts";
-import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { AccountRecord } from "#common/ledger/reader.ts";
+import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { accountType, getAccount } from "./accounts.ts";
 import { postedAt } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";

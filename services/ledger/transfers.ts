@@ -1,6 +1,6 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import type { TransferPredicate } from "#common/ledger-reader/ledger-reader.ts";
-import type { CommittedTransfer } from "#common/transfer-rows.ts";
+import type { TransferPredicate } from "#common/ledger/reader.ts";
+import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { getAccount } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";

@@ -1,9 +1,9 @@
-import { type Asset, findAsset } from "#common/assets.ts";
-import { accountClasses, chartAccountId, walletClassId } from "#common/chart.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import type { AccountRecord } from "#common/ledger-reader/ledger-reader.ts";
-import { type Sums, sumsAt } from "#common/ledger-reader/sums-at.ts";
-import { isWalletAccountId } from "#common/wallet.ts";
+import { type Asset, findAsset } from "#common/ledger/assets.ts";
+import { accountClasses, chartAccountId, walletClassId } from "#common/ledger/chart.ts";
+import type { AccountRecord } from "#common/ledger/reader.ts";
+import { type Sums, sumsAt } from "#common/ledger/sums-at.ts";
+import { isWalletAccountId } from "#common/ledger/wallet-account.ts";
 import { accountName } from "./accounts.ts";
 import { instantOf } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";

@@ -1,5 +1,5 @@
-import { assets } from "#common/assets.ts";
-import { walletAccountId } from "#common/wallet.ts";
+import { assets } from "#common/ledger/assets.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 
 /** What a caller may see. */
 export interface Viewer {

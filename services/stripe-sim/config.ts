@@ -8,8 +8,8 @@ import {
   readOptionalSecret,
   readOptionalUrl,
   readString,
-} from "#common/rpc/environment.ts";
-import { type LogFormat, type LogLevel, logLevels } from "#common/rpc/runtime-config.ts";
+} from "#common/process/environment.ts";
+import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
 
 export interface StripeSimConfig {
   readonly address: Address;

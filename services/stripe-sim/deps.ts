@@ -1,13 +1,13 @@
-import { ConfigError } from "#common/rpc/environment.ts";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
-import type { Call } from "./call.ts";
+import { ConfigError } from "#common/process/environment.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import type { StripeSimConfig } from "./config.ts";
-import { type Control, createControl } from "./control.ts";
-import { createFaults, type Faults } from "./faults.ts";
-import { createLater } from "./later.ts";
-import { openStore, type Store } from "./store.ts";
-import { environmentEndpoint, setEnvironmentEndpoint } from "./webhook-endpoints.ts";
-import { createWebhooksSender, type WebhooksSender } from "./webhooks-sender.ts";
+import { type Control, createControl } from "./control/control.ts";
+import { createFaults, type Faults } from "./control/faults.ts";
+import type { Call } from "./http/call.ts";
+import { createLater } from "./objects/later.ts";
+import { openStore, type Store } from "./objects/store.ts";
+import { environmentEndpoint, setEnvironmentEndpoint } from "./webhooks/endpoints.ts";
+import { createWebhooksSender, type WebhooksSender } from "./webhooks/sender.ts";
 
 /** Deliveries that may wait. */
 const deliveriesMax = 100_000;

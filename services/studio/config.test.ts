@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "#common/rpc/environment.ts";
+import { ConfigError } from "#common/process/environment.ts";
 import { studioConfig } from "./config.ts";
 
 const key = JSON.stringify({ kty: "OKP", crv: "Ed25519", x: "eA", d: "c2VjcmV0", kid: "k" });

@@ -7,8 +7,8 @@ import {
   readOneOf,
   readOptionalSecret,
   readString,
-} from "#common/rpc/environment.ts";
-import { type LogFormat, type LogLevel, logLevels } from "#common/rpc/runtime-config.ts";
+} from "#common/process/environment.ts";
+import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
 
 export interface StudioConfig {
   /** Where the files are served: plain HTTP, behind Envoy. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createLogger, type Logger } from "#common/rpc/logger.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import type { DevelopmentConfig, StudioConfig } from "./config.ts";
 import { createDevelopment, type Development } from "./development.ts";
 import { openFaucet } from "./faucet.ts";
@@ -43,12 +43,9 @@ function load(folder: string): StaticFiles {
   try {
     return loadStaticFiles(folder);
   } catch (error) {
-    throw new Error(
-      `the app in ${folder} cannot be loaded: node scripts/build-studio.ts makes it`,
-      {
-        cause: error,
-      },
-    );
+    throw new Error(`the app in ${folder} cannot be loaded: node cli/build-studio.ts makes it`, {
+      cause: error,
+    });
   }
 }
 

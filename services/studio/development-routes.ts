@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import type { Logger } from "#common/rpc/logger.ts";
-import { parseSignature } from "#common/signature.ts";
+import { parseSignature } from "#common/intent/signature.ts";
+import type { Logger } from "#common/process/logger.ts";
 import { parseU128 } from "#common/u128.ts";
-import { parseWallet } from "#common/wallet.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import type { Development } from "./development.ts";
 import { sendJson } from "./site.ts";

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { chartAccountId } from "#common/chart.ts";
-import { postingCodes } from "#common/posting-codes.ts";
+import { zeroWallet } from "#common/address.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { chartAccountId } from "#common/ledger/chart.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { zeroWallet } from "#common/wallet.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingIntentSchema, Phase } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";

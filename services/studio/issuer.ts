@@ -1,5 +1,5 @@
 import { importJWK, jwtVerify, SignJWT } from "jose";
-import { parseWallet } from "#common/wallet.ts";
+import { parseWallet } from "#common/address.ts";
 import type { DevelopmentConfig } from "./config.ts";
 import { walletScopes } from "./development.ts";
 

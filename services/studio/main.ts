@@ -1,4 +1,4 @@
-import { runMain } from "#common/rpc/run-main.ts";
+import { runMain } from "#common/process/run-main.ts";
 import { studioConfig } from "./config.ts";
 import { createStudioDeps } from "./deps.ts";
 import { serveStudio } from "./serve-studio.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLogger } from "#common/rpc/logger.ts";
+import { createLogger } from "#common/process/logger.ts";
 import { studioConfig } from "./config.ts";
 import { createStudioDeps } from "./deps.ts";
 import { type RunningStudio, serveStudio } from "./serve-studio.ts";
@@ -191,7 +191,7 @@ describe("serveStudio", () => {
 
   it("says how the app is made where there is none", async () => {
     rmSync(join(folder, "dist/index.html"));
-    await expect(start()).rejects.toThrow("node scripts/build-studio.ts makes it");
+    await expect(start()).rejects.toThrow("node cli/build-studio.ts makes it");
   });
 });
 

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { closeHttp, listenHttp } from "#common/rpc/listen-http.ts";
-import { durationHistogram, getMeter, metricsHandler } from "#common/rpc/metrics.ts";
-import { type Stopping, stopOnSignal } from "#common/rpc/stop-on-signal.ts";
+import { closeHttp, listenHttp } from "#common/process/listen-http.ts";
+import { durationHistogram, getMeter, metricsHandler } from "#common/process/metrics.ts";
+import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
 import { createDevelopmentRoutes } from "./development-routes.ts";

@@ -25,14 +25,9 @@ import { EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import type { Transfer } from "#gen/sovr/ledger/v1/transfer_pb.ts";
-import { usd } from "../../scripts/lib/intents.ts";
-import { keyFiles } from "../../scripts/lib/keys.ts";
-import { recordsEnvironment } from "../../scripts/lib/records-environment.ts";
-import { healthyStatus } from "../support/healthy-status.ts";
-import { startMesh } from "../support/mesh.ts";
-import { misbehave } from "../support/misbehave.ts";
-import { outputOf, secretsOf, spellings } from "../support/overheard-output.ts";
-import { findSuspects } from "../support/secret-scan.ts";
+import { usd } from "../../cli/client/intents.ts";
+import { recordsEnvironment } from "../../cli/parts/records-environment.ts";
+import { keyFiles } from "../../cli/state/keys.ts";
 import {
   cards,
   newOrder,
@@ -40,10 +35,15 @@ import {
   refusal,
   type Shopper,
   ShopWorld,
-} from "../support/shop-world.ts";
-import { type Subscriber, subscribe, untilStopped } from "../support/subscriber.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { typedIntent } from "../support/typed-intent.ts";
+} from "../support/checkout/shop-world.ts";
+import { misbehave } from "../support/eventstream/misbehave.ts";
+import { type Subscriber, subscribe, untilStopped } from "../support/eventstream/subscriber.ts";
+import { typedIntent } from "../support/intents/typed-intent.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startMesh } from "../support/mesh/mesh.ts";
+import { outputOf, secretsOf, spellings } from "../support/mesh/overheard-output.ts";
+import { findSuspects } from "../support/mesh/secret-scan.ts";
+import { healthyStatus } from "../support/rpc/healthy-status.ts";
 
 const services = [
   AttestorService,

@@ -8,11 +8,11 @@ import type { Browser, Request, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Checkout, CheckoutState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
-import { keyFiles } from "../../scripts/lib/keys.ts";
+import { keyFiles } from "../../cli/state/keys.ts";
 import { contentSecurityPolicy } from "../../services/studio/site.ts";
-import { browserMissing, keepScreenshot, openBrowser } from "../support/browser.ts";
-import { startMesh, type TestMesh } from "../support/mesh.ts";
-import { openStudio } from "../support/studio-page.ts";
+import { browserMissing, keepScreenshot, openBrowser } from "../support/browser/browser.ts";
+import { openStudio } from "../support/browser/studio-page.ts";
+import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 
 const why = browserMissing === undefined ? "" : ` (skipped: ${browserMissing})`;
 

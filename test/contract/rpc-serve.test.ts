@@ -8,19 +8,19 @@ import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
+import { createLogger } from "#common/process/logger.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
 import { commonErrors, reasonOf } from "#common/rpc/errors.ts";
-import { fromServiceError } from "#common/rpc/grpc-status.ts";
+import { fromServiceError } from "#common/rpc/grpc/status.ts";
 import type { Dependency } from "#common/rpc/health.ts";
-import { createLogger } from "#common/rpc/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { askReflection } from "../support/reflection-client.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+import { askReflection } from "../support/rpc/reflection-client.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const services = [
   "sovr.attestor.v1.AttestorService",

@@ -15,8 +15,8 @@ import {
   EventStreamService,
   SubscribeRequestSchema,
 } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { type Fixture, mountTwice } from "../support/rpc-fixture.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+import { type Fixture, mountTwice } from "../support/rpc/fixture.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 // A stream that nobody reads may linger for five seconds.
 vi.setConfig({ testTimeout: 60_000 });

@@ -6,8 +6,8 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { repositoryRoot } from "../../scripts/lib/settings.ts";
-import { findSuspects } from "../support/secret-scan.ts";
+import { repositoryRoot } from "../../cli/state/settings.ts";
+import { findSuspects } from "../support/mesh/secret-scan.ts";
 
 /** What looks like a secret and is none. */
 const known = [
@@ -22,7 +22,7 @@ const known = [
     why: "the hashes that the authors of EIP-712 published",
   },
   {
-    file: "scripts/lib/intents.test.ts",
+    file: "cli/client/intents.test.ts",
     shape: "32 bytes as hex",
     why: "the first development account of anvil and hardhat, known to everyone",
   },

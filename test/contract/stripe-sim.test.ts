@@ -8,16 +8,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Stripe } from "stripe";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { findProgram } from "../../scripts/lib/run-program.ts";
-import {
-  type StartedStripeSim,
-  startStripeSim,
-} from "../../services/stripe-sim/start-stripe-sim.ts";
-import { createStripe, type StripeCall } from "../support/stripe-calls.ts";
-import { startStripeMock } from "../support/stripe-mock.ts";
-import { startStripeSimProcess } from "../support/stripe-sim-process.ts";
-import { openStripeSpec } from "../support/stripe-spec.ts";
-import { objectIdOf, receiveWebhooks, type WebhookReceiver } from "../support/stripe-webhooks.ts";
+import { findProgram } from "../../cli/command/run-program.ts";
+import { type StartedStripeSim, startStripeSim } from "../../services/stripe-sim/start.ts";
+import { createStripe, type StripeCall } from "../support/stripe/calls.ts";
+import { startStripeMock } from "../support/stripe/mock.ts";
+import { startStripeSimProcess } from "../support/stripe/sim-process.ts";
+import { openStripeSpec } from "../support/stripe/spec.ts";
+import { objectIdOf, receiveWebhooks, type WebhookReceiver } from "../support/stripe/webhooks.ts";
 
 // On a busy machine a process and a large schema take their time.
 vi.setConfig({ testTimeout: 60_000 });

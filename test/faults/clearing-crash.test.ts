@@ -6,21 +6,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CreateTransferStatus } from "tigerbeetle-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Intent } from "#common/intent.ts";
+import type { Intent } from "#common/intent/intent.ts";
+import { type CommittedTransfer, transferRows } from "#common/ledger/transfer-rows.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { everythingIn, formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { type CommittedTransfer, transferRows } from "#common/transfer-rows.ts";
-import { walletAccountId } from "#common/wallet.ts";
-import { auditConfig } from "../../scripts/lib/audit/audit-config.ts";
-import type { Finding } from "../../scripts/lib/audit/finding.ts";
-import { runAudit } from "../../scripts/lib/audit/run-audit.ts";
-import type { ClearRequest } from "../../services/clearing/clearing.ts";
-import { ClearingAnswers } from "../support/clearing-answers.ts";
+import { auditConfig } from "../../cli/audit/audit-config.ts";
+import type { Finding } from "../../cli/audit/finding.ts";
+import { runAudit } from "../../cli/audit/run-audit.ts";
+import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
+import { ClearingAnswers } from "../support/clearing/answers.ts";
 import {
   type ClearingProcess,
   startClearingProcess,
   toProto,
-} from "../support/clearing-process.ts";
+} from "../support/clearing/process.ts";
 import {
   type ClearingWorld,
   chart,
@@ -28,11 +28,11 @@ import {
   posting,
   startClearingWorld,
   type TestKey,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { createRandom } from "../support/random-history.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/clearing/world.ts";
+import { createRandom } from "../support/intents/random-history.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const { FAULT_SEED, FAULT_SECONDS } = process.env;
 const randomSeed = Number(FAULT_SEED ?? 20_261_124);

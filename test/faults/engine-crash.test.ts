@@ -5,13 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Account, type Client, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createEmbeddedClient } from "../../services/common/tigerbeetle/embedded/client.ts";
-import { temporaryFolder } from "../../services/common/tigerbeetle/embedded/testing/engines.ts";
-import { emptyAccount } from "../../services/common/tigerbeetle/embedded/testing/run-script.ts";
+import { createEmbeddedClient } from "#engine/client.ts";
+import { temporaryFolder } from "#engine/testing/engines.ts";
+import { emptyAccount } from "#engine/testing/run-script.ts";
 
-const CHILD = fileURLToPath(
-  new URL("../../services/common/tigerbeetle/embedded/testing/writer-child.ts", import.meta.url),
-);
+const CHILD = fileURLToPath(new URL("../../engine/testing/writer-child.ts", import.meta.url));
 /** How often the writer is killed; the nightly run does it more often. */
 const ROUNDS = Number(process.env["ENGINE_CRASH_ROUNDS"] ?? 6);
 const PAGE = 8189;

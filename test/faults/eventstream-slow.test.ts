@@ -14,12 +14,12 @@ import {
 import {
   type EventStreamProcess,
   startEventStreamProcess,
-} from "../support/event-stream-process.ts";
-import { type EventStreamWorld, startEventStreamWorld } from "../support/event-stream-world.ts";
-import { alice, funding, houseIntentOf, intentOf, purchase } from "../support/intents.ts";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
-import { engines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/eventstream/process.ts";
+import { type EventStreamWorld, startEventStreamWorld } from "../support/eventstream/world.ts";
+import { alice, funding, houseIntentOf, intentOf, purchase } from "../support/intents/intents.ts";
+import { engines } from "../support/ledger/tigerbeetle.ts";
+import { startTcpProxy, type TcpProxy } from "../support/rpc/tcp-proxy.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const liveLegs = 16;
 const startMs = 180_000;

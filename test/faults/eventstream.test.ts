@@ -7,24 +7,27 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { type EventStreamEnvoy, startEventStreamEnvoy } from "../support/event-stream-envoy.ts";
+import { type EventStreamEnvoy, startEventStreamEnvoy } from "../support/eventstream/envoy.ts";
+import {
+  type FollowerProcess,
+  startFollowerProcess,
+} from "../support/eventstream/follower-process.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
-} from "../support/event-stream-process.ts";
+} from "../support/eventstream/process.ts";
+import { validateStreams } from "../support/eventstream/validators.ts";
 import {
   type EventStreamWorld,
   type Recorder,
   record,
   startEventStreamWorld,
-} from "../support/event-stream-world.ts";
-import { type FollowerProcess, startFollowerProcess } from "../support/follower-process.ts";
-import { alice, bob, funding, houseIntentOf, testKey } from "../support/intents.ts";
-import { LedgerModel } from "../support/ledger-model.ts";
-import { createRandom, writeRandomHistory } from "../support/random-history.ts";
-import { validateStreams } from "../support/stream-validators.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/eventstream/world.ts";
+import { alice, bob, funding, houseIntentOf, testKey } from "../support/intents/intents.ts";
+import { createRandom, writeRandomHistory } from "../support/intents/random-history.ts";
+import { LedgerModel } from "../support/ledger/ledger-model.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const { FAULT_SEED, FAULT_SECONDS } = process.env;
 const randomSeed = Number(FAULT_SEED ?? 20_261_124);

@@ -7,17 +7,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Attestation, Intent } from "#common/intent.ts";
+import type { Attestation, Intent } from "#common/intent/intent.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { recoverAddress } from "#common/intent/signature.ts";
 import { packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import { postingCodes } from "#common/posting-codes.ts";
-import { recoverAddress } from "#common/signature.ts";
 import type { AttestRequest, Caller } from "../../services/attestor/attestation.ts";
 import type { AttestorConfig } from "../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../services/attestor/deps.ts";
-import { createSignOnceStore } from "../../services/attestor/postgres.ts";
-import { createSigningKeys } from "../../services/attestor/signer.ts";
+import { createSignOnceStore } from "../../services/attestor/drivers/postgres.ts";
+import { createSigningKeys } from "../../services/attestor/drivers/signer.ts";
 import {
   alice,
   attest,
@@ -33,8 +33,8 @@ import {
   testDomain,
   testKey,
   transfer,
-} from "../support/intents.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+} from "../support/intents/intents.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 const operator: Caller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
 const nextKey = testKey(0xa77f);

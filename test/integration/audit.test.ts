@@ -11,19 +11,19 @@ import {
   TransferFlags,
 } from "tigerbeetle-node";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
+import { walletAccountId, walletUserData } from "#common/ledger/wallet-account.ts";
 import { packPostings, unhex } from "#common/postgres/evidence.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { transferRows } from "#common/transfer-rows.ts";
-import { walletAccountId, walletUserData } from "#common/wallet.ts";
-import { auditConfig } from "../../scripts/lib/audit/audit-config.ts";
-import type { AuditResult } from "../../scripts/lib/audit/audit-ledger.ts";
-import { summaryText } from "../../scripts/lib/audit/audit-text.ts";
-import type { Finding, FindingKind } from "../../scripts/lib/audit/finding.ts";
-import { runAudit } from "../../scripts/lib/audit/run-audit.ts";
-import { readSettings } from "../../scripts/lib/settings.ts";
-import type { ClearRequest } from "../../services/clearing/clearing.ts";
+import { auditConfig } from "../../cli/audit/audit-config.ts";
+import type { AuditResult } from "../../cli/audit/audit-ledger.ts";
+import { summaryText } from "../../cli/audit/audit-text.ts";
+import type { Finding, FindingKind } from "../../cli/audit/finding.ts";
+import { runAudit } from "../../cli/audit/run-audit.ts";
+import { readSettings } from "../../cli/state/settings.ts";
+import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
   ClearingWorld,
@@ -32,11 +32,11 @@ import {
   newKey,
   posting,
   type TestKey,
-} from "../support/clearing-world.ts";
-import { runMeshCommand } from "../support/mesh.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { insertEvidence } from "../support/seed.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/clearing/world.ts";
+import { insertEvidence } from "../support/intents/seed.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { runMeshCommand } from "../support/mesh/mesh.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 interface Audited extends AuditResult {
   readonly findings: readonly Finding[];

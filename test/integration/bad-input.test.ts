@@ -18,8 +18,8 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { assets } from "#common/assets.ts";
-import { intentDomain } from "#common/intent-digest.ts";
+import { intentDomain } from "#common/intent/digest.ts";
+import { assets } from "#common/ledger/assets.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import {
@@ -39,16 +39,16 @@ import {
   file_sovr_ledger_v1_ledger_service,
   LedgerService,
 } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { signToken } from "../../scripts/lib/token.ts";
+import { signToken } from "../../cli/client/token.ts";
 import {
   type BadInputCase,
   type BadInputToken,
   type BadInputWorld,
   readBadInput,
-} from "../support/bad-input.ts";
-import { startMesh, type TestMesh } from "../support/mesh.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer } from "../support/token-issuer.ts";
+} from "../support/intents/bad-input.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
+import { createTokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const registry = createRegistry(
   file_sovr_attestor_v1_attestor_service,

@@ -11,29 +11,26 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { DomainError } from "#common/domain-error.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { createLogger } from "#common/process/logger.ts";
 import { commonErrors } from "#common/rpc/errors.ts";
-import { createLogger } from "#common/rpc/logger.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import type { CheckoutRecord } from "../../services/checkout/order.ts";
-import { createWebhookStore } from "../../services/checkout/postgres-webhooks.ts";
-import { createStripe, type StripeGateway } from "../../services/checkout/stripe.ts";
-import type { WebhookState } from "../../services/checkout/webhook-ports.ts";
-import { webhookBytesMax } from "../../services/checkout/webhook-route.ts";
+import { createWebhookStore } from "../../services/checkout/drivers/postgres-webhooks.ts";
+import { createStripe, type StripeGateway } from "../../services/checkout/drivers/stripe.ts";
+import type { CheckoutRecord } from "../../services/checkout/order/order.ts";
+import type { WebhookState } from "../../services/checkout/webhooks/ports.ts";
+import { webhookBytesMax } from "../../services/checkout/webhooks/route.ts";
 import {
   startWebhookRuntime,
   type WebhookRuntime,
   type WebhookRuntimeOptions,
-} from "../../services/checkout/webhook-runtime.ts";
-import { webhookTimes } from "../../services/checkout/webhook-worker.ts";
-import {
-  type StartedStripeSim,
-  startStripeSim,
-} from "../../services/stripe-sim/start-stripe-sim.ts";
-import { signWebhook } from "../../services/stripe-sim/webhook-signature.ts";
-import { freePort } from "../support/free-port.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../../services/checkout/webhooks/runtime.ts";
+import { webhookTimes } from "../../services/checkout/webhooks/worker.ts";
+import { type StartedStripeSim, startStripeSim } from "../../services/stripe-sim/start.ts";
+import { signWebhook } from "../../services/stripe-sim/webhooks/signature.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { freePort } from "../support/rpc/free-port.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const secrets = ["whsec_thenewone", "whsec_theoldone"];
 const secretKey = "sk_test_webhooks";
@@ -376,7 +373,9 @@ describe("an event", () => {
   });
 
   it("whose worker is killed in the middle is processed by another", async () => {
-    const script = fileURLToPath(new URL("../support/webhook-worker-process.ts", import.meta.url));
+    const script = fileURLToPath(
+      new URL("../support/stripe/webhook-worker-process.ts", import.meta.url),
+    );
     const leaseMs = 60_000;
     const child = spawn(process.execPath, [script, postgres.databaseUrl, String(leaseMs)], {
       stdio: ["ignore", "pipe", "inherit"],

@@ -5,10 +5,10 @@
 import { ConnectError } from "@connectrpc/connect";
 import { Stripe } from "stripe";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { parseIntent } from "#common/intent-codec.ts";
-import { signDigest } from "#common/signature.ts";
+import { zeroWallet } from "#common/address.ts";
+import { parseIntent } from "#common/intent/codec.ts";
+import { signDigest } from "#common/intent/signature.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { zeroWallet } from "#common/wallet.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import {
   type Checkout,
@@ -23,9 +23,9 @@ import {
   type CheckoutClient,
   type CheckoutServiceWorld,
   startCheckoutServiceWorld,
-} from "../support/checkout-service-world.ts";
-import { newKey, operator, soon, type TestKey } from "../support/clearing-world.ts";
-import { engines } from "../support/tigerbeetle.ts";
+} from "../support/checkout/service-world.ts";
+import { newKey, operator, soon, type TestKey } from "../support/clearing/world.ts";
+import { engines } from "../support/ledger/tigerbeetle.ts";
 
 const bundle = [{ sku: "BUNDLE", quantity: 1 }];
 const milk = [{ sku: "MILK", quantity: 1 }];

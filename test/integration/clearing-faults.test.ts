@@ -1,12 +1,12 @@
 import { DatabaseSync } from "node:sqlite";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
-import { walletAccountId } from "#common/wallet.ts";
-import type { ClearRequest } from "../../services/clearing/clearing.ts";
+import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
-import { reasonOfResult, startClearingProcess, toProto } from "../support/clearing-process.ts";
+import { reasonOfResult, startClearingProcess, toProto } from "../support/clearing/process.ts";
 import {
   type ClearingWorld,
   chart,
@@ -17,10 +17,10 @@ import {
   refusalOf,
   soon,
   startClearingWorld,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 /** How long a call may take that a held ledger lets down, in milliseconds: more if the machine needs that to get there. */
 const everLonger = [500, 3_000, 9_000];

@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { transferRows } from "#common/transfer-rows.ts";
-import { walletAccountId } from "#common/wallet.ts";
-import { Attempt } from "../../services/clearing/attempt.ts";
-import type { ClearRequest } from "../../services/clearing/clearing.ts";
-import type { ClearingLedger } from "../../services/clearing/clearing-ports.ts";
+import { Attempt } from "../../services/clearing/core/attempt.ts";
+import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
+import type { ClearingLedger } from "../../services/clearing/core/ports.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
-import { createEvidenceStore } from "../../services/clearing/postgres.ts";
-import { createClearingLedger } from "../../services/clearing/tigerbeetle.ts";
+import { createEvidenceStore } from "../../services/clearing/drivers/postgres.ts";
+import { createClearingLedger } from "../../services/clearing/drivers/tigerbeetle.ts";
 import {
   type ClearingWorld,
   chart,
@@ -21,9 +21,9 @@ import {
   refusalOf,
   soon,
   startClearingWorld,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 const hoursMs = 3_600_000;
 

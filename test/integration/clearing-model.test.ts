@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
-import type { Intent, Posting } from "#common/intent.ts";
+import type { Intent, Posting } from "#common/intent/intent.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import { walletAccountId } from "#common/wallet.ts";
-import { Attempt } from "../../services/clearing/attempt.ts";
-import type { ClearRequest, ClearResult } from "../../services/clearing/clearing.ts";
+import { Attempt } from "../../services/clearing/core/attempt.ts";
+import type { ClearRequest, ClearResult } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
-import { createEvidenceStore } from "../../services/clearing/postgres.ts";
-import { ClearingModel, type Expected } from "../support/clearing-model.ts";
+import { createEvidenceStore } from "../../services/clearing/drivers/postgres.ts";
+import { ClearingModel, type Expected } from "../support/clearing/model.ts";
 import {
   type ClearingWorld,
   chart,
@@ -18,9 +18,9 @@ import {
   soon,
   startClearingWorld,
   type TestKey,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 type Step =
   | {

@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseCursor } from "#common/cursor.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
-import { walletAccountId } from "#common/wallet.ts";
+import { parseCursor } from "#common/wire/cursor.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearBatchRequestSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
@@ -13,7 +13,7 @@ import {
   reasonOfResult,
   startClearingProcess,
   toProto,
-} from "../support/clearing-process.ts";
+} from "../support/clearing/process.ts";
 import {
   type ClearingWorld,
   chart,
@@ -21,10 +21,10 @@ import {
   posting,
   startClearingWorld,
   type TestKey,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 // Goal: what the core decides arrives at a caller as the contract says. Method: Clearing's own process, over gRPC.
 describeOnEngines("ClearingService", (engine) => {

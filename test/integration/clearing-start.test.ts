@@ -1,7 +1,7 @@
 import { AccountFlags, type Client, TransferFlags } from "tigerbeetle-node";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { fenceAccountId } from "../../services/clearing/tigerbeetle.ts";
+import { fenceAccountId } from "../../services/clearing/drivers/tigerbeetle.ts";
 import {
   type ClearingWorld,
   chart,
@@ -12,9 +12,9 @@ import {
   refusalOf,
   soon,
   startClearingWorld,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 // Goal: the chart of accounts is there when Clearing serves, or it does not serve and says why. Method: accounts are
 // put into an empty ledger past Clearing, before it starts.

@@ -1,10 +1,10 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Posting } from "#common/intent.ts";
+import type { Posting } from "#common/intent/intent.ts";
+import { transferId } from "#common/ledger/transfer-rows.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
-import { transferId } from "#common/transfer-rows.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { walletAccountId } from "#common/wallet.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
   type ClearingWorld,
@@ -19,9 +19,9 @@ import {
   soon,
   startClearingWorld,
   type TestKey,
-} from "../support/clearing-world.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/clearing/world.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 // Goal: every answer of Clear is the one that design/2 promises, whichever engine stores the transfers.
 // Method: two replicas in this process over one PostgreSQL and one ledger; balances are read back from the ledger.

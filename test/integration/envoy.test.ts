@@ -18,7 +18,7 @@ import {
 import { Wallet } from "ethers";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatIntent } from "#common/intent-codec.ts";
+import { formatIntent } from "#common/intent/codec.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { BadRequestSchema, ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
@@ -27,11 +27,11 @@ import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { requireEnvoy } from "../../scripts/lib/envoy-program.ts";
-import { fundingIntent } from "../../scripts/lib/intents.ts";
-import { keyFiles } from "../../scripts/lib/keys.ts";
-import { findProgram } from "../../scripts/lib/run-program.ts";
-import { startMesh, type TestMesh } from "../support/mesh.ts";
+import { requireEnvoy } from "../../cli/bring/envoy.ts";
+import { fundingIntent } from "../../cli/client/intents.ts";
+import { findProgram } from "../../cli/command/run-program.ts";
+import { keyFiles } from "../../cli/state/keys.ts";
+import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 
 const services = [
   AttestorService,

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { classOfCode, classRules } from "#common/chart.ts";
-import { parseCursor } from "#common/cursor.ts";
+import { classOfCode, classRules } from "#common/ledger/chart.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
-import { walletAccountId } from "#common/wallet.ts";
+import { parseCursor } from "#common/wire/cursor.ts";
 import type {
   WatchBalancesRequestSchema,
   WatchBalancesResponse,
@@ -17,7 +17,7 @@ import {
   type EventStreamWorld,
   type Replica,
   startEventStreamWorld,
-} from "../support/event-stream-world.ts";
+} from "../support/eventstream/world.ts";
 import {
   alice,
   bob,
@@ -28,10 +28,10 @@ import {
   purchase,
   testKey,
   usd,
-} from "../support/intents.ts";
-import { LedgerModel, type ModelSums } from "../support/ledger-model.ts";
-import { createRandom, writeRandomHistory } from "../support/random-history.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/intents/intents.ts";
+import { createRandom, writeRandomHistory } from "../support/intents/random-history.ts";
+import { LedgerModel, type ModelSums } from "../support/ledger/ledger-model.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 
 type Client = ReturnType<Replica["connect"]>;
 

@@ -7,27 +7,34 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { formatCursor } from "#common/cursor.ts";
-import { formatNanoseconds } from "#common/intent-codec.ts";
+import { formatNanoseconds } from "#common/intent/codec.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { walletAccountId } from "#common/wallet.ts";
+import { formatCursor } from "#common/wire/cursor.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import {
   type Event,
   type EventFilterSchema,
   EventType,
 } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import type { TrueEvent } from "../support/eventstream/truth.ts";
+import {
+  eventsOf,
+  isAfter,
+  placeOf,
+  validateComplete,
+  validateStreams,
+} from "../support/eventstream/validators.ts";
 import {
   type EventStreamWorld,
   type Recorder,
   type Replica,
   record,
   startEventStreamWorld,
-} from "../support/event-stream-world.ts";
-import type { TrueEvent } from "../support/event-truth.ts";
+} from "../support/eventstream/world.ts";
 import {
   alice,
   bob,
@@ -39,17 +46,10 @@ import {
   testKey,
   transfer,
   usd,
-} from "../support/intents.ts";
-import { LedgerModel } from "../support/ledger-model.ts";
-import { createRandom, writeRandomHistory } from "../support/random-history.ts";
-import {
-  eventsOf,
-  isAfter,
-  placeOf,
-  validateComplete,
-  validateStreams,
-} from "../support/stream-validators.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+} from "../support/intents/intents.ts";
+import { createRandom, writeRandomHistory } from "../support/intents/random-history.ts";
+import { LedgerModel } from "../support/ledger/ledger-model.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 
 const clusterId = 0n;
 const aliceUsd = walletAccountId(alice.address, usd);

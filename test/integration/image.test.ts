@@ -20,25 +20,25 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { runProgram } from "../../scripts/lib/run-program.ts";
-import { freePort } from "../support/free-port.ts";
-import { buildImageTree, filesOf, type ImageTree } from "../support/image-tree.ts";
+import { runProgram } from "../../cli/command/run-program.ts";
+import {
+  developmentBatchMax,
+  hasTigerBeetle,
+  startTigerBeetle,
+  type TestTigerBeetle,
+} from "../support/ledger/tigerbeetle.ts";
+import { buildImageTree, filesOf, type ImageTree } from "../support/manifests/image-tree.ts";
 import {
   containerCommand,
   containerPid,
   containersMissing,
   giveToContainer,
   killContainer,
-} from "../support/oci-container.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { partNames } from "../support/service-configs.ts";
-import { clientsOfReplica } from "../support/session-budget.ts";
-import {
-  developmentBatchMax,
-  hasTigerBeetle,
-  startTigerBeetle,
-  type TestTigerBeetle,
-} from "../support/tigerbeetle.ts";
+} from "../support/manifests/oci-container.ts";
+import { partNames } from "../support/manifests/service-configs.ts";
+import { clientsOfReplica } from "../support/manifests/session-budget.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { freePort } from "../support/rpc/free-port.ts";
 
 /** What compose.yaml runs of the image. */
 const names = [...partNames, "stripe-sim"] as const;
@@ -226,7 +226,7 @@ describe("the image", () => {
   });
 
   it("makes the keys and Envoy's configuration as compose.yaml asks for them", async () => {
-    const keys = await runInImage(["scripts/keys.ts", "postgres:5432"], { MESH_STATE: state });
+    const keys = await runInImage(["cli/keys.ts", "postgres:5432"], { MESH_STATE: state });
     expect(keys).toMatchObject({ code: 0 });
     const url = join(state, "keys/database-url");
     expect(readFileSync(url, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
@@ -238,7 +238,7 @@ describe("the image", () => {
     };
     const file = join(state, "envoy.yaml");
     const { code, output } = await runInImage(
-      ["scripts/render-envoy.ts", file],
+      ["cli/render-envoy.ts", file],
       services["prepare"]?.environment ?? {},
     );
     expect([code, output]).toEqual([0, ""]);

@@ -3,23 +3,23 @@
 // against a model that knows nothing but the committed transfers.
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { chartAccountId, chartAccounts, walletClassId } from "#common/chart.ts";
-import type { BalanceRecord, LedgerReader } from "#common/ledger-reader/ledger-reader.ts";
-import { createReservations } from "#common/ledger-reader/reservations.ts";
-import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
+import { chartAccountId, chartAccounts, walletClassId } from "#common/ledger/chart.ts";
+import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import type { BalanceRecord, LedgerReader } from "#common/ledger/reader.ts";
+import { createReservations } from "#common/ledger/reservations.ts";
+import { isWalletAccountId, walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import { isWalletAccountId, walletAccountId } from "#common/wallet.ts";
 import { type Balance, getBalances } from "../../services/ledger/balances.ts";
 import { type LedgerView, viewLedger } from "../../services/ledger/ledger.ts";
 import { getStatement } from "../../services/ledger/statement.ts";
 import { listTransfers } from "../../services/ledger/transfers.ts";
 import { getTrialBalance, type TrialBalance } from "../../services/ledger/trial-balance.ts";
-import { alice, bob, chart, testKey, usd } from "../support/intents.ts";
-import { LedgerModel, type ModelSums } from "../support/ledger-model.ts";
-import { createRandom, writeRandomHistory } from "../support/random-history.ts";
-import { createSeed, type Seed } from "../support/seed.ts";
-import { describeOnEngines, type RunningEngine } from "../support/tigerbeetle.ts";
+import { alice, bob, chart, testKey, usd } from "../support/intents/intents.ts";
+import { createRandom, writeRandomHistory } from "../support/intents/random-history.ts";
+import { createSeed, type Seed } from "../support/intents/seed.ts";
+import { LedgerModel, type ModelSums } from "../support/ledger/ledger-model.ts";
+import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
 
 const wallets = [alice.address, bob.address, testKey(3).address, testKey(4).address];
 const walletIds = wallets.map((wallet) => walletAccountId(wallet, usd));

@@ -6,21 +6,21 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { formatNanoseconds } from "#common/intent-codec.ts";
+import { formatNanoseconds } from "#common/intent/codec.ts";
+import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import { transferId } from "#common/ledger/transfer-rows.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { createLogger } from "#common/process/logger.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
-import { createLogger } from "#common/rpc/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import { createLedgerEngine } from "#common/tigerbeetle/ledger-engine.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { transferId } from "#common/transfer-rows.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { walletAccountId } from "#common/wallet.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { Phase } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { AccountType } from "#gen/sovr/ledger/v1/account_pb.ts";
@@ -45,11 +45,11 @@ import {
   testKey,
   transfer,
   usd,
-} from "../support/intents.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { createSeed, insertEvidence, type Seed, type Seeded } from "../support/seed.ts";
-import { describeOnEngines, type RunningEngine } from "../support/tigerbeetle.ts";
-import { createTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+} from "../support/intents/intents.ts";
+import { createSeed, insertEvidence, type Seed, type Seeded } from "../support/intents/seed.ts";
+import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 type Ledger = RpcClient<typeof LedgerService>;
 

@@ -4,10 +4,10 @@ import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findProgram } from "../../scripts/lib/run-program.ts";
-import { readSettings, repositoryRoot } from "../../scripts/lib/settings.ts";
-import { type CodeBlock, codeBlocks } from "../support/code-blocks.ts";
-import { newStateFolder, privateEnvironment } from "../support/mesh.ts";
+import { findProgram } from "../../cli/command/run-program.ts";
+import { readSettings, repositoryRoot } from "../../cli/state/settings.ts";
+import { type CodeBlock, codeBlocks } from "../support/mesh/code-blocks.ts";
+import { newStateFolder, privateEnvironment } from "../support/mesh/mesh.ts";
 
 // The README's blocks, run as written and in their order, in a folder that looks like a fresh clone. Only the port is
 // another one, because a mesh of the developer's may be running.

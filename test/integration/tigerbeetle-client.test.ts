@@ -7,7 +7,11 @@ import { promisify } from "node:util";
 import { createClient } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { hasTigerBeetle, startTigerBeetle, type TestTigerBeetle } from "../support/tigerbeetle.ts";
+import {
+  hasTigerBeetle,
+  startTigerBeetle,
+  type TestTigerBeetle,
+} from "../support/ledger/tigerbeetle.ts";
 
 /** As many as a cluster has; a session outlives its client. */
 const sessions = 64;
@@ -51,7 +55,7 @@ describe.skipIf(!hasTigerBeetle)(`a client of TigerBeetle${reason}`, () => {
   });
 
   it("answers all that was asked when it is destroyed, and lets the process end", async () => {
-    const main = fileURLToPath(new URL("../support/destroy-busy-main.ts", import.meta.url));
+    const main = fileURLToPath(new URL("../support/ledger/destroy-busy-main.ts", import.meta.url));
     const run = promisify(execFile);
     for (let times = 0; times < 3; times += 1) {
       expect((await run(process.execPath, [main, server.address])).stdout).toBe("40\n");

@@ -5,18 +5,18 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { keyFiles } from "../../scripts/lib/keys.ts";
-import { identify } from "../../scripts/lib/process-identity.ts";
-import { readSettings, type Settings } from "../../scripts/lib/settings.ts";
-import { readState, requireMesh } from "../../scripts/lib/state.ts";
-import { healthyStatus } from "../support/healthy-status.ts";
+import { keyFiles } from "../../cli/state/keys.ts";
+import { readSettings, type Settings } from "../../cli/state/settings.ts";
+import { readState, requireMesh } from "../../cli/state/state.ts";
+import { identify } from "../../cli/supervisor/process-identity.ts";
 import {
   newStateFolder,
   privateEnvironment,
   runMeshCommand,
   startMesh,
   type TestMesh,
-} from "../support/mesh.ts";
+} from "../support/mesh/mesh.ts";
+import { healthyStatus } from "../support/rpc/healthy-status.ts";
 
 describe("./mesh up, running", () => {
   let mesh: TestMesh;

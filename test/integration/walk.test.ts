@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { assets } from "#common/assets.ts";
-import type { Intent } from "#common/intent.ts";
-import { formatIntent } from "#common/intent-codec.ts";
+import { formatIntent } from "#common/intent/codec.ts";
+import type { Intent } from "#common/intent/intent.ts";
+import { assets } from "#common/ledger/assets.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import {
   ClearingService,
@@ -16,11 +16,11 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { fundingIntent, purchaseIntent, signIntent, usd } from "../../scripts/lib/intents.ts";
-import type { MeshClient } from "../../scripts/lib/mesh-client.ts";
-import type { Wallet } from "../../scripts/lib/wallets.ts";
-import { startMesh, type TestMesh } from "../support/mesh.ts";
-import { describeOnEngines } from "../support/tigerbeetle.ts";
+import { fundingIntent, purchaseIntent, signIntent, usd } from "../../cli/client/intents.ts";
+import type { MeshClient } from "../../cli/client/mesh-client.ts";
+import type { Wallet } from "../../cli/client/wallets.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 
 const patienceMs = 40_000;
 

@@ -1,7 +1,7 @@
 import { Button, Skeleton } from "@mantine/core";
 import { HandCoins } from "lucide-react";
 import { useEffect, useState } from "react";
-import { formatAmount } from "#common/assets.ts";
+import { formatAmount } from "#common/ledger/assets.ts";
 import { useMesh } from "../mesh/mesh.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { clockTime } from "../shell/time.ts";

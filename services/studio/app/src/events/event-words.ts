@@ -1,5 +1,5 @@
-import { findChartAccount } from "#common/chart.ts";
-import { postingCodes } from "#common/posting-codes.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { findChartAccount } from "#common/ledger/chart.ts";
 import { type Event, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import type { Transfer } from "#gen/sovr/ledger/v1/transfer_pb.ts";
 import { usd } from "../shop/products.ts";

@@ -5,7 +5,7 @@ import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { GetClearingResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { JournalEntrySchema } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
-import { bundleIntent } from "../shop/test-checkout.ts";
+import { bundleIntent } from "../purchase/test-checkout.ts";
 import { keepWallet } from "../wallet/demo-wallet.ts";
 import { transferId } from "../wallet/ids.ts";
 import { digestIntent } from "../wallet/intent-digest.ts";

@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { postingCodes } from "#common/posting-codes.ts";
+import { postingCodes } from "#common/intent/posting-codes.ts";
 import type { GetDomainResponse } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { ClearingIntent } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";

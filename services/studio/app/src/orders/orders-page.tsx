@@ -9,10 +9,10 @@ import {
 } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { useMesh } from "../mesh/mesh.tsx";
 import { explain } from "../mesh/problem.ts";
+import { CheckoutDialog, type Chosen } from "../purchase/checkout-dialog.tsx";
+import { isEnd } from "../purchase/purchase.ts";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { hrefs } from "../shell/route.ts";
-import { CheckoutDialog, type Chosen } from "../shop/checkout-dialog.tsx";
-import { isEnd } from "../shop/purchase.ts";
 import { useProducts } from "../shop/use-products.ts";
 import { useStore } from "../store.ts";
 import { OrderRow } from "./order-row.tsx";

@@ -1,4 +1,4 @@
-import { findChartAccount, walletIdsFrom } from "#common/chart.ts";
+import { findChartAccount, walletIdsFrom } from "#common/ledger/chart.ts";
 import { usd } from "../shop/products.ts";
 import { walletAccountId } from "../wallet/ids.ts";
 import { shorten } from "./copyable.tsx";

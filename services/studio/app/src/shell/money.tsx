@@ -1,4 +1,4 @@
-import { formatAmount } from "#common/assets.ts";
+import { formatAmount } from "#common/ledger/assets.ts";
 
 interface MoneyProps {
   /** Minor units. */

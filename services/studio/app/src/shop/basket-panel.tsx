@@ -2,11 +2,11 @@ import { Button } from "@mantine/core";
 import { ShoppingBasket } from "lucide-react";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
 import { useMesh } from "../mesh/mesh.tsx";
+import { OrderLines } from "../purchase/order-lines.tsx";
 import { Money } from "../shell/money.tsx";
 import { useStore } from "../store.ts";
 import { unitsOf } from "./basket.ts";
 import classes from "./basket-panel.module.css";
-import { OrderLines } from "./order-lines.tsx";
 import { amountOf, usd } from "./products.ts";
 
 interface BasketProps {

@@ -1,5 +1,5 @@
+import type { OrderItem } from "../purchase/purchase.ts";
 import { createStore, type Store } from "../store.ts";
-import type { OrderItem } from "./purchase.ts";
 
 /** What the shopper has picked, in the order of picking; every SKU once. */
 export interface BasketStore {

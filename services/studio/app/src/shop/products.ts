@@ -1,5 +1,5 @@
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import type { OrderItem } from "./purchase.ts";
+import type { OrderItem } from "../purchase/purchase.ts";
 
 /** Everything is paid in dollars here. */
 export const usd = 1;

@@ -3,14 +3,14 @@ import { useState } from "react";
 import { BalanceCard } from "../balances/balance-card.tsx";
 import { FeedPanel } from "../events/feed-panel.tsx";
 import { useMesh } from "../mesh/mesh.tsx";
+import { CheckoutDialog, type Chosen } from "../purchase/checkout-dialog.tsx";
+import { UnfinishedPurchases } from "../purchase/unfinished-purchases.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { useStore } from "../store.ts";
 import { quantityOf } from "./basket.ts";
 import { BasketBar, BasketPanel } from "./basket-panel.tsx";
-import { CheckoutDialog, type Chosen } from "./checkout-dialog.tsx";
 import { ProductCard } from "./product-card.tsx";
 import classes from "./shop-page.module.css";
-import { UnfinishedPurchases } from "./unfinished-purchases.tsx";
 import { useProducts } from "./use-products.ts";
 
 export function ShopPage() {

@@ -1,7 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
-import { walletIdsFrom } from "#common/chart.ts";
+import { walletIdsFrom } from "#common/ledger/chart.ts";
 
-// What services/common/{uuid,wallet,transfer-rows}.ts compute, without Node: there Node's own SHA-256 is several times
+// What common/{uuid,wallet,transfer-rows}.ts compute, without Node: there Node's own SHA-256 is several times
 // faster and on the hot path. Both are held against test/vectors.
 
 const text = new TextEncoder();

@@ -1,6 +1,6 @@
 import { type TypedDataDomain, TypedDataEncoder, type TypedDataField } from "ethers/hash";
 import { recoverAddress as recover } from "ethers/transaction";
-import { intentTypes } from "#common/intent-types.ts";
+import { intentTypes } from "#common/intent/typed-data.ts";
 import type { GetDomainResponse } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { type ClearingIntent, Phase } from "#gen/sovr/attestor/v1/intent_pb.ts";
 

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { intentDomain } from "#common/intent-digest.ts";
-import { intentTypes } from "#common/intent-types.ts";
+import { intentDomain } from "#common/intent/digest.ts";
+import { intentTypes } from "#common/intent/typed-data.ts";
 import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { keepWallet } from "./demo-wallet.ts";
 

@@ -2,7 +2,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Button, SegmentedControl, Skeleton, Title } from "@mantine/core";
 import { Eye, EyeOff, FlaskConical, Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { formatAmount } from "#common/assets.ts";
+import { formatAmount } from "#common/ledger/assets.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { BalanceCard } from "../balances/balance-card.tsx";
 import { useFaucet } from "../balances/use-faucet.ts";

@@ -1,0 +1,94 @@
+import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+/** Everything that an audit can find, and what it counts as. */
+export const findingKinds = {
+  /** No evidence carries the digest that the transfer carries. */
+  NO_EVIDENCE: "unattested",
+  /** The transfer carries the digest of an intent and is none of its legs. */
+  NOT_A_LEG: "unattested",
+  /** The attestor's signature under the evidence is not its named signer's. */
+  ATTESTATION_INVALID: "unattested",
+  /** The signer is unknown, was not active when the intent was issued, or was revoked when it cleared. */
+  SIGNER_NOT_TRUSTED: "unattested",
+  /** The wallet's signature is missing where the rules ask for it, or is not the wallet's. */
+  WALLET_SIGNATURE_INVALID: "unattested",
+  /** The evidence does not hash to the digest under which it is stored. */
+  EVIDENCE_ALTERED: "altered",
+  /** A field of the transfer differs from what its intent says. */
+  ROW_ALTERED: "altered",
+  /** The intent breaks the posting rules or has no valid shape. */
+  RULE_BROKEN: "against the rules",
+  /** It cleared long after it had expired, or long before it was issued. */
+  CLEARED_OUT_OF_TIME: "against the rules",
+  /** Legs of the intent are missing, or others stand between them. */
+  CHAIN_INCOMPLETE: "incomplete",
+  /** No account of the chart and no wallet's. */
+  ACCOUNT_UNKNOWN: "accounts unknown",
+  /** An account of the chart or a wallet's, created otherwise than Clearing creates it. */
+  ACCOUNT_ALTERED: "accounts altered",
+  /** A posting or voiding transfer that names no open reservation, or one of others. */
+  RESERVATION_NOT_OPEN: "out of balance",
+  /** An account's sums are not those of its transfers. */
+  BALANCE_DIFFERS: "out of balance",
+  /** The debits of an asset are not its credits. */
+  LEDGER_UNBALANCED: "out of balance",
+} as const;
+
+export type FindingKind = keyof typeof findingKinds;
+export type FindingClass = (typeof findingKinds)[FindingKind];
+
+/** Something that is not as it must be. */
+export interface Finding {
+  readonly kind: FindingKind;
+  /** A sentence for people. */
+  readonly detail: string;
+  /** The row, if it is about one. */
+  readonly transfer?: CommittedTransfer;
+  readonly accountId?: bigint;
+  /** The asset, if it is about one as a whole. */
+  readonly ledger?: number;
+}
+
+/** How many findings of each class there are. */
+export type FindingCounts = Readonly<Partial<Record<FindingClass, number>>>;
+
+/** Counts all findings and keeps the first few. */
+export class FindingList {
+  readonly #kept: Finding[] = [];
+  readonly #counts = new Map<FindingClass, number>();
+  readonly #keptMax: number;
+  readonly #onFinding: (finding: Finding) => void;
+
+  /** `onFinding` hears of the first `keptMax`. */
+  constructor(keptMax: number, onFinding: (finding: Finding) => void) {
+    this.#keptMax = keptMax;
+    this.#onFinding = onFinding;
+  }
+
+  add(finding: Finding): void {
+    const kindClass = findingKinds[finding.kind];
+    this.#counts.set(kindClass, (this.#counts.get(kindClass) ?? 0) + 1);
+    if (this.#kept.length >= this.#keptMax) return;
+    this.#kept.push(finding);
+    this.#onFinding(finding);
+  }
+
+  /** Takes over what an earlier run found. */
+  restore(counts: FindingCounts, kept: readonly Finding[]): void {
+    for (const finding of kept) this.add(finding);
+    for (const [kindClass, count] of Object.entries(counts)) {
+      this.#counts.set(kindClass as FindingClass, count);
+    }
+  }
+
+  get kept(): readonly Finding[] {
+    return [...this.#kept];
+  }
+
+  get counts(): FindingCounts {
+    return Object.fromEntries(this.#counts);
+  }
+
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+}

@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from "node:fs";
+import { importJWK, type JWK, SignJWT } from "jose";
+import { ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
+import { Problem } from "../command/problem.ts";
+import { keyFiles } from "../state/keys.ts";
+import type { Settings } from "../state/settings.ts";
+
+/** Every scope in the form in which tokens carry it: SCOPE_LEDGER_READ is `ledger.read`. */
+export const scopes: readonly string[] = ScopeSchema.values
+  .filter((value) => value.number !== 0)
+  .map((value) =>
+    value.name
+      .replace(/^SCOPE_/, "")
+      .toLowerCase()
+      .replaceAll("_", "."),
+  );
+
+export const tokenSecondsMax = 3_600;
+
+export interface TokenRequest {
+  /** Default: all of them. */
+  readonly scopes?: readonly string[];
+  /** EIP-55 address of the wallet that the token is bound to. */
+  readonly wallet?: string | undefined;
+  /** Default "developer", or the wallet. */
+  readonly subject?: string;
+  /** Until it expires, 1 to 3600; default 3600. */
+  readonly seconds?: number;
+}
+
+/** Signs a token with the development key of this mesh. */
+export async function signToken(settings: Settings, request: TokenRequest = {}): Promise<string> {
+  const file = keyFiles(settings).issuer;
+  if (!existsSync(file)) throw new Problem("there are no keys yet: ./mesh up makes them");
+  const jwk = JSON.parse(readFileSync(file, "utf8")) as JWK;
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({
+    scope: (request.scopes ?? scopes).join(" "),
+    ...(request.wallet === undefined ? {} : { wallet: request.wallet }),
+  })
+    .setProtectedHeader({
+      alg: "EdDSA",
+      typ: "JWT",
+      ...(jwk.kid === undefined ? {} : { kid: jwk.kid }),
+    })
+    .setSubject(request.subject ?? request.wallet ?? "developer")
+    .setIssuer(settings.jwt.issuer)
+    .setAudience(settings.jwt.audience)
+    .setIssuedAt(now)
+    .setExpirationTime(now + (request.seconds ?? tokenSecondsMax))
+    .sign(await importJWK(jwk, "EdDSA"));
+}
+
+/** Reads scopes as users type them, separated by spaces or commas; an unknown one is a Problem. */
+export function parseScopes(texts: readonly string[]): readonly string[] {
+  const wanted = texts.flatMap((text) => text.split(/[\s,]+/)).filter((text) => text !== "");
+  const unknown = wanted.find((scope) => !scopes.includes(scope));
+  if (unknown !== undefined) {
+    throw new Problem(`unknown scope "${unknown}": the scopes are ${scopes.join(", ")}`);
+  }
+  return wanted.length === 0 ? scopes : [...new Set(wanted)];
+}

@@ -1,0 +1,28 @@
+import type { NamedPort } from "../state/settings.ts";
+
+/** How a part's process is started. */
+export interface Launch {
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+/** One process of a mesh. */
+export interface Part {
+  readonly name: string;
+  /** The parts that must be ready before it starts, and that stop after it. */
+  readonly dependsOn: readonly string[];
+  readonly ports: readonly NamedPort[];
+  /** How long it may take from its start until it is ready. */
+  readonly readyMs: number;
+  readonly stopSignal: NodeJS.Signals;
+  /** How long it may take to stop before it is killed. */
+  readonly stopMs: number;
+  /** What takes long and waits for no other part, such as a download; it begins at once. Ends when `signal` fires. */
+  prepare?(signal: AbortSignal): Promise<void>;
+  /** Makes everything else ready that its start needs, and says how to start it. Safe to repeat. */
+  launch(): Promise<Launch>;
+  /** Its version, once it serves. Throws while it does not. */
+  probe(signal: AbortSignal): Promise<string>;
+}

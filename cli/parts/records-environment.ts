@@ -1,0 +1,34 @@
+import { join } from "node:path";
+import type { Environment } from "#common/process/environment.ts";
+import type { KeyFiles } from "../state/keys.ts";
+import type { Settings } from "../state/settings.ts";
+import type { MeshIdentity } from "../state/state.ts";
+import { developmentBatchMax } from "./tigerbeetle.ts";
+
+/** Where a mesh of this machine keeps ledger and evidence, and whose signatures it trusts, in the services' words. */
+export function recordsEnvironment(
+  settings: Settings,
+  identity: MeshIdentity,
+  keys: KeyFiles,
+): Environment {
+  return {
+    SOVR_ENVIRONMENT: identity.environment,
+    DATABASE_URL_FILE: keys.databaseUrl,
+    SIGNERS_FILE: keys.signers,
+    EIP712_CHAIN_ID: identity.chainId,
+    EIP712_VERIFYING_CONTRACT: identity.verifyingContract,
+    TIGERBEETLE_CLUSTER_ID: identity.clusterId,
+    ...engineEnvironment(settings, identity),
+  };
+}
+
+function engineEnvironment(settings: Settings, identity: MeshIdentity): Environment {
+  if (identity.engine === "embedded") {
+    return { EMBEDDED_LEDGER_PATH: join(settings.state, "ledger.db") };
+  }
+  if (identity.external) return { TIGERBEETLE_ADDRESSES: settings.tigerbeetleAddresses };
+  return {
+    TIGERBEETLE_ADDRESSES: `${settings.host}:${settings.ports.tigerbeetle}`,
+    TIGERBEETLE_BATCH_MAX: String(developmentBatchMax),
+  };
+}

@@ -1,0 +1,72 @@
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { Problem } from "../command/problem.ts";
+import { findProgram } from "../command/run-program.ts";
+
+/** How to start a program that refuses to run as root. */
+export interface Unprivileged {
+  /** What goes before the command; empty if `uid` and `gid` do. */
+  readonly prefix: readonly string[];
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  /** Who must own its files; undefined: whoever runs this. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+}
+
+/**
+ * PostgreSQL refuses root. As root it runs as `postgres`, or as `nobody`. If that user cannot reach one of
+ * `paths`, as under a home folder of mode 0700, it runs with the capability to pass folders all the same.
+ */
+export function unprivileged(paths: readonly string[]): Unprivileged {
+  if (process.getuid?.() !== 0) {
+    return { prefix: [], uid: undefined, gid: undefined, owner: undefined };
+  }
+  const owner = findUser("postgres") ?? findUser("nobody");
+  if (owner === undefined) {
+    throw new Problem(
+      "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`: make one",
+    );
+  }
+  if (paths.every((path) => othersMayPass(path, owner))) return { prefix: [], ...owner, owner };
+  const setpriv = findProgram("setpriv");
+  if (setpriv === undefined) {
+    throw new Problem(
+      `PostgreSQL refuses to run as root, and the user it runs as may not enter ${paths[0]}: move the folder, or install setpriv (util-linux)`,
+    );
+  }
+  const capability = "+dac_override";
+  const prefix = [
+    setpriv,
+    `--reuid=${owner.uid}`,
+    `--regid=${owner.gid}`,
+    "--clear-groups",
+    `--inh-caps=${capability}`,
+    `--ambient-caps=${capability}`,
+  ];
+  return { prefix, uid: undefined, gid: undefined, owner };
+}
+
+function findUser(name: string): { uid: number; gid: number } | undefined {
+  try {
+    accessSync("/etc/passwd", constants.R_OK);
+  } catch {
+    return undefined;
+  }
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((entry) => entry.startsWith(`${name}:`));
+  const [, , uid, gid] = line?.split(":") ?? [];
+  return uid === undefined || gid === undefined
+    ? undefined
+    : { uid: Number(uid), gid: Number(gid) };
+}
+
+/** Whether a user passes every folder on the way to a path. */
+function othersMayPass(path: string, user: { uid: number; gid: number }): boolean {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const { mode, uid, gid } = statSync(folder);
+    const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}

@@ -1,0 +1,167 @@
+import { resolve } from "node:path";
+import {
+  type Environment,
+  readInteger,
+  readOptionalString,
+  readString,
+  readU128,
+} from "#common/process/environment.ts";
+import { Problem } from "../command/problem.ts";
+
+/** The services that ./mesh runs, in the order of design ports 5101, 5102, … */
+export const serviceNames = ["ledger", "clearing", "attestor", "eventstream", "checkout"] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+export const engines = ["embedded", "tigerbeetle"] as const;
+export type Engine = (typeof engines)[number];
+
+export interface ServicePorts {
+  readonly grpc: number;
+  readonly connect: number;
+  readonly metrics: number;
+}
+
+export interface StudioPorts {
+  /** The app's files, over plain HTTP. */
+  readonly connect: number;
+  readonly metrics: number;
+}
+
+export interface Ports {
+  readonly services: Readonly<Record<ServiceName, ServicePorts>>;
+  readonly studio: StudioPorts;
+  readonly envoy: number;
+  readonly envoyAdmin: number;
+  readonly postgres: number;
+  readonly tigerbeetle: number;
+  /** The simulator of Stripe. Undefined: there is none, because there is a key for Stripe itself, or it is production. */
+  readonly stripeSim: number | undefined;
+}
+
+/** Where a mesh lives on this machine. */
+export interface Settings {
+  /** The repository. */
+  readonly root: string;
+  /** The state folder: `.mesh`, or MESH_STATE. */
+  readonly state: string;
+  readonly ports: Ports;
+  /** Everything listens here and nowhere else. */
+  readonly host: "127.0.0.1";
+  readonly jwt: { readonly issuer: string; readonly audience: string };
+  /** SOVR_ENVIRONMENT: goes into the salt of the signing domain. */
+  readonly environment: string;
+  /** TIGERBEETLE_ADDRESSES: a cluster that runs elsewhere, or undefined. */
+  readonly tigerbeetleAddresses: string | undefined;
+  /** TIGERBEETLE_CLUSTER_ID, or undefined. */
+  readonly clusterId: bigint | undefined;
+  /** A regular expression for the browser origins that may call. */
+  readonly studioOrigins: string;
+}
+
+export const repositoryRoot = resolve(import.meta.dirname, "../..");
+
+const localOrigins = "^http://(localhost|127\\.0\\.0\\.1)(:[0-9]{1,5})?$";
+
+/** Reads the settings; a bad value is a ConfigError that names the variable and the value. */
+export function readSettings(environment: Environment): Settings {
+  const service = (name: ServiceName, index: number): ServicePorts => {
+    const prefix = name.toUpperCase();
+    return {
+      grpc: readPort(environment, `${prefix}_GRPC_PORT`, 5101 + index),
+      connect: readPort(environment, `${prefix}_CONNECT_PORT`, 5201 + index),
+      metrics: readPort(environment, `${prefix}_METRICS_PORT`, 5301 + index),
+    };
+  };
+  const settings: Settings = {
+    root: repositoryRoot,
+    state: resolve(repositoryRoot, readString(environment, "MESH_STATE", ".mesh")),
+    ports: {
+      services: Object.fromEntries(
+        serviceNames.map((name, index) => [name, service(name, index)]),
+      ) as Record<ServiceName, ServicePorts>,
+      studio: {
+        connect: readPort(environment, "STUDIO_CONNECT_PORT", 5206),
+        metrics: readPort(environment, "STUDIO_METRICS_PORT", 5306),
+      },
+      envoy: readPort(environment, "ENVOY_PORT", 8080),
+      envoyAdmin: readPort(environment, "ENVOY_ADMIN_PORT", 9901),
+      postgres: readPort(environment, "POSTGRES_PORT", 5433),
+      tigerbeetle: readPort(environment, "TIGERBEETLE_PORT", 3000),
+      stripeSim: simulatesStripe(environment)
+        ? readPort(environment, "STRIPE_SIM_PORT", 5400)
+        : undefined,
+    },
+    host: "127.0.0.1",
+    jwt: {
+      issuer: readString(environment, "JWT_ISSUER", "sovr"),
+      audience: readString(environment, "JWT_AUDIENCE", "sovr-mesh"),
+    },
+    environment: readString(environment, "SOVR_ENVIRONMENT", "development"),
+    tigerbeetleAddresses: readOptionalString(environment, "TIGERBEETLE_ADDRESSES"),
+    clusterId:
+      readOptionalString(environment, "TIGERBEETLE_CLUSTER_ID") === undefined
+        ? undefined
+        : readU128(environment, "TIGERBEETLE_CLUSTER_ID"),
+    studioOrigins: readString(environment, "STUDIO_ORIGINS", localOrigins),
+  };
+  refuseSharedPorts(settings.ports);
+  return settings;
+}
+
+/** Whether cards are paid in a simulator: wherever nobody gave a key for Stripe, save in production. */
+function simulatesStripe(environment: Environment): boolean {
+  const hasKey = ["STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_FILE"].some(
+    (name) => readOptionalString(environment, name) !== undefined,
+  );
+  return !hasKey && !/^prod/i.test(readString(environment, "SOVR_ENVIRONMENT", "development"));
+}
+
+export interface NamedPort {
+  /** The environment variable that moves it. */
+  readonly variable: string;
+  readonly port: number;
+}
+
+export function servicePorts(name: ServiceName, ports: ServicePorts): readonly NamedPort[] {
+  const prefix = name.toUpperCase();
+  return [
+    { variable: `${prefix}_GRPC_PORT`, port: ports.grpc },
+    { variable: `${prefix}_CONNECT_PORT`, port: ports.connect },
+    { variable: `${prefix}_METRICS_PORT`, port: ports.metrics },
+  ];
+}
+
+export function stripeSimPorts(port: number | undefined): readonly NamedPort[] {
+  return port === undefined ? [] : [{ variable: "STRIPE_SIM_PORT", port }];
+}
+
+export function studioPorts(ports: StudioPorts): readonly NamedPort[] {
+  return [
+    { variable: "STUDIO_CONNECT_PORT", port: ports.connect },
+    { variable: "STUDIO_METRICS_PORT", port: ports.metrics },
+  ];
+}
+
+function readPort(environment: Environment, variable: string, fallback: number): number {
+  return readInteger(environment, variable, { min: 1, max: 65_535, fallback });
+}
+
+function refuseSharedPorts(ports: Ports): void {
+  const all: NamedPort[] = [
+    ...serviceNames.flatMap((name) => servicePorts(name, ports.services[name])),
+    ...studioPorts(ports.studio),
+    { variable: "ENVOY_PORT", port: ports.envoy },
+    { variable: "ENVOY_ADMIN_PORT", port: ports.envoyAdmin },
+    { variable: "POSTGRES_PORT", port: ports.postgres },
+    { variable: "TIGERBEETLE_PORT", port: ports.tigerbeetle },
+    ...stripeSimPorts(ports.stripeSim),
+  ];
+  const seen = new Map<number, string>();
+  for (const { variable, port } of all) {
+    const other = seen.get(port);
+    if (other !== undefined) {
+      throw new Problem(`${other} and ${variable} are both ${port}: give each its own port`);
+    }
+    seen.set(port, variable);
+  }
+}

@@ -1,0 +1,48 @@
+import { readArguments, runCommand } from "./command/command.ts";
+import { Problem } from "./command/problem.ts";
+import { readSettings } from "./state/settings.ts";
+import { readIdentity, readState } from "./state/state.ts";
+import { isRunning } from "./supervisor/process-identity.ts";
+import { table } from "./supervisor/ready-text.ts";
+import { probeMesh } from "./supervisor/status.ts";
+
+runCommand(async () => {
+  const { values } = readArguments(
+    { json: { type: "boolean", default: false } },
+    "./mesh status [--json]",
+  );
+  const settings = readSettings(process.env);
+  const state = readState(settings);
+  const identity = readIdentity(settings);
+  if (state === undefined || identity === undefined) {
+    throw new Problem("no mesh is running here: start one with ./mesh up");
+  }
+  const supervised = isRunning(state.supervisor);
+  const parts = await probeMesh(settings, identity, state);
+  if (values.json) {
+    const { engine, external, clusterId } = identity;
+    console.log(
+      JSON.stringify(
+        { engine, external, clusterId, supervised, phase: state.phase, parts },
+        null,
+        2,
+      ),
+    );
+  } else {
+    const rows = parts.map((part) => [
+      part.name,
+      part.version ?? "",
+      part.health,
+      `${part.latencyMs.toFixed(1)} ms`,
+      part.pid === undefined ? "" : String(part.pid),
+      String(part.restarts),
+      part.dependsOn.join(" "),
+    ]);
+    console.log(`engine ${identity.engine}, cluster ${identity.clusterId}`);
+    console.log(
+      table([["part", "version", "health", "latency", "pid", "restarts", "depends on"], ...rows]),
+    );
+    if (!supervised) console.log("The supervisor is gone: ./mesh up cleans up and starts again.");
+  }
+  return supervised && parts.every((part) => part.healthy) ? 0 : 1;
+});

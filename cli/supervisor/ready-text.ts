@@ -1,0 +1,65 @@
+import { join, relative } from "node:path";
+import { type Settings, serviceNames } from "../state/settings.ts";
+import type { MeshIdentity } from "../state/state.ts";
+
+/** What ./mesh up says at the end: the engine, the addresses, and what to try. */
+export function readyText(settings: Settings, identity: MeshIdentity): string {
+  const at = (port: number) => `${settings.host}:${port}`;
+  const rows: (readonly string[])[] = [
+    ["", "gRPC", "Connect, JSON", "metrics, health"],
+    ["envoy", at(settings.ports.envoy), at(settings.ports.envoy), at(settings.ports.envoyAdmin)],
+    ...serviceNames.map((name) => {
+      const ports = settings.ports.services[name];
+      return [name, at(ports.grpc), at(ports.connect), at(ports.metrics)];
+    }),
+    ["studio", "", at(settings.ports.studio.connect), at(settings.ports.studio.metrics)],
+    ...(settings.ports.stripeSim === undefined
+      ? []
+      : [["stripe-sim", "", at(settings.ports.stripeSim)]]),
+    ["postgres", at(settings.ports.postgres)],
+    ...(identity.engine === "tigerbeetle"
+      ? [["tigerbeetle", settings.tigerbeetleAddresses ?? at(settings.ports.tigerbeetle)]]
+      : []),
+  ];
+  return [
+    engineText(settings, identity),
+    "",
+    table(rows),
+    "",
+    `Everything goes through envoy, with a token. Logs are in ${relative(settings.root, join(settings.state, "logs"))}.`,
+    `Studio, the browser app: http://${at(settings.ports.envoy)}/`,
+    settings.ports.stripeSim === undefined
+      ? "Cards are paid at Stripe, if you have given its keys."
+      : "Cards are paid in a simulator of Stripe, where no money moves; STRIPE_SECRET_KEY brings Stripe itself.",
+    "Try in a second terminal:",
+    "  ./mesh demo",
+    "  ./mesh tail",
+    "  ./mesh call LedgerService/GetTrialBalance '{\"ledger\": 1}'",
+  ].join("\n");
+}
+
+function engineText(settings: Settings, identity: MeshIdentity): string {
+  const cluster = `cluster ${identity.clusterId}`;
+  if (identity.engine === "embedded") {
+    return `Engine: embedded, ${cluster}. It is for development and tests; ./mesh up --fresh --engine tigerbeetle runs a TigerBeetle.`;
+  }
+  const where = identity.external
+    ? `at ${settings.tigerbeetleAddresses}`
+    : "one replica, --development";
+  return `Engine: TigerBeetle, ${cluster}, ${where}.`;
+}
+
+/** Rows in columns of equal width. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    }
+  }
+  return rows
+    .map((row) =>
+      `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,27 @@
+import { parseScopes, signToken, tokenSecondsMax } from "./client/token.ts";
+import { resolveAddress } from "./client/wallets.ts";
+import { readArguments, runCommand } from "./command/command.ts";
+import { Problem } from "./command/problem.ts";
+import { readSettings } from "./state/settings.ts";
+
+const usage = "./mesh token [--scope SCOPE]… [--wallet WALLET] [--ttl SECONDS]";
+
+runCommand(async () => {
+  const { values } = readArguments(
+    {
+      scope: { type: "string", multiple: true, default: [] },
+      wallet: { type: "string" },
+      ttl: { type: "string", default: String(tokenSecondsMax) },
+    },
+    usage,
+  );
+  const seconds = /^[0-9]{1,4}$/.test(values.ttl) ? Number(values.ttl) : 0;
+  if (seconds < 1 || seconds > tokenSecondsMax) {
+    throw new Problem(`--ttl ${values.ttl}: give seconds from 1 to ${tokenSecondsMax}`);
+  }
+  const settings = readSettings(process.env);
+  const wallet = values.wallet === undefined ? undefined : resolveAddress(settings, values.wallet);
+  const scopes = parseScopes(values.scope);
+  console.log(await signToken(settings, { scopes, wallet, seconds }));
+  return 0;
+});

@@ -1,0 +1,91 @@
+import { performance } from "node:perf_hooks";
+import { readArguments, runCommand } from "./command/command.ts";
+import { describeError, Problem } from "./command/problem.ts";
+import { type Engine, engines, readSettings, type Settings } from "./state/settings.ts";
+import { readIdentity, readState } from "./state/state.ts";
+import { findOwner, startDetached } from "./supervisor/detached.ts";
+import { isRunning } from "./supervisor/process-identity.ts";
+import { readyText } from "./supervisor/ready-text.ts";
+import { runMesh } from "./supervisor/run-mesh.ts";
+import { seconds } from "./supervisor/supervisor.ts";
+
+const usage = "./mesh up [--detach] [--fresh] [--engine embedded|tigerbeetle]";
+
+runCommand(async () => {
+  const { values, positionals } = readArguments(
+    {
+      detach: { type: "boolean", default: false },
+      fresh: { type: "boolean", default: false },
+      engine: { type: "string" },
+    },
+    usage,
+  );
+  if (positionals.length > 0) throw new Problem(`unexpected "${positionals[0]}" (usage: ${usage})`);
+  const engine = engines.find((name) => name === values.engine);
+  if (values.engine !== undefined && engine === undefined) {
+    throw new Problem(`unknown engine "${values.engine}": the engines are ${engines.join(", ")}`);
+  }
+  const settings = readSettings(process.env);
+  if (isAlreadyRunning(settings)) return alreadyRunning(settings, engine, values.fresh);
+  if (values.detach) return startDetached(settings, { fresh: values.fresh, engine });
+  return runHere(settings, { fresh: values.fresh, engine });
+});
+
+async function runHere(
+  settings: Settings,
+  choice: { readonly fresh: boolean; readonly engine: Engine | undefined },
+): Promise<number> {
+  const stop = new AbortController();
+  const end = (why: string) => {
+    if (!stop.signal.aborted) console.log("stopping …");
+    stop.abort(new Problem(why));
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => end(`stopped by ${name}`));
+  }
+  const owner = findOwner(() => end("the process that started it is gone"));
+  try {
+    await runMesh({
+      settings,
+      environment: process.env,
+      choice,
+      signal: stop.signal,
+      report: (line) => {
+        console.log(line);
+        owner?.tell({ line });
+      },
+      onReady: (identity) => {
+        const took = `The mesh is ready after ${seconds(performance.now())}.`;
+        const text = `${took} ${readyText(settings, identity)}`;
+        console.log(text);
+        owner?.tell({ ready: text });
+      },
+    });
+  } catch (error) {
+    owner?.tell({ failed: describeError(error) });
+    throw error;
+  } finally {
+    owner?.leave();
+  }
+  return 0;
+}
+
+function isAlreadyRunning(settings: Settings): boolean {
+  const state = readState(settings);
+  return state !== undefined && isRunning(state.supervisor);
+}
+
+/** A second ./mesh up is fine as long as it asks for what runs. */
+function alreadyRunning(settings: Settings, engine: Engine | undefined, fresh: boolean): number {
+  const state = readState(settings);
+  const identity = readIdentity(settings);
+  if (state?.phase !== "ready" || identity === undefined) {
+    throw new Problem(`a mesh is ${state?.phase ?? "starting"} here: try again in a moment`);
+  }
+  if (fresh || (engine !== undefined && engine !== identity.engine)) {
+    throw new Problem("a mesh is already running here: ./mesh down first");
+  }
+  const running = { ...settings, ports: state.ports };
+  console.log(`The mesh is already running. ${readyText(running, identity)}`);
+  return 0;
+}

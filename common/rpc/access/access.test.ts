@@ -1,0 +1,60 @@
+import { create, setExtension } from "@bufbuild/protobuf";
+import { MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
+import { describe, expect, it } from "vitest";
+import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { AccessSchema, access, Scope } from "#gen/sovr/common/v1/access_pb.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { createSampleService } from "../../../test/support/rpc/sample-service.ts";
+import { planMethods } from "../method-plan.ts";
+import { requireScope, scopeName, scopesOf } from "./access.ts";
+import type { Principal } from "./principal.ts";
+
+/** A service with one method, with or without the access option. */
+function serviceWith(anyOf: Scope[] | undefined) {
+  const options = create(MethodOptionsSchema);
+  if (anyOf !== undefined) setExtension(options, access, create(AccessSchema, { anyOf }));
+  return createSampleService(options);
+}
+
+function principal(...scopes: string[]): Principal {
+  return { subject: "a", scopes: new Set(scopes), wallet: undefined, expiresAtMs: 0 };
+}
+
+describe("scopes", () => {
+  it("have the form of a token", () => {
+    expect(scopeName(Scope.LEDGER_READ)).toBe("ledger.read");
+    expect(scopeName(Scope.ATTEST)).toBe("attest");
+    expect(scopeName(Scope.ATTEST_HOUSE)).toBe("attest.house");
+    expect(() => scopeName(Scope.UNSPECIFIED)).toThrow("no scope");
+    expect(() => scopeName(999 as Scope)).toThrow("no scope");
+  });
+
+  it("are named by every method of the mesh", () => {
+    for (const service of [AttestorService, ClearingService, EventStreamService, LedgerService]) {
+      for (const { scopes } of planMethods(service)) expect(scopes.length).toBeGreaterThan(0);
+    }
+    expect(scopesOf(ClearingService.method.getClearing)).toEqual(["clearing.write", "ledger.read"]);
+  });
+
+  it("keep a service from starting when a method names none", () => {
+    for (const service of [serviceWith(undefined), serviceWith([])]) {
+      expect(() => planMethods(service)).toThrow("t.S.Do has no (sovr.common.v1.access) option");
+    }
+    expect(() => planMethods(serviceWith([Scope.UNSPECIFIED]))).toThrow("no scope");
+    expect(planMethods(serviceWith([Scope.WALLET_OPEN]))[0]?.scopes).toEqual(["wallet.open"]);
+  });
+});
+
+describe("requireScope", () => {
+  it("asks for one of the scopes, not for all", () => {
+    expect(() => requireScope(principal("b", "x"), ["a", "b"])).not.toThrow();
+  });
+
+  it("names what is missing", () => {
+    expect(() => requireScope(principal("x"), ["a", "b"])).toThrow(
+      expect.objectContaining({ kind: "SCOPE_MISSING", metadata: { scope: "a b" } }),
+    );
+  });
+});

@@ -1,0 +1,162 @@
+import { renameSync, utimesSync, writeFileSync } from "node:fs";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { ConfigError } from "#common/process/environment.ts";
+import { createLogger } from "#common/process/logger.ts";
+import { createTokenIssuer, type TokenIssuer } from "../../../test/support/rpc/token-issuer.ts";
+import { type KeyStore, openKeyStore } from "./key-store.ts";
+import { createTokenVerifier } from "./token-verifier.ts";
+
+const rules = { issuer: "sovr", audience: "sovr-mesh" };
+const logger = createLogger("test", "silent");
+const wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+let issuer: TokenIssuer;
+beforeAll(async () => {
+  issuer = await createTokenIssuer();
+});
+afterAll(() => issuer[Symbol.dispose]());
+
+function openKeys(path = issuer.jwksPath): KeyStore {
+  return openKeyStore({ kind: "file", path }, logger);
+}
+
+async function verify(token: string) {
+  return await createTokenVerifier(rules, openKeys()).verify(`Bearer ${token}`);
+}
+
+function refusal(rule: string) {
+  return expect.objectContaining({ kind: "CREDENTIALS_INVALID", metadata: { rule } });
+}
+
+describe("a good token", () => {
+  it("tells who calls", async () => {
+    const principal = await verify(
+      await issuer.token({ scope: "ledger.read  attest", wallet, subject: "alice" }),
+    );
+    expect(principal).toMatchObject({ subject: "alice", wallet });
+    expect([...principal.scopes]).toEqual(["ledger.read", "attest"]);
+    expect(principal.expiresAtMs).toBeGreaterThan(Date.now());
+  });
+
+  it("may be signed with ES256", async () => {
+    using es256 = await createTokenIssuer("ES256");
+    const verifier = createTokenVerifier(rules, openKeys(es256.jwksPath));
+    expect(await verifier.verify(`bearer ${await es256.token()}`)).toMatchObject({
+      subject: "test",
+    });
+  });
+
+  it("is answered at once the second time, and verified again when it has expired", async () => {
+    let nowMs = Date.now();
+    const keys = openKeys();
+    const getKey = vi.fn(keys.getKey);
+    const verifier = createTokenVerifier(rules, { ...keys, getKey }, () => nowMs);
+    const header = `Bearer ${await issuer.token({ expiresInSeconds: 60 })}`;
+    const first = await verifier.verify(header);
+    expect(verifier.verify(header)).toBe(first);
+    expect(getKey).toHaveBeenCalledTimes(1);
+    nowMs += 120_000;
+    await expect(verifier.verify(header)).rejects.toEqual(refusal("exp"));
+  });
+});
+
+describe("a bad token", () => {
+  it("is told apart from none", () => {
+    const verifier = createTokenVerifier(rules, openKeys());
+    for (const header of [undefined, ""]) {
+      expect(() => verifier.verify(header)).toThrow(
+        expect.objectContaining({ kind: "CREDENTIALS_MISSING" }),
+      );
+    }
+  });
+
+  it("names what failed", async () => {
+    using foreign = await createTokenIssuer();
+    const good = await issuer.token();
+    const cases: [string, string][] = [
+      [await issuer.token({ expiresInSeconds: -31 }), "exp"],
+      [await issuer.token({ expiresInSeconds: 3_700 }), "exp"],
+      [await issuer.token({ audience: "x" }), "aud"],
+      [await issuer.token({ issuer: "x" }), "iss"],
+      [await issuer.token({ wallet: wallet.toLowerCase() }), "wallet"],
+      [await issuer.token({ wallet: "0x12" }), "wallet"],
+      [await foreign.token(), "signature"],
+      [`${good.slice(0, -6)}AAAAAA`, "signature"],
+      ["a.b.c", "malformed"],
+      ["abc", "malformed"],
+      ["x".repeat(5_000), "size"],
+      [" ", "scheme"],
+    ];
+    for (const [token, rule] of cases)
+      await expect(verify(token), rule).rejects.toEqual(refusal(rule));
+  });
+
+  it("is refused when unsigned, signed with a shared secret, by an unknown key, or without exp or sub", async () => {
+    const secret = new TextEncoder().encode("x".repeat(32));
+    const claims = () => new SignJWT({}).setIssuer("sovr").setAudience("sovr-mesh").setIssuedAt();
+    const hs256 = await claims()
+      .setSubject("a")
+      .setExpirationTime("1m")
+      .setProtectedHeader({ alg: "HS256" })
+      .sign(secret);
+    const { privateKey } = await generateKeyPair("EdDSA");
+    const unknownKey = await claims()
+      .setSubject("a")
+      .setExpirationTime("1m")
+      .setProtectedHeader({ alg: "EdDSA", kid: "other" })
+      .sign(privateKey);
+    const none = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"a"}')}.`.replaceAll("=", "");
+    await expect(verify(hs256)).rejects.toEqual(refusal("alg"));
+    await expect(verify(unknownKey)).rejects.toEqual(refusal("kid"));
+    await expect(verify(none)).rejects.toEqual(refusal("alg"));
+  });
+});
+
+describe("the key file", () => {
+  it("is read again when it changes, and what old keys signed is refused then", async () => {
+    using old = await createTokenIssuer();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      const verifier = createTokenVerifier(rules, openKeys(old.jwksPath));
+      const header = `Bearer ${await old.token()}`;
+      await verifier.verify(header);
+
+      const { publicKey } = await generateKeyPair("EdDSA");
+      const next = `${old.jwksPath}.next`;
+      writeFileSync(
+        next,
+        JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "test" }] }),
+      );
+      renameSync(next, old.jwksPath);
+      vi.setSystemTime(Date.now() + 1_001);
+      await expect(verifier.verify(header)).rejects.toEqual(refusal("signature"));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("keeps its last good keys when it breaks", async () => {
+    using other = await createTokenIssuer();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      const verifier = createTokenVerifier(rules, openKeys(other.jwksPath));
+      writeFileSync(other.jwksPath, "{");
+      utimesSync(other.jwksPath, 1, 1);
+      vi.setSystemTime(Date.now() + 1_001);
+      expect(await verifier.verify(`Bearer ${await other.token()}`)).toMatchObject({
+        subject: "test",
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("must be there and hold keys when the service starts", () => {
+    expect(() => openKeys("/nowhere/jwks.json")).toThrow(ConfigError);
+    expect(() => openKeys("/nowhere/jwks.json")).toThrow("cannot be read (ENOENT)");
+    const broken = `${issuer.jwksPath}.broken`;
+    writeFileSync(broken, "[]");
+    expect(() => openKeys(broken)).toThrow("expected a JSON Web Key Set");
+  });
+});

@@ -1,0 +1,199 @@
+import { type ContextValues, createContextValues } from "@connectrpc/connect";
+import {
+  status as grpcStatus,
+  type Metadata,
+  type Server,
+  type ServerInterceptingCall,
+  type ServerInterceptor,
+} from "@grpc/grpc-js";
+import { Scope } from "#gen/sovr/common/v1/access_pb.ts";
+import { scopeName } from "../access/access.ts";
+import { drainingError, type Guard } from "../guard.ts";
+import type { MethodPlan } from "../method-plan.ts";
+import {
+  type HeaderReader,
+  methodNotFound,
+  type RpcCall,
+  rpcCallKey,
+  unplannedError,
+} from "../rpc-call.ts";
+import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
+
+/** A call that passed the gate. */
+export interface GatedCall {
+  readonly call: RpcCall;
+  readonly values: ContextValues;
+  /** Resets the HTTP/2 stream of this call, and no other of the connection. */
+  reset(): void;
+}
+
+/** Stands where grpc-js has a call's headers and not yet its body. */
+export interface GrpcGate {
+  readonly interceptor: ServerInterceptor;
+  /** The gated call whose metadata these are. */
+  take(metadata: Metadata): GatedCall;
+  answerUnknownPaths(server: Server): void;
+  /** Ends the calls that no guard watches, health watches and reflection streams, with DRAINING. */
+  endUnguarded(): void;
+  /** Ends all calls with DRAINING: an answer that may be repeated is better than a cut connection. */
+  endAll(): void;
+}
+
+type ServerCall = Parameters<ServerInterceptor>[1];
+type Listener = Parameters<ServerCall["start"]>[0];
+type Status = Parameters<ServerCall["sendStatus"]>[0];
+
+/** Scope of the calls that are no method of ours and not open to everyone. */
+const reflectionScopes = [scopeName(Scope.REFLECTION)];
+
+export function createGrpcGate(guard: Guard): GrpcGate {
+  const gatedCalls = new WeakMap<Metadata, GatedCall>();
+  const guarded = new Set<ServerCall>();
+  const unguarded = new Set<ServerCall>();
+
+  function intercept(plan: MethodPlan, call: ServerCall): ServerCall {
+    const values = createContextValues();
+    completeStatuses(plan, call, values);
+    const check = (metadata: Metadata) => {
+      guarded.add(call);
+      const begun = guard.begin(plan, headerReader(metadata), values);
+      const rpcCall = values.get(rpcCallKey);
+      if (rpcCall !== undefined)
+        gatedCalls.set(metadata, { call: rpcCall, values, reset: () => resetStream(call) });
+      return begun;
+    };
+    // Also for a caller that leaves before its body is there, which no handler ever hears of.
+    return onHeaders(call, check, () => {
+      guarded.delete(call);
+      values.get(rpcCallKey)?.abandonSoon();
+    });
+  }
+
+  function interceptUnguarded(path: string, call: ServerCall): ServerCall {
+    const isHealth = path.startsWith("/grpc.health.v1.Health/");
+    const isReflection = path.startsWith("/grpc.reflection.");
+    return onHeaders(
+      call,
+      (metadata) => {
+        unguarded.add(call);
+        if (isHealth) return;
+        if (!isReflection) throw methodNotFound(path);
+        const principal = guard.admit(reflectionScopes, headerReader(metadata));
+        return principal instanceof Promise ? principal.then(() => undefined) : undefined;
+      },
+      () => unguarded.delete(call),
+    );
+  }
+
+  return {
+    interceptor({ path }, call) {
+      const plan = guard.planOf(path);
+      const gated = plan === undefined ? interceptUnguarded(path, call) : intercept(plan, call);
+      // The type asks for grpc-js's own wrapper, which costs every message; the contract is its interface.
+      return gated as ServerInterceptingCall;
+    },
+    take(metadata) {
+      const gated = gatedCalls.get(metadata);
+      if (gated === undefined) throw new Error("the call did not pass the gate");
+      return gated;
+    },
+    answerUnknownPaths,
+    endUnguarded: () => endWithDraining(unguarded),
+    endAll() {
+      endWithDraining(unguarded);
+      endWithDraining(guarded);
+    },
+  };
+}
+
+function endWithDraining(calls: Iterable<ServerCall>): void {
+  const status = toGrpcStatus(unplannedError(drainingError()));
+  for (const call of calls) call.sendStatus(status);
+}
+
+/**
+ * Statuses that grpc-js makes itself (deadline, oversize, compression) go through the call's own sendStatus and past
+ * every interceptor. So that they carry our details too, the method is wrapped on the call itself.
+ */
+function completeStatuses(plan: MethodPlan, call: ServerCall, values: ContextValues): void {
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = (status) => send(complete(plan, status, values));
+}
+
+function complete(plan: MethodPlan, status: Status, values: ContextValues): Status {
+  if (status.code === grpcStatus.OK || hasDetails(status.metadata)) return status;
+  const rpcCall = values.get(rpcCallKey);
+  if (rpcCall === undefined) return status;
+  return toGrpcStatus(rpcCall.failLibrary(toCode(status.code), status.details ?? plan.path));
+}
+
+/** Runs a check when the headers are there; a body is read only if it passes. */
+function onHeaders(
+  call: ServerCall,
+  check: (metadata: Metadata) => void | Promise<void>,
+  onEnd?: () => void,
+): ServerCall {
+  const start = call.start.bind(call);
+  call.start = (listener: Listener) =>
+    start({
+      onReceiveMetadata(metadata) {
+        try {
+          const checked = check(metadata);
+          if (checked === undefined) listener.onReceiveMetadata(metadata);
+          else
+            checked.then(
+              () => listener.onReceiveMetadata(metadata),
+              (error: unknown) => refuse(call, error),
+            );
+        } catch (error) {
+          refuse(call, error);
+        }
+      },
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+      onCancel() {
+        onEnd?.();
+        listener.onCancel();
+      },
+    });
+  return call;
+}
+
+function refuse(call: ServerCall, error: unknown): void {
+  call.sendStatus(toGrpcStatus(unplannedError(error)));
+}
+
+function headerReader(metadata: Metadata): HeaderReader {
+  return (name) => metadata.get(name)[0]?.toString();
+}
+
+/** grpc-js offers no way to reset one stream; the HTTP/2 stream behind a call does. The conformance test watches it. */
+function resetStream(call: ServerCall): void {
+  const stream: unknown = Reflect.get(call, "stream");
+  if (typeof stream !== "object" || stream === null || !("close" in stream)) return;
+  if (typeof stream.close === "function") stream.close(8); // NGHTTP2_CANCEL
+}
+
+/**
+ * grpc-js answers a path that it does not know without details, and before any interceptor. It finds handlers in a Map
+ * by path, so that Map is taught to know every path, and the interceptor refuses what is none of ours. Were the Map
+ * renamed, the details would be missing again and the conformance test fail.
+ */
+function answerUnknownPaths(server: Server): void {
+  const handlers: unknown = Reflect.get(server, "handlers");
+  if (!(handlers instanceof Map)) return;
+  const get = handlers.get.bind(handlers);
+  handlers.get = (path: string) => get(path) ?? unknownHandler(path);
+}
+
+function unknownHandler(path: string) {
+  return {
+    path,
+    type: "bidi",
+    serialize: passBytes,
+    deserialize: passBytes,
+    func: () => undefined,
+  };
+}
+
+const passBytes = (bytes: Buffer): Buffer => bytes;

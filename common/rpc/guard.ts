@@ -1,0 +1,252 @@
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import { DomainError } from "#common/domain-error.ts";
+import type { Logger } from "#common/process/logger.ts";
+import { requireScope } from "./access/access.ts";
+import { type Principal, principalKey } from "./access/principal.ts";
+import type { TokenVerifier } from "./access/token-verifier.ts";
+import { raceAbort, withTimeout } from "./deadline.ts";
+import { drainSignalKey } from "./drain.ts";
+import type { ErrorMap } from "./errors.ts";
+import { GuardedStream } from "./guarded-stream.ts";
+import { type MethodPlan, planMethods } from "./method-plan.ts";
+import type { BatchHandler, BatchHandlers, Mount } from "./mount.ts";
+import { deadlineError, type HeaderReader, RpcCall, rpcCallKey } from "./rpc-call.ts";
+import { createMethodStats, type MethodStats } from "./rpc-metrics.ts";
+import { createRequestValidator, type RequestValidator } from "./validate.ts";
+
+export interface GuardOptions {
+  readonly mounts: readonly Mount[];
+  readonly errors: ErrorMap<string>;
+  readonly tokens: TokenVerifier;
+  readonly logger: Logger;
+  /** Fires when draining starts. */
+  readonly drainSignal: AbortSignal;
+  readonly unaryTimeoutMs: number;
+  readonly streamStallMs: number;
+}
+
+/** A service whose implementation is wrapped in everything that the runtime promises. */
+export interface GuardedService {
+  readonly service: DescService;
+  readonly plans: readonly MethodPlan[];
+  readonly implementation: ServiceImpl<DescService>;
+  readonly batches: BatchHandlers;
+}
+
+/** What stands between a server and the handlers. Both mounts share one, so that they cannot differ. */
+export interface Guard {
+  readonly services: readonly GuardedService[];
+  /** True once draining has started. */
+  readonly draining: boolean;
+  planOf(path: string): MethodPlan | undefined;
+  /**
+   * Begins a call when its headers are there and its body is not read: drain check, then access. Puts call,
+   * caller and drain signal into `values`. Throws or rejects with a ConnectError; returns nothing when that took
+   * no waiting, which is so for every token seen before.
+   */
+  begin(plan: MethodPlan, header: HeaderReader, values: ContextValues): void | Promise<void>;
+  /** The drain check and access of something that is no method of ours. Throws or rejects with a DomainError. */
+  admit(scopes: readonly string[], header: HeaderReader): Principal | Promise<Principal>;
+}
+
+/** Wraps the mounts. Throws if a method names no scope. */
+export function createGuard(options: GuardOptions): Guard {
+  const plansOfServices = options.mounts.map((mount) => planMethods(mount.service));
+  const allPlans = plansOfServices.flat();
+  const stats = createMethodStats(allPlans);
+  const validator = createRequestValidator();
+  const services = options.mounts.map((mount, index) => {
+    const plans = plansOfServices[index] ?? [];
+    return {
+      service: mount.service,
+      plans,
+      implementation: wrapService(mount, plans, validator, options),
+      batches: wrapBatches(mount, plans, options),
+    };
+  });
+  const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));
+
+  function admit(scopes: readonly string[], header: HeaderReader): Principal | Promise<Principal> {
+    if (options.drainSignal.aborted) throw drainingError();
+    const principal = options.tokens.verify(header("authorization"));
+    if (principal instanceof Promise) {
+      return principal.then((verified) => {
+        requireScope(verified, scopes);
+        return verified;
+      });
+    }
+    requireScope(principal, scopes);
+    return principal;
+  }
+
+  function begin(
+    plan: MethodPlan,
+    header: HeaderReader,
+    values: ContextValues,
+  ): void | Promise<void> {
+    const call = new RpcCall({
+      plan,
+      header,
+      stats: statsOf(stats, plan),
+      errors: options.errors,
+      logger: options.logger,
+    });
+    values.set(rpcCallKey, call).set(drainSignalKey, options.drainSignal);
+    try {
+      const principal = admit(plan.scopes, header);
+      if (!(principal instanceof Promise)) {
+        values.set(principalKey, principal);
+        return;
+      }
+      return principal.then(
+        (verified) => {
+          values.set(principalKey, verified);
+        },
+        (error: unknown) => {
+          throw call.fail(error);
+        },
+      );
+    } catch (error) {
+      throw call.fail(error);
+    }
+  }
+
+  return {
+    services,
+    get draining() {
+      return options.drainSignal.aborted;
+    },
+    planOf: (path) => byPath.get(path),
+    begin,
+    admit,
+  };
+}
+
+/** The refusal of new calls while draining. */
+export function drainingError(): DomainError {
+  return new DomainError("DRAINING", "The service is shutting down; call again.");
+}
+
+function statsOf(stats: ReadonlyMap<MethodPlan, MethodStats>, plan: MethodPlan): MethodStats {
+  const entry = stats.get(plan);
+  if (entry === undefined) throw new Error(`${plan.path} is not mounted here`);
+  return entry;
+}
+
+type UnaryHandler = (request: Message, ctx: HandlerContext) => Promise<Message> | Message;
+type StreamHandler = (request: Message, ctx: HandlerContext) => AsyncIterable<Message>;
+
+function wrapService(
+  mount: Mount,
+  plans: readonly MethodPlan[],
+  validator: RequestValidator,
+  options: GuardOptions,
+): ServiceImpl<DescService> {
+  const wrapped: Record<string, UnaryHandler | StreamHandler> = {};
+  for (const plan of plans) {
+    const { method } = plan;
+    if (mount.batches[method.localName] !== undefined) continue;
+    const handler: unknown = mount.implementation[method.localName];
+    if (typeof handler !== "function") throw new Error(`${plan.path} is not implemented`);
+    const bound: unknown = handler.bind(mount.implementation);
+    const check = (request: Message) => validator.check(method.input, request);
+    wrapped[method.localName] = isStream(method)
+      ? wrapStream(plan, bound as StreamHandler, validator, options)
+      : wrapUnary(bound as UnaryHandler, check, options);
+  }
+  return wrapped as ServiceImpl<DescService>;
+}
+
+function wrapBatches(
+  mount: Mount,
+  plans: readonly MethodPlan[],
+  options: GuardOptions,
+): BatchHandlers {
+  const wrapped: Record<string, BatchHandler> = {};
+  for (const plan of plans) {
+    const handler = mount.batches[plan.method.localName];
+    if (handler === undefined) continue;
+    wrapped[plan.method.localName] = wrapUnary(handler, () => undefined, options);
+  }
+  return wrapped;
+}
+
+function isStream(method: DescMethod): boolean {
+  return method.methodKind === "server_streaming";
+}
+
+function callOf(ctx: HandlerContext): RpcCall {
+  const call = ctx.values.get(rpcCallKey);
+  // Unreachable through a mount, which refuses a call that it could not begin.
+  if (call === undefined) throw new ConnectError("the call did not pass the gate", Code.Internal);
+  return call;
+}
+
+/** The order of things in a unary call once it is admitted: validate, deadline, handler, error mapping, count and log. */
+function wrapUnary<Request, Response>(
+  handler: (request: Request, ctx: HandlerContext) => Promise<Response> | Response,
+  check: (request: Request) => void,
+  options: GuardOptions,
+): (request: Request, ctx: HandlerContext) => Promise<Response> {
+  return async (request, ctx) => {
+    const call = callOf(ctx);
+    // A caller that sets no deadline gets one: nothing waits for ever here.
+    const timed =
+      ctx.timeoutMs() === undefined ? withTimeout(ctx, options.unaryTimeoutMs) : undefined;
+    const inner = timed?.ctx ?? ctx;
+    try {
+      check(request);
+      inner.signal.throwIfAborted(); // Too late already: nothing must happen any more.
+      call.reached = true;
+      const response = await raceAbort(handler(request, inner), inner.signal);
+      call.finish();
+      return response;
+    } catch (error) {
+      throw call.fail(abortError(call, inner.signal, error));
+    } finally {
+      timed?.clear();
+    }
+  };
+}
+
+function wrapStream(
+  plan: MethodPlan,
+  handler: StreamHandler,
+  validator: RequestValidator,
+  options: GuardOptions,
+): StreamHandler {
+  return (request, ctx) => {
+    const call = callOf(ctx);
+    return new GuardedStream({
+      call,
+      signal: ctx.signal,
+      stallMs: options.streamStallMs,
+      open() {
+        validator.check(plan.method.input, request);
+        ctx.signal.throwIfAborted();
+        call.reached = true;
+        return handler(request, ctx);
+      },
+      toError: (error) => abortError(call, ctx.signal, error),
+    });
+  };
+}
+
+/**
+ * What an error means in a call that was aborted. A handler that gave a reason of its own keeps it; one that just
+ * stopped failed for the abort's reason, the deadline or the caller's leaving.
+ */
+function abortError(call: RpcCall, signal: AbortSignal, error: unknown): unknown {
+  if (!signal.aborted || error instanceof DomainError) return error;
+  const reason: unknown = signal.reason;
+  if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded)
+    return deadlineError(call);
+  return new DomainError("CANCELLED", "The caller gave up.", { cause: error });
+}

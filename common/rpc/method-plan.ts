@@ -1,0 +1,39 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { scopesOf } from "./access/access.ts";
+
+const requestBytesMaxDefault = 1 << 20;
+/** The largest message of any method; grpc-js knows one limit a server, so this is the one that it gets. */
+export const requestBytesMaxLargest = 16 << 20;
+
+/** Methods that take batches, which may exceed 1 MiB. */
+const batches: ReadonlySet<string> = new Set(["/sovr.clearing.v1.ClearingService/ClearBatch"]);
+
+/** What the runtime decides about a method once, when it is mounted. */
+export interface MethodPlan {
+  readonly method: DescMethod;
+  /** Such as "/sovr.ledger.v1.LedgerService/GetBalance". */
+  readonly path: string;
+  /** A caller needs one of these. */
+  readonly scopes: readonly string[];
+  readonly requestBytesMax: number;
+  /** True if the method only reads: a deadline that passes then means that nothing happened. */
+  readonly readsOnly: boolean;
+}
+
+/** Plans all methods of a service. Throws if one names no scope or streams requests, which no service of ours does. */
+export function planMethods(service: DescService): readonly MethodPlan[] {
+  return service.methods.map((method) => {
+    if (method.methodKind !== "unary" && method.methodKind !== "server_streaming") {
+      throw new Error(`${method.parent.typeName}.${method.name} streams requests: not supported`);
+    }
+    const path = `/${service.typeName}/${method.name}`;
+    return Object.freeze({
+      method,
+      path,
+      scopes: scopesOf(method),
+      requestBytesMax: batches.has(path) ? requestBytesMaxLargest : requestBytesMaxDefault,
+      readsOnly: method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
+    });
+  });
+}

@@ -1,0 +1,173 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ContextKey,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+  type MethodImpl,
+} from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { Logger } from "#common/process/logger.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { detailTypes, reasonOf } from "./errors.ts";
+import type { Guard } from "./guard.ts";
+import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
+import type { BatchHandler } from "./mount.ts";
+import { methodNotFound, type RpcCall, rpcCallKey, unplannedError } from "./rpc-call.ts";
+
+/** How long a stream that its client does not read may linger after it has ended. */
+const stalledCloseMs = 5_000;
+
+/** Below this a response is sent as it is: compressing costs more than it saves. */
+const compressBytesMin = 4_096;
+
+const responseKey: ContextKey<ServerResponse | undefined> = createContextKey<
+  ServerResponse | undefined
+>(undefined, { description: "http response" });
+
+/**
+ * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web over HTTP/1.1. Plain gRPC is
+ * not among them; it has its own port.
+ */
+export function createConnectMount(guard: Guard, logger: Logger): RequestListener {
+  const handlers = guardedHandlers(guard);
+  const unknown = unknownMethodHandlers();
+  return (request, response) => {
+    // A connection that stays open would bring new calls to a process that is leaving.
+    if (guard.draining) response.shouldKeepAlive = false;
+    const path = request.url?.split("?", 1)[0] ?? "";
+    const handler = handlers.get(path) ?? unknown(request);
+    const values = createContextValues().set(responseKey, response);
+    answer(handler, request, response, values).catch((error: unknown) => {
+      // A client that left in the middle of a response; the call itself is counted and logged where it ended.
+      logger.debug({ path, err: error }, "response not written");
+      response.destroy();
+    });
+  };
+}
+
+async function answer(
+  handler: UniversalHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  values: ReturnType<typeof createContextValues>,
+): Promise<void> {
+  response.once("finish", () => discardRest(request));
+  const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  // By itself a request that is not read to its end cuts its connection, and with it the answer that says why.
+  const body = request.iterator({ destroyOnReturn: false });
+  const result = await handler({ ...universal, body });
+  await universalResponseToNodeResponse(result, response);
+}
+
+/** Takes the rest of a refused request off the wire, so that the client gets around to reading the answer. */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  let bytesLeft = requestBytesMaxLargest;
+  request.on("data", (chunk: Buffer) => {
+    bytesLeft -= chunk.byteLength;
+    if (bytesLeft < 0) request.destroy();
+  });
+  request.resume();
+}
+
+function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
+  const plans = new Map(
+    guard.services.flatMap((service) => service.plans).map((plan) => [plan.method, plan]),
+  );
+  const router = createConnectRouter({
+    grpc: false,
+    acceptCompression: [compressionGzip],
+    compressMinBytes: compressBytesMin,
+    jsonOptions: { registry: detailTypes },
+    requestGate: (ctx) => gate(guard, plans, ctx),
+  });
+  for (const { plans: methods, implementation, batches } of guard.services) {
+    for (const { method, requestBytesMax } of methods) {
+      const batch = batches[method.localName];
+      const handler = batch ? decoded(method, batch) : implementation[method.localName];
+      router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: requestBytesMax });
+    }
+  }
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
+
+/** Connect has decoded the request, and will encode the answer, in the encoding that the caller speaks. */
+function decoded({ input, output }: DescMethod, batch: BatchHandler) {
+  return async (request: Message, ctx: HandlerContext): Promise<Message> =>
+    fromBinary(output, await batch(toBinary(input, request), ctx));
+}
+
+/** Runs when the headers are there and the body is not read, as on the gRPC mount. */
+function gate(
+  guard: Guard,
+  plans: ReadonlyMap<DescMethod, MethodPlan>,
+  ctx: HandlerContext,
+): void | Promise<void> {
+  const plan = plans.get(ctx.method);
+  if (plan === undefined) throw unplannedError(methodNotFound(ctx.url));
+  const begun = guard.begin(plan, (name) => ctx.requestHeader.get(name) ?? undefined, ctx.values);
+  const call = ctx.values.get(rpcCallKey);
+  if (call !== undefined) follow(call, ctx);
+  return begun;
+}
+
+/**
+ * Connect aborts a call's signal when the call ends, and when it failed the signal's reason is the very error that is
+ * serialised next. Errors that Connect makes itself before the handler runs (decoding, size, compression) get our
+ * details there; there is no other place that sees them in all protocols.
+ */
+function follow(call: RpcCall, ctx: HandlerContext): void {
+  call.onStall = () => {
+    const response = ctx.values.get(responseKey);
+    setTimeout(() => response?.destroy(), stalledCloseMs).unref();
+  };
+  ctx.signal.addEventListener("abort", () => onEnd(call, ctx.signal.reason), { once: true });
+}
+
+function onEnd(call: RpcCall, reason: unknown): void {
+  if (!(reason instanceof ConnectError)) {
+    call.abandonSoon();
+    return;
+  }
+  if (reasonOf(reason) !== undefined) return;
+  if (reason.code === Code.DeadlineExceeded && call.reached) return; // The guard answers it.
+  const { code, rawMessage, message, details } = call.failLibrary(
+    reason.code,
+    reason.rawMessage,
+    reason.cause,
+  );
+  Object.assign(reason, { code, rawMessage, message, details });
+}
+
+/**
+ * Handlers that answer METHOD_NOT_FOUND in the protocol and encoding that the request speaks. Connect's handlers do
+ * not look at the path, so any unary method and any streaming one lend theirs; the gate refuses before a body is read.
+ */
+function unknownMethodHandlers(): (request: IncomingMessage) => UniversalHandler {
+  const router = createConnectRouter({
+    grpc: false,
+    acceptCompression: [compressionGzip],
+    requestGate(ctx) {
+      throw unplannedError(methodNotFound(new URL(ctx.url).pathname));
+    },
+  });
+  const refuse = (): never => {
+    throw new Error("unreachable: the gate refuses every call");
+  };
+  router.rpc(EventStreamService.method.listEvents, refuse);
+  router.rpc(EventStreamService.method.subscribe, refuse);
+  const [unary, stream] = router.handlers;
+  if (unary === undefined || stream === undefined) throw new Error("the router lost a handler");
+  return (request) =>
+    request.headers["content-type"]?.startsWith("application/connect+") === true ? stream : unary;
+}

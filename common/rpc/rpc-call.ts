@@ -1,0 +1,183 @@
+import { randomUUID } from "node:crypto";
+import { Code, type ConnectError, type ContextKey, createContextKey } from "@connectrpc/connect";
+import { DomainError } from "#common/domain-error.ts";
+import type { Logger } from "#common/process/logger.ts";
+import { commonErrors, type ErrorMap, toConnectError } from "./errors.ts";
+import type { MethodPlan } from "./method-plan.ts";
+import type { MethodStats } from "./rpc-metrics.ts";
+
+/** Reads a request header by its lower-case name. */
+export type HeaderReader = (name: string) => string | undefined;
+
+export interface RpcCallOptions {
+  readonly plan: MethodPlan;
+  readonly stats: MethodStats;
+  readonly header: HeaderReader;
+  readonly errors: ErrorMap<string>;
+  readonly logger: Logger;
+}
+
+/** One call, from its headers to its status: the one place that counts and logs how it ended. */
+export class RpcCall {
+  readonly plan: MethodPlan;
+  /** The mount sets it: a stream's client takes nothing, and the stream has ended with this error. */
+  onStall: ((error: ConnectError) => void) | undefined;
+  /** True once the handler was called: what a library finds before is the request's fault, and nothing has happened yet. */
+  reached = false;
+  readonly #options: RpcCallOptions;
+  readonly #startMs = performance.now();
+  #finished = false;
+  #traceId: string | undefined;
+
+  constructor(options: RpcCallOptions) {
+    this.plan = options.plan;
+    this.#options = options;
+    options.stats.started += 1;
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** What connects the caller's view with our log: the trace's id, the edge's request id, or one made now. */
+  get traceId(): string {
+    this.#traceId ??= traceIdOf(this.#options.header) ?? randomUUID();
+    return this.#traceId;
+  }
+
+  /** The wire form of what was thrown. Ends the call with it. */
+  fail(error: unknown): ConnectError {
+    const connectError = toConnectError(error, this.#options.errors, this.traceId);
+    this.finish(connectError);
+    return connectError;
+  }
+
+  /** Our error for a failure that a server library found itself: in decoding, by a limit, at the deadline. */
+  failLibrary(code: Code, message: string, cause?: unknown): ConnectError {
+    const isRequestFault = code === Code.Internal && !this.reached;
+    return this.fail(
+      isRequestFault ? undecodable(message, "", cause) : libraryError(this, code, message, cause),
+    );
+  }
+
+  /** The caller left or its time is up. Ends the call unless the handler, which hears of it too, does so at once. */
+  abandonSoon(): void {
+    if (this.#finished) return;
+    setImmediate(() => {
+      setImmediate(() => this.fail(new DomainError("CANCELLED", "The caller gave up.")));
+    });
+  }
+
+  /** Ends the call; only the first end counts. No error is success. */
+  finish(error?: ConnectError): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const durationMs = performance.now() - this.#startMs;
+    this.#options.stats.finish(error?.code, durationMs);
+    this.#log(error, durationMs);
+  }
+
+  #log(error: ConnectError | undefined, durationMs: number): void {
+    const { logger, plan } = this.#options;
+    const level = logLevelOf(error?.code);
+    if (!logger.isLevelEnabled(level)) return;
+    const line = { method: plan.path, traceId: this.traceId, durationMs: Math.round(durationMs) };
+    if (error === undefined) logger[level](line, "call done");
+    else if (level === "debug") logger.debug({ ...line, status: error.message }, "call refused");
+    else
+      logger[level]({ ...line, status: error.message, err: error.cause ?? error }, "call failed");
+  }
+}
+
+/** Where a handler's context holds its call; set by the mounts. */
+export const rpcCallKey: ContextKey<RpcCall | undefined> = createContextKey<RpcCall | undefined>(
+  undefined,
+  { description: "rpc call" },
+);
+
+/** Our faults are loud, outages visible; what callers do wrong is theirs to see, and Envoy logs every access. */
+function logLevelOf(code: Code | undefined): "error" | "warn" | "debug" {
+  switch (code) {
+    case Code.Internal:
+    case Code.Unknown:
+    case Code.DataLoss:
+      return "error";
+    case Code.Unavailable:
+      return "warn";
+    default:
+      return "debug";
+  }
+}
+
+function traceIdOf(header: HeaderReader): string | undefined {
+  const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(header("traceparent") ?? "");
+  if (traceparent?.[1] !== undefined) return traceparent[1];
+  const requestId = header("x-request-id");
+  return requestId !== undefined && /^[\w.-]{1,64}$/.test(requestId) ? requestId : undefined;
+}
+
+/** The refusal of a call whose deadline passed, honest about what may have happened. */
+export function deadlineError(call: RpcCall): DomainError {
+  return call.plan.readsOnly || !call.reached
+    ? new DomainError("NOT_SENT", "The deadline passed; nothing happened.")
+    : new DomainError(
+        "OUTCOME_UNKNOWN",
+        "The deadline passed; repeat the same request to learn its outcome.",
+      );
+}
+
+/** The refusal of a message over the method's limit. */
+export function messageTooLarge(bytesMax: number): DomainError {
+  return new DomainError("LIMIT_EXCEEDED", `The message is larger than ${bytesMax} bytes.`, {
+    metadata: { limit: String(bytesMax), what: "bytes of a message" },
+  });
+}
+
+/** The refusal of a message that does not decode. `field` is the field's own name where the decoder tells it. */
+export function undecodable(message: string, field = "", cause?: unknown): DomainError {
+  const violation = { field, rule: "decode", description: message };
+  return new DomainError("INVALID_FIELD", `The message does not decode: ${message}`, {
+    metadata: { field, rule: "decode" },
+    violations: [violation],
+    cause,
+  });
+}
+
+/** The refusal of a path that is no method. */
+export function methodNotFound(path: string): DomainError {
+  return new DomainError("METHOD_NOT_FOUND", `There is no method ${path}.`, {
+    metadata: { method: path },
+  });
+}
+
+/** The field that protobuf-es could not decode, by its own name; it does not tell the path to it. */
+function fieldOf(cause: unknown): string {
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  if (!(inner instanceof Error && "field" in inner && typeof inner.field === "function")) return "";
+  const field: unknown = inner.field();
+  return typeof field === "object" && field !== null && "name" in field ? String(field.name) : "";
+}
+
+function libraryError(call: RpcCall, code: Code, message: string, cause: unknown): DomainError {
+  switch (code) {
+    case Code.InvalidArgument:
+      return undecodable(message, fieldOf(cause), cause);
+    case Code.ResourceExhausted:
+      return messageTooLarge(call.plan.requestBytesMax);
+    case Code.DeadlineExceeded:
+      return deadlineError(call);
+    case Code.Canceled:
+      return new DomainError("CANCELLED", "The caller gave up.");
+    case Code.Unimplemented:
+      return new DomainError("METHOD_NOT_FOUND", message, { metadata: { method: call.plan.path } });
+    default:
+      return new DomainError("INTERNAL", "Something went wrong on our side.", {
+        cause: cause ?? new Error(message),
+      });
+  }
+}
+
+/** The wire form of a refusal outside of any known method. */
+export function unplannedError(error: unknown): ConnectError {
+  return toConnectError(error, commonErrors);
+}

@@ -1,0 +1,235 @@
+import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
+import { type Address, formatAddress } from "#common/process/environment.ts";
+import { type HttpRoutes, routeRequests } from "#common/process/http-routes.ts";
+import { listenError, listenHttp } from "#common/process/listen-http.ts";
+import type { Logger } from "#common/process/logger.ts";
+import { metricsHandler } from "#common/process/metrics.ts";
+import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
+import { openKeyStore } from "./access/key-store.ts";
+import { createTokenVerifier } from "./access/token-verifier.ts";
+import type { ErrorMap } from "./errors.ts";
+import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
+import { createGuard } from "./guard.ts";
+import { createHealth, type Dependency, type Health } from "./health.ts";
+import type { Mount } from "./mount.ts";
+import { createConnectMount } from "./mount-connect.ts";
+import { addReflection } from "./reflection.ts";
+import type { RuntimeConfig } from "./runtime-config.ts";
+
+export interface ServeOptions {
+  readonly config: RuntimeConfig;
+  readonly mounts: readonly Mount[];
+  /** Plain HTTP on the Connect port, beside the mounts. */
+  readonly routes?: HttpRoutes;
+  /** The total map of the service's kinds. */
+  readonly errors: ErrorMap<string>;
+  /** What must answer for the service to be ready. */
+  readonly dependencies: readonly Dependency[];
+  /** Closes what deps.ts opened. Called once, last, also if the start fails. */
+  readonly close: () => Promise<void>;
+  readonly logger: Logger;
+}
+
+/** A service that listens. */
+export interface Running extends Stopping {
+  /** The ports in use, also where the configuration said 0. */
+  readonly ports: { readonly grpc: number; readonly connect: number; readonly metrics: number };
+}
+
+interface Servers {
+  readonly grpc: GrpcMount;
+  readonly connect: HttpServer;
+  readonly metrics: HttpServer;
+}
+
+/**
+ * Serves until told to stop: gRPC, Connect and the metrics port. Rejects with a ConfigError if an address cannot be
+ * listened on. SIGTERM and SIGINT drain: not ready → DRAIN_DELAY_MS → streams are told, new calls refused, calls
+ * in flight finish → DRAIN_GRACE_MS → what is left is cut. A second signal cuts at once.
+ */
+export async function serve(options: ServeOptions): Promise<Running> {
+  const { config, logger } = options;
+  quietGrpc(logger);
+  const draining = new AbortController();
+  const health = createHealth({
+    dependencies: options.dependencies,
+    serviceNames: options.mounts.map((mount) => mount.service.typeName),
+    ageMsMax: config.dependencyAgeMsMax,
+    logger,
+  });
+  let servers: Servers | undefined;
+  try {
+    servers = createServers(options, health, draining.signal);
+    const ports = await listen(servers, config);
+    await health.start();
+    logger.info(describe(config, ports), "listening");
+    const running = servers;
+    const stopping = stopOnSignal(logger, (forced) =>
+      drain(options, health, running, draining, forced),
+    );
+    return { ports, ...stopping };
+  } catch (error) {
+    health.stop();
+    if (servers !== undefined) force(servers);
+    await options.close();
+    throw error;
+  }
+}
+
+/** grpc-js writes to the console on its own. Whatever it says that matters also reaches us as an error. */
+function quietGrpc(logger: Logger): void {
+  const write = (...parts: unknown[]) => logger.debug({ library: "grpc-js" }, parts.join(" "));
+  setLogger({ error: write, info: write, debug: write });
+}
+
+function createServers(options: ServeOptions, health: Health, drainSignal: AbortSignal): Servers {
+  const { config, logger } = options;
+  const keys = openKeyStore(config.auth.jwks, logger);
+  const guard = createGuard({
+    mounts: options.mounts,
+    errors: options.errors,
+    tokens: createTokenVerifier(config.auth, keys),
+    logger,
+    drainSignal,
+    unaryTimeoutMs: config.unaryTimeoutMs,
+    streamStallMs: config.streamStallMs,
+  });
+  const grpc = createGrpcMount(guard, config);
+  health.addToServer(grpc.server);
+  addReflection(grpc.server);
+  return {
+    grpc,
+    connect: createServer(
+      // Sixty seconds for a request's body; answers may stream for as long as they like.
+      { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
+      routeRequests({
+        routes: options.routes ?? {},
+        otherwise: createConnectMount(guard, logger),
+        drainSignal,
+        logger,
+      }),
+    ),
+    metrics: createServer(metricsListener(config, health)),
+  };
+}
+
+/** Answers /metrics for Prometheus, and /healthz and /readyz for whatever speaks only HTTP. */
+function metricsListener(config: RuntimeConfig, health: Health): RequestListener {
+  const metrics = metricsHandler();
+  return (request, response) => {
+    const path = request.url?.split("?", 1)[0];
+    if (path === "/metrics") return metrics(request, response);
+    const answers: Record<string, number> = {
+      "/healthz": 200,
+      "/readyz": health.ready ? 200 : 503,
+    };
+    const status = answers[path ?? ""] ?? 404;
+    response.writeHead(status, { "content-type": "application/json" });
+    const body = { service: config.name, ready: health.ready, dependencies: health.dependencies() };
+    response.end(status === 404 ? '{"error":"not found"}\n' : `${JSON.stringify(body)}\n`);
+  };
+}
+
+async function listen(servers: Servers, config: RuntimeConfig): Promise<Running["ports"]> {
+  return {
+    grpc: await listenGrpc(servers.grpc.server, config.grpc),
+    connect: await listenHttp(servers.connect, "CONNECT_ADDRESS", config.connect),
+    metrics: await listenHttp(servers.metrics, "METRICS_ADDRESS", config.metrics),
+  };
+}
+
+function listenGrpc(server: GrpcServer, address: Address): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(formatAddress(address), ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(listenError("GRPC_ADDRESS", address, error));
+    });
+  });
+}
+
+function describe(config: RuntimeConfig, ports: Running["ports"]): Record<string, string> {
+  return {
+    environment: config.environment,
+    grpc: formatAddress({ host: config.grpc.host, port: ports.grpc }),
+    connect: formatAddress({ host: config.connect.host, port: ports.connect }),
+    metrics: formatAddress({ host: config.metrics.host, port: ports.metrics }),
+  };
+}
+
+async function drain(
+  options: ServeOptions,
+  health: Health,
+  servers: Servers,
+  draining: AbortController,
+  forced: AbortSignal,
+): Promise<void> {
+  const { config, logger } = options;
+  health.drain();
+  await sleep(config.drainDelayMs, forced);
+  draining.abort();
+  servers.grpc.endUnguarded();
+  // The timer of a grace that nobody needed would keep the process alive to its end.
+  const closed = new AbortController();
+  const finished = closeGently(servers).then(() => true);
+  const late = sleep(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(
+    () => false,
+  );
+  if (!(await Promise.race([finished, late]))) {
+    logger.warn("calls were cut off");
+    servers.grpc.endAll();
+    await Promise.race([finished, sleep(cutOffMs, closed.signal)]);
+  }
+  closed.abort();
+  force(servers);
+  health.stop();
+  await closeInTime(options.close);
+  logger.info("stopped");
+}
+
+/** Closes what deps.ts opened; rejects if that takes too long, so that whoever waits for the end hears of it. */
+async function closeInTime(close: () => Promise<void>): Promise<void> {
+  const done = new AbortController();
+  const late = sleep(closeMsMax, done.signal).then(() => {
+    if (!done.signal.aborted) throw new Error(`the dependencies did not close in ${closeMsMax} ms`);
+  });
+  try {
+    await Promise.race([close(), late]);
+  } finally {
+    done.abort();
+  }
+}
+
+const closeMsMax = 5_000;
+
+/** What the last statuses get to leave the process before connections are cut. */
+const cutOffMs = 100;
+
+/** Waits for `ms`, or until the signal fires. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
+
+/** Takes no new connections and resolves when the last call has ended, however long that takes. */
+async function closeGently(servers: Servers): Promise<void> {
+  const grpc = new Promise<void>((resolve) => servers.grpc.server.tryShutdown(() => resolve()));
+  const connect = new Promise<void>((resolve) => servers.connect.close(() => resolve()));
+  await Promise.all([grpc, connect]);
+}
+
+function force(servers: Servers): void {
+  servers.grpc.server.forceShutdown();
+  for (const server of [servers.connect, servers.metrics]) {
+    server.close();
+    server.closeAllConnections();
+  }
+}

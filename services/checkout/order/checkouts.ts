@@ -1,0 +1,288 @@
+import { zeroWallet } from "#common/address.ts";
+import { DomainError, invalidField } from "#common/domain-error.ts";
+import { intentExpired } from "#common/intent/rules.ts";
+import { formatAmount } from "#common/ledger/assets.ts";
+import type {
+  CallLimit,
+  CheckoutFilter,
+  CheckoutStore,
+  Clock,
+  Payment,
+  Payments,
+  Peers,
+} from "../ports.ts";
+import type { Settler } from "../settle/settle.ts";
+import { purchaseIntent } from "./intents.ts";
+import {
+  type CheckoutRecord,
+  currentAttempt,
+  type Item,
+  type Order,
+  type PaymentMethod,
+  purchaseOf,
+} from "./order.ts";
+import { findProduct, priceOf, usd } from "./products.ts";
+import type { CheckoutWatch } from "./watch.ts";
+
+/** Who asks: undefined is an operator or a merchant's server, who may see all; else the wallet that is bound. */
+export type Viewer = string | undefined;
+
+export interface CreateRequest {
+  readonly intentId: string;
+  readonly wallet: string;
+  readonly merchantId: string;
+  readonly orderId: string;
+  readonly items: readonly Item[];
+  readonly expectedAmount: bigint | undefined;
+  readonly paymentMethod: PaymentMethod | "POSCR";
+  /** 65 bytes as `0x` hex, or "". */
+  readonly walletSignature: string;
+  readonly burnPoscr: boolean;
+}
+
+export interface Created {
+  readonly record: CheckoutRecord;
+  /** CARD, while it may be paid: the payment with its secret. */
+  readonly payment: Payment | undefined;
+}
+
+export type CheckoutKey =
+  | { readonly intentId: string }
+  | { readonly merchantId: string; readonly orderId: string };
+
+/** What is bought, and what became of it. */
+export interface Checkouts {
+  /**
+   * Stores a purchase and brings it as far as it can come. The same request again finds the same checkout. Throws
+   * INVALID_FIELD, SCOPE_MISSING, PAYMENT_METHOD_UNAVAILABLE, AMOUNT_MISMATCH, INTENT_ID_REUSED, ORDER_ID_REUSED,
+   * INTENT_EXPIRED, INTENT_FAILED, and what the Attestor, Clearing and Stripe refuse it with.
+   */
+  create(request: CreateRequest, viewer: Viewer, limit: CallLimit): Promise<Created>;
+  /** Throws CHECKOUT_NOT_FOUND. */
+  get(key: CheckoutKey, viewer: Viewer): Promise<CheckoutRecord>;
+  /** Newest first, after the intent id `after`; one more than `limit` is never given. */
+  list(
+    filter: CheckoutFilter,
+    viewer: Viewer,
+    after: string | undefined,
+    limit: number,
+  ): Promise<CheckoutRecord[]>;
+  /** As it is, then after every change, until `signal`. Throws CHECKOUT_NOT_FOUND. */
+  watch(key: CheckoutKey, viewer: Viewer, signal: AbortSignal): AsyncIterable<CheckoutRecord>;
+}
+
+export interface CheckoutOptions {
+  readonly store: CheckoutStore;
+  readonly settler: Settler;
+  readonly peers: Peers;
+  readonly payments: Payments | undefined;
+  readonly changes: CheckoutWatch;
+  readonly lifetimeMs: number;
+  readonly clock: Clock;
+}
+
+export function createCheckouts(options: CheckoutOptions): Checkouts {
+  const { store } = options;
+  const get = async (key: CheckoutKey, viewer: Viewer) => {
+    const record =
+      "intentId" in key
+        ? await store.read(key.intentId)
+        : await store.readByOrder(key.merchantId, key.orderId);
+    if (record === undefined || (viewer !== undefined && record.order.wallet !== viewer)) {
+      throw new DomainError("CHECKOUT_NOT_FOUND", "there is no such checkout", {
+        metadata: { ...key },
+      });
+    }
+    return record;
+  };
+  return {
+    create: (request, viewer, limit) => createCheckout(options, request, viewer, limit),
+    get,
+    list: (filter, viewer, after, limit) =>
+      viewer !== undefined && filter.wallet !== "" && filter.wallet !== viewer
+        ? Promise.resolve([])
+        : store.list({ ...filter, wallet: viewer ?? filter.wallet }, after, limit),
+    async *watch(key, viewer, signal) {
+      const first = await get(key, viewer);
+      const { intentId } = first.order;
+      const changes = options.changes.open(intentId);
+      try {
+        let revision = -1n;
+        // Read again: what changed before we listened was told to nobody.
+        for (let isLive = true; isLive; isLive = await changes.next(signal)) {
+          const record = await get({ intentId }, viewer);
+          if (record.order.revision <= revision) continue;
+          revision = record.order.revision;
+          yield record;
+        }
+      } finally {
+        changes.close();
+      }
+    },
+  };
+}
+
+async function createCheckout(
+  options: CheckoutOptions,
+  request: CreateRequest,
+  viewer: Viewer,
+  limit: CallLimit,
+): Promise<Created> {
+  const order = orderOf(options, request, viewer);
+  const transitions =
+    order.paymentMethod === "BALANCE"
+      ? ([
+          { to: "CREATED", cause: "created" },
+          { to: "AWAITING_SIGNATURE", cause: "the wallet is to sign" },
+        ] as const)
+      : ([{ to: "CREATED", cause: "created" }] as const);
+  const stored = await options.store.insert(order, purchaseIntent(order), transitions);
+  if (!stored.inserted) checkSame(stored.record.order, order);
+  const record =
+    request.walletSignature === ""
+      ? stored.record
+      : await sign(options, stored.record, request.walletSignature, limit);
+  const settled = await options.settler.settlePayment(record, limit);
+  checkAlive(settled.record);
+  if (settled.record.order.state !== "AWAITING_PAYMENT") {
+    return { record: settled.record, payment: undefined };
+  }
+  return settled;
+}
+
+/** The order that a request asks for. Throws what is wrong with it before anything is stored. */
+function orderOf(
+  { lifetimeMs, clock, payments }: CheckoutOptions,
+  request: CreateRequest,
+  viewer: Viewer,
+): Order {
+  const { wallet, walletSignature, expectedAmount } = request;
+  const paymentMethod = checkPaymentMethod(request, payments !== undefined);
+  if (wallet === zeroWallet) throw invalidField("wallet", "wallet.zero", "is nobody's");
+  if (viewer !== undefined && viewer !== wallet) {
+    throw new DomainError("SCOPE_MISSING", `the token is bound to ${viewer}`, {
+      metadata: { wallet: viewer },
+    });
+  }
+  if (paymentMethod === "CARD" && walletSignature !== "") {
+    throw invalidField("wallet_signature", "wallet_signature.unexpected", "a card needs none");
+  }
+  const amount = amountOf(request.items);
+  if (expectedAmount !== undefined && expectedAmount !== amount) {
+    throw new DomainError(
+      "AMOUNT_MISMATCH",
+      `the items cost ${formatAmount(amount, usd)}, not ${formatAmount(expectedAmount, usd)}`,
+      { metadata: { expectedAmount: expectedAmount.toString(), amount: amount.toString() } },
+    );
+  }
+  const createTimeMs = clock();
+  return {
+    intentId: request.intentId,
+    merchantId: request.merchantId,
+    orderId: request.orderId,
+    wallet,
+    paymentMethod,
+    items: request.items,
+    amount,
+    ledger: usd,
+    createTimeMs,
+    expireTimeMs: createTimeMs + lifetimeMs,
+    state: paymentMethod === "BALANCE" ? "AWAITING_SIGNATURE" : "CREATED",
+    paymentIntentId: "",
+    walletSignature: "",
+    failureReason: "",
+    declineCode: "",
+    returnOwed: false,
+    returnedRefundId: "",
+    revision: 1n,
+  };
+}
+
+function checkPaymentMethod(
+  { paymentMethod, burnPoscr }: CreateRequest,
+  hasCards: boolean,
+): PaymentMethod {
+  const unavailable = (method: string, why: string) =>
+    new DomainError("PAYMENT_METHOD_UNAVAILABLE", why, { metadata: { paymentMethod: method } });
+  if (paymentMethod === "POSCR" || burnPoscr) {
+    throw unavailable("POSCR", "POSCR is not taken yet: there is no chain service");
+  }
+  if (paymentMethod === "CARD" && !hasCards) {
+    throw unavailable("CARD", "no Stripe key is configured here");
+  }
+  return paymentMethod;
+}
+
+/** What the items cost together, in cents. Throws INVALID_FIELD for an unknown SKU and for one that comes twice. */
+function amountOf(items: readonly Item[]): bigint {
+  let amount = 0n;
+  const seen = new Set<string>();
+  for (const [index, { sku, quantity }] of items.entries()) {
+    const product = findProduct(sku);
+    const field = `items[${index}].sku`;
+    if (product === undefined) throw invalidField(field, "product.unknown", `there is no ${sku}`);
+    if (seen.has(sku)) throw invalidField(field, "items.unique", `${sku} comes twice`);
+    seen.add(sku);
+    amount += priceOf(product) * BigInt(quantity);
+  }
+  return amount;
+}
+
+/** Throws INTENT_ID_REUSED or ORDER_ID_REUSED unless what is stored was asked for by the same request. */
+function checkSame(stored: Order, asked: Order): void {
+  if (stored.intentId !== asked.intentId) {
+    const { merchantId, orderId } = asked;
+    throw new DomainError("ORDER_ID_REUSED", `order ${orderId} was made by another request`, {
+      metadata: { merchantId, orderId },
+    });
+  }
+  const content = ({ merchantId, orderId, wallet, paymentMethod, items }: Order) =>
+    JSON.stringify([
+      merchantId,
+      orderId,
+      wallet,
+      paymentMethod,
+      items.map(({ sku, quantity }) => [sku, quantity]),
+    ]);
+  if (content(stored) === content(asked)) return;
+  throw new DomainError("INTENT_ID_REUSED", "the intent id stands for another checkout", {
+    metadata: { intentId: asked.intentId },
+  });
+}
+
+/** BALANCE: the wallet's word. The Attestor checks it before it is taken; a wrong one changes nothing. */
+async function sign(
+  { store, peers, clock }: CheckoutOptions,
+  record: CheckoutRecord,
+  walletSignature: string,
+  limit: CallLimit,
+): Promise<CheckoutRecord> {
+  const { order } = record;
+  if (order.state !== "AWAITING_SIGNATURE") return record;
+  const { intent } = currentAttempt(purchaseOf(record));
+  if (clock() >= order.expireTimeMs) throw intentExpired(intent);
+  const [attestation] = await Promise.all([
+    peers.attest(intent, walletSignature, limit),
+    peers.openWallet(order.wallet, order.ledger, limit),
+  ]);
+  return store.change(order.intentId, (now) =>
+    now.order.state === "AWAITING_SIGNATURE"
+      ? {
+          state: { to: "PAID", cause: "signed by the wallet" },
+          order: { walletSignature: attestation.walletSignature },
+          attempt: { intentId: intent.intentId, attestation },
+        }
+      : undefined,
+  );
+}
+
+/** A request for what is over already is told so. */
+function checkAlive(record: CheckoutRecord): void {
+  const { order } = record;
+  if (order.state === "CANCELLED") throw intentExpired(currentAttempt(purchaseOf(record)).intent);
+  if (order.state !== "FAILED") return;
+  const firstReason = order.failureReason;
+  throw new DomainError("INTENT_FAILED", `the checkout failed with ${firstReason}`, {
+    metadata: { intentId: order.intentId, firstReason },
+  });
+}

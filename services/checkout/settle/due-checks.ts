@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { CheckoutStore } from "../ports.ts";
+import type { Settler } from "./settle.ts";
+
+export interface DueChecksOptions {
+  readonly store: CheckoutStore;
+  readonly settler: Settler;
+  /** Hears of a checkout that could not be brought on; it will be looked at again. */
+  readonly onError: (intentId: string | undefined, error: unknown) => void;
+}
+
+/** How often it looks for checkouts that are due, how many it takes at once, and how long each may take. */
+const everyMs = 1_000;
+const takenMax = 16;
+const settleMs = 20_000;
+
+/**
+ * Looks after checkouts that wait for a time, or that somebody began to bring on and did not finish: a process that
+ * died, a peer that was away. Every replica does; none takes what another has.
+ */
+export function startDueChecks(options: DueChecksOptions): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const settle = async (intentId: string) => {
+    try {
+      await options.settler.settle(intentId, { deadlineMs: Date.now() + settleMs, signal });
+    } catch (error) {
+      if (!signal.aborted) options.onError(intentId, error);
+    }
+  };
+  const run = async () => {
+    while (!signal.aborted) {
+      let taken: readonly string[] = [];
+      try {
+        taken = await options.store.claimDue(takenMax);
+      } catch (error) {
+        options.onError(undefined, error);
+      }
+      await Promise.all(taken.map(settle));
+      // A full hand means that there are more.
+      if (taken.length < takenMax)
+        await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,254 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { Attestation } from "#common/intent/intent.ts";
+import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/order.ts";
+import { readCheckout } from "../order/read-checkout.ts";
+import type {
+  CallLimit,
+  Change,
+  CheckoutStore,
+  Clock,
+  Payment,
+  Payments,
+  Peers,
+} from "../ports.ts";
+import { enterLedger } from "./enter-ledger.ts";
+import { nextStep, type Step } from "./next-step.ts";
+import { isDead, isRefusal } from "./refusals.ts";
+import { returnPayment } from "./return-payment.ts";
+
+/** Brings checkouts on. */
+export interface Settler {
+  /**
+   * Brings a checkout as far as it can come now, from what is stored and what Stripe and Clearing say now: whatever
+   * told us to look, and however often, the outcome is the same. Returns the record as it is then. Throws what
+   * stopped it, after which it is looked at again by itself. Throws CHECKOUT_NOT_FOUND.
+   */
+  settle(intentId: string, limit: CallLimit): Promise<CheckoutRecord>;
+  /**
+   * As `settle`, of a checkout that was just read, with the payment as Stripe told it last; undefined if Stripe was not
+   * asked.
+   */
+  settlePayment(record: CheckoutRecord, limit: CallLimit): Promise<Settled>;
+}
+
+export interface Settled {
+  readonly record: CheckoutRecord;
+  readonly payment: Payment | undefined;
+}
+
+export interface SettlePorts {
+  readonly store: CheckoutStore;
+  readonly peers: Peers;
+  /** Undefined: no card can be charged here. */
+  readonly payments: Payments | undefined;
+  readonly clock: Clock;
+}
+
+/** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
+const stepsMax = 64;
+
+/** Makes a settler. Any number of them may work on one checkout: each step can be taken twice, and counts once. */
+export function createSettler(ports: SettlePorts): Settler {
+  const settlePayment = async (read: CheckoutRecord, limit: CallLimit): Promise<Settled> => {
+    let record = read;
+    let payment: Payment | undefined;
+    for (let taken = 0; taken < stepsMax; taken += 1) {
+      const step = nextStep(record, ports.clock());
+      // What was just seen at Stripe need not be looked at again.
+      if (step === undefined || (step.kind === "look" && !step.cancel && payment !== undefined))
+        break;
+      const before = record.order.revision;
+      const done = await take(ports, record, step, limit);
+      record = done.record;
+      payment = done.payment ?? payment;
+      if (record.order.revision === before) break;
+    }
+    return { record, payment };
+  };
+  return {
+    settlePayment,
+    async settle(intentId, limit) {
+      const record = await readCheckout(ports.store, intentId);
+      return (await settlePayment(record, limit)).record;
+    },
+  };
+}
+
+async function take(
+  ports: SettlePorts,
+  record: CheckoutRecord,
+  step: Step,
+  limit: CallLimit,
+): Promise<Settled> {
+  switch (step.kind) {
+    case "offer":
+      return offer(ports, record, limit);
+    case "look":
+      return look(ports, record, step.cancel, limit);
+    case "expire":
+      return { record: await expire(ports, record, limit), payment: undefined };
+    case "enter":
+      return { record: await enterLedger(ports, record, step.entry, limit), payment: undefined };
+    case "return":
+      return giveBack(ports, record, limit);
+  }
+}
+
+/** CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. */
+async function offer(
+  ports: SettlePorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<Settled> {
+  const { order } = record;
+  const { intent } = currentAttempt(purchaseOf(record));
+  try {
+    const [attestation] = await Promise.all([
+      ports.peers.attest(intent, "", limit),
+      ports.peers.openWallet(order.wallet, order.ledger, limit),
+    ]);
+    const payment = await paymentsOf(ports).create({ ...order, digest: attestation.digest }, limit);
+    const offered: Change = {
+      state: { to: "AWAITING_PAYMENT", cause: "payment offered" },
+      order: { paymentIntentId: payment.id },
+      attempt: { intentId: intent.intentId, attestation },
+    };
+    const changed = await ports.store.change(order.intentId, whenState("CREATED", offered));
+    return { record: changed, payment };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    // Its secret never went out, so nobody can pay what may have been made for it.
+    await ports.store.change(order.intentId, (now) =>
+      now.order.state === "CREATED" ? abandoned(now, "FAILED", error.kind) : undefined,
+    );
+    throw error;
+  }
+}
+
+/** CARD: what Stripe says now decides. */
+async function look(
+  ports: SettlePorts,
+  record: CheckoutRecord,
+  cancel: boolean,
+  limit: CallLimit,
+): Promise<Settled> {
+  const { order } = record;
+  const payments = paymentsOf(ports);
+  const payment = cancel
+    ? await payments.cancel(order.paymentIntentId, limit)
+    : await payments.read(order.paymentIntentId, limit);
+  if (payment === undefined) {
+    throw new Error(`Stripe does not know the PaymentIntent of checkout ${order.intentId}`);
+  }
+  const changed = await ports.store.change(order.intentId, (now) =>
+    now.order.state === "AWAITING_PAYMENT" ? seen(now, payment) : undefined,
+  );
+  return { record: changed, payment };
+}
+
+function seen(record: CheckoutRecord, payment: Payment): Change | undefined {
+  const { order } = record;
+  if (payment.status === "succeeded") {
+    if (isPaidInFull(order, payment)) {
+      return {
+        state: { to: "PAID", cause: "payment succeeded" },
+        order: { failureReason: "", declineCode: "" },
+      };
+    }
+    const refused = abandoned(record, "FAILED", "AMOUNT_MISMATCH");
+    return { ...refused, order: { ...refused.order, returnOwed: true } };
+  }
+  if (payment.status === "canceled") {
+    return abandoned(record, "CANCELLED", "", "payment cancelled");
+  }
+  const failureReason = payment.failure?.reason ?? "";
+  const declineCode = payment.failure?.declineCode ?? "";
+  if (failureReason === order.failureReason && declineCode === order.declineCode) return undefined;
+  return { order: { failureReason, declineCode } };
+}
+
+function isPaidInFull(order: Order, payment: Payment): boolean {
+  return payment.amountReceived === order.amount && payment.currency === "usd";
+}
+
+/** BALANCE: the time to sign is up. The wallet may have had the intent attested and cleared by itself. */
+async function expire(
+  ports: SettlePorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<CheckoutRecord> {
+  const attestation = await findCleared(ports, record, limit);
+  return ports.store.change(record.order.intentId, (now) => {
+    if (now.order.state !== "AWAITING_SIGNATURE") return undefined;
+    if (attestation === undefined) return abandoned(now, "CANCELLED", "", "time is up");
+    return {
+      state: { to: "PAID", cause: "cleared by the wallet itself" },
+      order: { walletSignature: attestation.walletSignature },
+      attempt: { intentId: now.order.intentId, attestation },
+    };
+  });
+}
+
+/**
+ * With what the wallet itself had the purchase cleared; undefined if it did not. Asks Clearing to clear it once more: that
+ * tells a clearing of ours from another under its id, and makes final that one still under way never clears.
+ */
+async function findCleared(
+  { peers }: SettlePorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<Attestation | undefined> {
+  const { intent } = currentAttempt(purchaseOf(record));
+  const attestation = await peers.findAttestation(intent.intentId, limit);
+  if (attestation === undefined) return undefined;
+  try {
+    await peers.clear({ intent, attestation }, limit);
+    return attestation;
+  } catch (error) {
+    const isAnother = error instanceof DomainError && error.kind === "ATTESTATION_INVALID";
+    if (isAnother || isDead(error)) return undefined;
+    throw error;
+  }
+}
+
+/** CARD: what was paid and bought nothing goes back, whole. It never was in the ledger. */
+async function giveBack(
+  ports: SettlePorts,
+  record: CheckoutRecord,
+  limit: CallLimit,
+): Promise<Settled> {
+  const { order } = record;
+  const payments = paymentsOf(ports);
+  const payment = await payments.read(order.paymentIntentId, limit);
+  const refundId = await returnPayment(payments, order, payment?.amountReceived ?? 0n, limit);
+  const changed = await ports.store.change(order.intentId, (now) =>
+    now.order.returnOwed ? { order: { returnOwed: false, returnedRefundId: refundId } } : undefined,
+  );
+  return { record: changed, payment };
+}
+
+/** The end of a checkout that buys nothing: its purchase will never enter the ledger. */
+function abandoned(
+  record: CheckoutRecord,
+  to: "FAILED" | "CANCELLED",
+  failureReason: string,
+  cause = failureReason,
+): Change {
+  const purchase = purchaseOf(record);
+  return {
+    state: { to, cause },
+    ...(failureReason === "" ? {} : { order: { failureReason } }),
+    entries: [{ entryId: purchase.entryId, state: "FAILED" }],
+  };
+}
+
+function whenState(state: Order["state"], change: Change) {
+  return ({ order }: CheckoutRecord): Change | undefined =>
+    order.state === state ? change : undefined;
+}
+
+function paymentsOf({ payments }: SettlePorts): Payments {
+  if (payments !== undefined) return payments;
+  // A card checkout of an earlier time, when there was a key.
+  throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
+}

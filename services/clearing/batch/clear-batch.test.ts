@@ -1,0 +1,185 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  createContextValues,
+  createHandlerContext,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import { describe, expect, it, vi } from "vitest";
+import { principalKey } from "#common/rpc/access/principal.ts";
+import {
+  ClearBatchRequestSchema,
+  ClearBatchResponseSchema,
+  ClearingService,
+} from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { limitPostingsUnderWay } from "../core/postings-under-way.ts";
+import { createClearBatch } from "./clear-batch.ts";
+import type { BatchThreads, PageLimit } from "./threads.ts";
+
+interface PageUnderWay {
+  readonly ids: readonly string[];
+  readonly limit: PageLimit;
+  end(): void;
+  fail(error: unknown): void;
+}
+
+/** Threads that clear a page when a test says so: each clearing has its intent's id. */
+function harness() {
+  const state = { idle: true, pages: [] as PageUnderWay[] };
+  const threads: BatchThreads = {
+    pagesMax: 4,
+    gentlePagesMax: 2,
+    clearPage: (page, _caller, limit) => {
+      const ids = fromBinary(ClearBatchRequestSchema, page).requests.map(
+        ({ intent }) => intent?.intentId ?? "",
+      );
+      const results = ids.map((intentId) => ({
+        outcome: { case: "clearing" as const, value: { intentId } },
+      }));
+      const answer = create(ClearBatchResponseSchema, { results });
+      return new Promise((resolve, reject) => {
+        const end = () => resolve(toBinary(ClearBatchResponseSchema, answer));
+        state.pages.push({ ids, limit, end, fail: reject });
+      });
+    },
+    close: () => Promise.resolve(),
+  };
+  const reserve = limitPostingsUnderWay();
+  const clearBatch = createClearBatch({ reserve, isIdle: () => state.idle }, threads);
+  /** A batch of intents of 64 postings, two of which are a page. */
+  const call = (name: string, count: number, ctx = context()) =>
+    clearBatch(Buffer.from(toBinary(ClearBatchRequestSchema, batchOf(name, count, 64))), ctx);
+  return { state, call, clearBatch };
+}
+
+function batchOf(name: string, count: number, postings: number) {
+  const requests = Array.from({ length: count }, (_, index) => ({
+    intent: { intentId: `${name}${index}`, postings: Array(postings).fill({}) },
+  }));
+  return create(ClearBatchRequestSchema, { requests });
+}
+
+function context(signal?: AbortSignal): HandlerContext {
+  const principal = {
+    subject: "test",
+    scopes: new Set<string>(),
+    expiresAtMs: 0,
+    wallet: undefined,
+  };
+  return createHandlerContext({
+    service: ClearingService,
+    method: ClearingService.method.clearBatch,
+    protocolName: "grpc",
+    requestMethod: "POST",
+    url: "http://test/",
+    ...(signal === undefined ? {} : { requestSignal: signal }),
+    contextValues: createContextValues().set(principalKey, principal),
+  });
+}
+
+const turns = async () => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe("ClearBatch", () => {
+  it("joins the answers in the requests' order, whichever page ends first", async () => {
+    const { state, call } = harness();
+    const answer = call("a", 5);
+    await vi.waitUntil(() => state.pages.length === 3);
+    for (const page of state.pages.toReversed()) page.end();
+    const { results } = fromBinary(ClearBatchResponseSchema, await answer);
+    const ids = results.map(({ outcome }) => outcome.case === "clearing" && outcome.value.intentId);
+    expect(ids).toEqual(["a0", "a1", "a2", "a3", "a4"]);
+  });
+
+  it("keeps all threads busy, and one, gently, while single calls come", async () => {
+    const { state, call } = harness();
+    const answer = call("a", 20);
+    await turns();
+    expect(state.pages.map(({ limit }) => limit.gently)).toEqual([false, false, false, false]);
+    state.idle = false;
+    for (const page of state.pages) page.end();
+    await turns();
+    expect(state.pages.slice(4).map(({ limit }) => limit.gently)).toEqual([true, true]);
+    for (let ended = 0; ended < 10; ended += 1) {
+      state.pages[ended]?.end();
+      await turns();
+    }
+    expect(fromBinary(ClearBatchResponseSchema, await answer).results).toHaveLength(20);
+  });
+
+  it("lets batches take turns, page by page", async () => {
+    const { state, call } = harness();
+    const answers = [call("a", 20), call("b", 2)];
+    await turns();
+    state.pages[0]?.end();
+    await turns();
+    state.pages[1]?.end();
+    await turns();
+    const names = state.pages.map(({ ids }) => ids[0]);
+    expect(names.indexOf("b0")).toBeLessThan(6);
+    for (let ended = 2; ended < 11; ended += 1) {
+      state.pages[ended]?.end();
+      await turns();
+    }
+    expect((await Promise.all(answers)).map((answer) => answer.length > 0)).toEqual([true, true]);
+  });
+
+  it("begins no page for a caller who has left", async () => {
+    const { state, call } = harness();
+    const left = new AbortController();
+    const answer = call("a", 20, context(left.signal));
+    await turns();
+    left.abort();
+    for (const page of state.pages) page.end();
+    await answer;
+    expect(state.pages).toHaveLength(4);
+  });
+
+  it("fails when a page does, once all that began has ended", async () => {
+    const { state, call } = harness();
+    const answer = call("a", 4);
+    await turns();
+    state.pages[0]?.fail(new Error("a fault"));
+    state.pages[1]?.end();
+    await expect(answer).rejects.toThrow("a fault");
+  });
+
+  it("refuses more than it may have under way, and takes again what has ended", async () => {
+    const { state, clearBatch } = harness();
+    const bytesOf = (name: string, count: number) =>
+      Buffer.from(toBinary(ClearBatchRequestSchema, batchOf(name, count, 1)));
+    const [full, some] = [bytesOf("a", 8_189), bytesOf("b", 25)];
+    const left = new AbortController();
+    const answers = Array.from({ length: 8 }, () => clearBatch(full, context(left.signal)));
+    for (let times = 0; times < 20; times += 1) await turns();
+    const refusal = { kind: "RATE_LIMITED", metadata: { limit: "65536" }, retryAfterMs: 200 };
+    await expect(clearBatch(some, context())).rejects.toMatchObject(refusal);
+    left.abort();
+    for (const page of state.pages) page.end();
+    await Promise.all(answers);
+    const again = clearBatch(some, context());
+    await vi.waitUntil(() => state.pages.length === 5);
+    state.pages[4]?.end();
+    await again;
+  });
+
+  it.each([
+    ["no request", batchOf("a", 0, 0), "repeated.min_items"],
+    ["too many requests", batchOf("a", 8_190, 0), "repeated.max_items"],
+    ["too many postings", batchOf("a", 128, 64), "batch.postings"],
+  ])("refuses %s whole", async (_what, batch, rule) => {
+    const { state, clearBatch } = harness();
+    const bytes = Buffer.from(toBinary(ClearBatchRequestSchema, batch));
+    const refusal = { kind: "INVALID_FIELD", metadata: { field: "requests", rule } };
+    await expect(clearBatch(bytes, context())).rejects.toMatchObject(refusal);
+    expect(state.pages).toEqual([]);
+  });
+
+  it("refuses bytes that are no batch", async () => {
+    const { clearBatch } = harness();
+    await expect(clearBatch(Buffer.from([0x08, 1]), context())).rejects.toMatchObject({
+      kind: "INVALID_FIELD",
+      metadata: { rule: "decode" },
+    });
+  });
+});

@@ -1,0 +1,104 @@
+import { Worker } from "node:worker_threads";
+import { formatWallet } from "#common/address.ts";
+import { recoverAddress } from "#common/intent/signature.ts";
+
+/** A digest, 32 bytes, and a signature over it, 65 bytes, each in its one spelling. */
+export interface SignedDigest {
+  readonly digest: string;
+  readonly signature: string;
+}
+
+/** Threads that recover addresses, so that the event loop need not. */
+export interface SignatureThreads {
+  readonly count: number;
+  /** As recoverAddress, for many at once. Never rejects: what no thread answers is recovered here. */
+  recover(items: readonly SignedDigest[]): Promise<readonly (string | undefined)[]>;
+  close(): Promise<void>;
+}
+
+/** Of an item in a message to a thread: digest, then signature. */
+export const itemBytes = 32 + 65;
+/** Of an item in its answer: the address; all zero if nobody made the signature. */
+export const addressBytes = 20;
+
+export interface ThreadMessage {
+  readonly id: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Waiting {
+  readonly items: readonly SignedDigest[];
+  readonly resolve: (addresses: readonly (string | undefined)[]) => void;
+}
+
+/** Starts `count` threads, 1 or more. They keep no process alive. */
+export function startSignatureThreads(count: number): SignatureThreads {
+  const threads = Array.from({ length: count }, startThread);
+  let next = 0;
+  return {
+    count,
+    recover: (items) => {
+      const thread = threads[next++ % threads.length];
+      return thread === undefined ? Promise.resolve(recoverHere(items)) : thread.recover(items);
+    },
+    close: async () => {
+      await Promise.all(threads.map((thread) => thread.close()));
+    },
+  };
+}
+
+/** A thread holds a few messages at a time and needs no room to grow. What exceeds this ends it, and is done here. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
+
+function startThread() {
+  const worker = new Worker(new URL("./signature-worker.ts", import.meta.url), { resourceLimits });
+  worker.unref();
+  const waiting = new Map<number, Waiting>();
+  let next = 0;
+  let gone = false;
+  worker.on("message", ({ id, bytes }: ThreadMessage) => {
+    waiting.get(id)?.resolve(unpack(bytes));
+    waiting.delete(id);
+  });
+  // A thread ends when it is closed, or when it can get no memory. What it leaves is done here, more slowly.
+  worker.on("error", () => undefined);
+  worker.on("exit", () => {
+    gone = true;
+    for (const { items, resolve } of waiting.values()) resolve(recoverHere(items));
+    waiting.clear();
+  });
+  return {
+    recover: (items: readonly SignedDigest[]): Promise<readonly (string | undefined)[]> => {
+      if (gone) return Promise.resolve(recoverHere(items));
+      return new Promise((resolve) => {
+        const message: ThreadMessage = { id: next++, bytes: pack(items) };
+        waiting.set(message.id, { items, resolve });
+        worker.postMessage(message, [message.bytes.buffer]);
+      });
+    },
+    close: () => worker.terminate(),
+  };
+}
+
+function recoverHere(items: readonly SignedDigest[]): (string | undefined)[] {
+  return items.map(({ digest, signature }) => recoverAddress(digest, signature));
+}
+
+function pack(items: readonly SignedDigest[]): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.from(new ArrayBuffer(items.length * itemBytes));
+  for (const [index, { digest, signature }] of items.entries()) {
+    const offset = index * itemBytes;
+    bytes.write(digest.slice(2), offset, 32, "hex");
+    bytes.write(signature.slice(2), offset + 32, 65, "hex");
+  }
+  return bytes;
+}
+
+function unpack(bytes: Uint8Array): (string | undefined)[] {
+  const addresses: (string | undefined)[] = [];
+  for (let offset = 0; offset < bytes.length; offset += addressBytes) {
+    const address = bytes.subarray(offset, offset + addressBytes);
+    addresses.push(address.every((byte) => byte === 0) ? undefined : formatWallet(address));
+  }
+  return addresses;
+}

@@ -1,0 +1,71 @@
+import { setPriority } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
+import type { ThreadOrder, ThreadReport, ThreadStart } from "./threads.ts";
+
+// One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
+if (process.platform === "linux") setPriority(10);
+// Only now what takes half a second to load: the service answers single calls already.
+const [{ countingRecover }, { createBatchThreadDeps }, { createClearPage }] = await Promise.all([
+  import("#common/intent/signature-metrics.ts"),
+  import("../deps.ts"),
+  import("./clear-page.ts"),
+]);
+
+const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
+  parentPort?.postMessage(report, transfer);
+const onFault = (error: unknown, message: string) => tell({ kind: "FAULT", error, message });
+
+let signatures: SignatureCounts = { somebody: 0, nobody: 0 };
+/** True while single calls come. */
+let gently = false;
+/** Where every core is busy, who wakes up waits for milliseconds until the kernel interrupts the one that runs. */
+const breakMs = 1;
+
+const { config, sharedPort } = workerData as ThreadStart;
+const deps = await createBatchThreadDeps(config, {
+  sharedPort,
+  onFault,
+  onLedgerAnswer: (operation, events, durationMs) =>
+    tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),
+  recover: countingRecover(() => signatures),
+  giveWay: () => (gently ? sleep(breakMs) : undefined),
+});
+const clearPage = createClearPage({ ...deps, onFault });
+const underWay = new Map<number, AbortController>();
+
+parentPort?.on("message", (order: ThreadOrder) => {
+  switch (order.kind) {
+    case "PAGE":
+      return void clear(order);
+    case "ABANDON":
+      return underWay.get(order.id)?.abort();
+    case "CLOSE":
+      return void close();
+  }
+});
+
+async function clear(order: ThreadOrder & { kind: "PAGE" }): Promise<void> {
+  const { id, caller, deadlineMs } = order;
+  const left = new AbortController();
+  underWay.set(id, left);
+  gently = order.gently;
+  try {
+    const answer = await clearPage(order.bytes, caller, { deadlineMs, signal: left.signal });
+    const bytes = new Uint8Array(answer);
+    tell({ kind: "CLEARED", id, bytes, signatures }, [bytes.buffer]);
+    signatures = { somebody: 0, nobody: 0 };
+  } catch (error) {
+    tell({ kind: "FAILED", id, error });
+  } finally {
+    underWay.delete(id);
+  }
+}
+
+/** The thread ends by itself when nothing is open any more. */
+async function close(): Promise<void> {
+  for (const left of underWay.values()) left.abort();
+  await deps.close();
+  parentPort?.close();
+}

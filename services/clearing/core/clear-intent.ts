@@ -1,0 +1,239 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { DomainError } from "#common/domain-error.ts";
+import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
+import { type TransferRow, transferRows } from "#common/ledger/transfer-rows.ts";
+import type { AccountDirectory } from "./account-directory.ts";
+import { Attempt } from "./attempt.ts";
+import type { ClearingPorts, LegFault } from "./ports.ts";
+import {
+  accountNotFound,
+  intentFailed,
+  intentIdReused,
+  isFinal,
+  outcomeUnknown,
+  refusalOf,
+} from "./refusals.ts";
+import type { VerifiedIntent } from "./verify.ts";
+
+/** One verified intent on its way to the ledger. */
+export interface ClearingStep {
+  readonly ports: ClearingPorts;
+  readonly accounts: AccountDirectory;
+  readonly evidence: AttestedIntent;
+  readonly verified: VerifiedIntent;
+  readonly validateOnly: boolean;
+  readonly attempt: Attempt;
+}
+
+/** How a clearing ended well. */
+export interface Cleared {
+  readonly state: "CLEARED" | "VALIDATED";
+  readonly rows: readonly TransferRow[];
+  /** The ledger's timestamp of the last leg, nanoseconds; 0 with VALIDATED. */
+  readonly timestamp: bigint;
+  readonly replayed: boolean;
+}
+
+/** Clears a verified intent: accounts, evidence, write; or, if it comes too late, what that demands. */
+export async function clearIntent(step: ClearingStep): Promise<Cleared> {
+  const { attempt, evidence } = step;
+  const rows = transferRows(evidence.intent, step.verified.digest);
+  try {
+    if (step.verified.late !== undefined) return await clearLate(step, rows, step.verified.late);
+    await checkAccounts(step, evidence.intent);
+    if (step.validateOnly) return await validated(step, rows);
+    await storeEvidence(step);
+    return await write(step, rows);
+  } catch (error) {
+    // What cannot be read after something was sent is not "unavailable, nothing happened".
+    if (attempt.sent && isUnavailable(error)) throw outcomeUnknown(evidence.intent.intentId, error);
+    throw error;
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return (
+    error instanceof DomainError &&
+    (error.kind === "LEDGER_UNAVAILABLE" || error.kind === "OUTCOME_UNKNOWN")
+  );
+}
+
+/**
+ * An intent that is genuine and may not clear any more. What cleared before is answered for ever with the first
+ * result. Otherwise it is fenced before it is refused, so that a write of it that is still under way anywhere cannot
+ * commit after the refusal: only this makes a successor safe.
+ */
+async function clearLate(
+  step: ClearingStep,
+  rows: readonly TransferRow[],
+  late: NonNullable<VerifiedIntent["late"]>,
+): Promise<Cleared> {
+  const replay = await findReplay(step, rows);
+  if (replay !== undefined) return replay;
+  if (!late.kills || step.validateOnly) throw late.why;
+  const isRecorded = await reserveId(step, late.why);
+  const [first] = rows;
+  if (first === undefined) throw new Error("an intent without postings passed the checks");
+  const fence = await step.ports.ledger.fence(first.id, step.attempt);
+  if (fence === "TAKEN") {
+    const won = await findReplay(step, rows);
+    if (won !== undefined) return won;
+    throw new Error(`transfer ${first.id} is taken and cannot be found`);
+  }
+  step.attempt.refusal = late.why;
+  if (isRecorded) await recordFailure(step, late.why);
+  throw late.why;
+}
+
+/**
+ * Sees to it that no other intent owns the id, for the fence would kill that one. Returns whether evidence is stored
+ * now. A revoked signer's key may be a thief's: what it signed is not made evidence.
+ */
+async function reserveId(step: ClearingStep, why: DomainError): Promise<boolean> {
+  if (why.kind === "INTENT_EXPIRED") {
+    await storeEvidence(step);
+    return true;
+  }
+  const { intentId } = step.evidence.intent;
+  const stored = await step.ports.evidence.read(intentId, step.attempt);
+  checkSameDigest(step, stored?.attestation.digest);
+  return stored !== undefined;
+}
+
+async function findReplay(
+  step: ClearingStep,
+  rows: readonly TransferRow[],
+): Promise<Cleared | undefined> {
+  const found = await step.ports.ledger.find(rows, step.attempt);
+  switch (found.kind) {
+    case "ALL":
+      return { state: "CLEARED", rows, timestamp: found.timestamp, replayed: true };
+    case "NONE":
+      return undefined;
+    case "OTHER":
+      throw intentIdReused(step.evidence.intent.intentId, step.verified.digest);
+  }
+}
+
+/** An unknown account is refused before the write, which would burn the intent. */
+async function checkAccounts(step: ClearingStep, intent: Intent): Promise<void> {
+  const ids = new Set<bigint>();
+  for (const posting of intent.postings)
+    ids.add(posting.debitAccountId).add(posting.creditAccountId);
+  const ledgers = await step.accounts.ledgersOf([...ids], step.attempt);
+  for (const [index, posting] of intent.postings.entries()) {
+    const field = `intent.postings[${index}]`;
+    for (const [name, id] of [
+      ["debit_account_id", posting.debitAccountId],
+      ["credit_account_id", posting.creditAccountId],
+    ] as const) {
+      const ledger = ledgers.get(id);
+      if (ledger === undefined) throw accountNotFound(intent, id, `${field}.${name}`);
+      if (ledger === posting.ledger) continue;
+      throw new DomainError(
+        "LEDGERS_DIFFER",
+        `${field}: account ${id} belongs to ledger ${ledger}, the posting to ${posting.ledger}`,
+        { metadata: { field, ledger: String(posting.ledger), accountLedger: String(ledger) } },
+      );
+    }
+  }
+}
+
+async function validated(step: ClearingStep, rows: readonly TransferRow[]): Promise<Cleared> {
+  const { intentId } = step.evidence.intent;
+  const stored = await step.ports.evidence.read(intentId, step.attempt);
+  checkSameDigest(step, stored?.attestation.digest);
+  const failure = stored && (await step.ports.evidence.readFailure(intentId, step.attempt));
+  if (failure !== undefined) throw intentFailed(intentId, failure);
+  return { state: "VALIDATED", rows, timestamp: 0n, replayed: false };
+}
+
+async function storeEvidence(step: ClearingStep): Promise<void> {
+  checkSameDigest(step, await step.ports.evidence.store(step.evidence, step.attempt));
+}
+
+function checkSameDigest(step: ClearingStep, storedDigest: string | undefined): void {
+  const { digest } = step.verified;
+  if (storedDigest === undefined || storedDigest === digest) return;
+  throw intentIdReused(step.evidence.intent.intentId, digest, storedDigest);
+}
+
+async function write(step: ClearingStep, rows: readonly TransferRow[]): Promise<Cleared> {
+  const { intentId } = step.evidence.intent;
+  const outcome = await step.ports.ledger.write(rows, step.attempt);
+  switch (outcome.kind) {
+    case "CREATED":
+      step.ports.announce();
+      return { state: "CLEARED", rows, timestamp: outcome.timestamp, replayed: false };
+    case "EXISTS": {
+      const replay = await findReplay(step, rows);
+      if (replay !== undefined) return replay;
+      throw new Error(`intent ${intentId} exists and cannot be found`);
+    }
+    case "OTHER_CONTENT":
+      throw intentIdReused(intentId, step.verified.digest);
+    case "ALREADY_FAILED":
+      throw await alreadyFailed(step);
+    case "REFUSED":
+      throw await refused(step, outcome.leg, outcome.fault);
+  }
+}
+
+/** Milliseconds between looks for the reason of a failure that somebody may be recording at this moment. */
+const reasonDelaysMs = [10, 40, 150] as const;
+
+async function alreadyFailed(step: ClearingStep): Promise<DomainError> {
+  const { intentId } = step.evidence.intent;
+  step.attempt.refusal = intentFailed(intentId, undefined);
+  let first = await recordFailure(step, undefined);
+  for (const delayMs of reasonDelaysMs) {
+    if (first !== undefined || step.attempt.abandoned) break;
+    await sleep(delayMs);
+    first = await recordFailure(step, undefined);
+  }
+  return intentFailed(intentId, first);
+}
+
+async function refused(step: ClearingStep, leg: number, fault: LegFault): Promise<DomainError> {
+  const { intent } = step.evidence;
+  const posting = intent.postings[leg];
+  if (posting === undefined) throw new Error(`the ledger refused leg ${leg} of ${intent.intentId}`);
+  const withoutBalance = refusalOf(fault, { intent, leg, posting, debited: undefined });
+  step.attempt.refusal = withoutBalance;
+  step.accounts.forget(posting.debitAccountId);
+  step.accounts.forget(posting.creditAccountId);
+  const refusal =
+    fault === "OVERDRAWN"
+      ? refusalOf(fault, { intent, leg, posting, debited: await debitedAccount(step, leg) })
+      : withoutBalance;
+  step.attempt.refusal = refusal;
+  if (!isFinal(fault)) return refusal;
+  const first = await recordFailure(step, refusal);
+  // A dead chain may meet another fault on another leg each time; the first is the one that killed it.
+  return first === undefined || first.isNew ? refusal : intentFailed(intent.intentId, first);
+}
+
+/** For the message only, so a ledger that cannot be read costs no more than the balance in it. */
+async function debitedAccount(step: ClearingStep, leg: number) {
+  const id = step.evidence.intent.postings[leg]?.debitAccountId;
+  if (id === undefined) return undefined;
+  try {
+    const [account] = await step.ports.ledger.accounts([id], step.attempt);
+    return account;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The failure stands in the ledger whatever happens here; a record that is lost costs the reason, later. */
+async function recordFailure(step: ClearingStep, refusal: DomainError | undefined) {
+  const { intentId } = step.evidence.intent;
+  const failure = refusal && { reason: refusal.kind, metadata: refusal.metadata };
+  try {
+    // Also when nobody waits for the answer any more, so under an attempt of its own.
+    return await step.ports.evidence.recordFailure(intentId, failure, new Attempt());
+  } catch (error) {
+    step.ports.onFault(error, "a failure could not be recorded");
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { DigestIntent } from "#common/intent/digest.ts";
+import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
+import {
+  checkPostings,
+  type RelatedIntents,
+  refersToCorrected,
+  refersToPending,
+} from "#common/intent/posting-rules.ts";
+import {
+  checkIssued,
+  checkLimits,
+  checkShape,
+  type IntentLimits,
+  intentExpired,
+  isExpired,
+} from "#common/intent/rules.ts";
+import {
+  type AttestationVerifier,
+  checkAttestation,
+  checkWalletSignature,
+} from "#common/intent/verify-attestation.ts";
+import type { Attempt } from "./attempt.ts";
+import type { ClearingPorts, EvidenceStore, RecoverAhead } from "./ports.ts";
+
+export interface Rules {
+  readonly digestIntent: DigestIntent;
+  readonly limits: IntentLimits;
+}
+
+/** An intent that is validly attested. */
+export interface VerifiedIntent {
+  readonly digest: string;
+  /**
+   * Why it may not clear any more, although it is genuine: it may have cleared before. `kills`: nothing will ever
+   * change that, so the intent must be fenced before anyone is told.
+   */
+  readonly late: { readonly why: DomainError; readonly kills: boolean } | undefined;
+}
+
+/**
+ * Checks everything about an intent that does not depend on the ledger: shape, digest, signatures, and again the rules
+ * that a thief of the Attestor's key could skip. It waits only for the evidence that POST, VOID and REFUND refer to, and
+ * for `recoverAhead` if that is given.
+ */
+export async function verifyRequest(
+  evidence: AttestedIntent,
+  rules: Rules,
+  ports: Pick<ClearingPorts, "evidence" | "signers" | "now" | "recover">,
+  attempt: Attempt,
+  recoverAhead?: RecoverAhead,
+): Promise<VerifiedIntent> {
+  const { intent, attestation } = evidence;
+  checkShape(intent);
+  const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
+  const now = ports.now();
+  const { digestIntent } = rules;
+  const verifier = { digestIntent, signers: ports.signers(), now, recover };
+  const { digest, revoked } = checkGenuine(evidence, verifier);
+  const refers = refersToPending(intent) || refersToCorrected(intent);
+  const related = refers ? await loadRelated(intent, ports.evidence, attempt) : {};
+  const authority = checkPostings(intent, related);
+  checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
+  if (revoked !== undefined) return { digest, late: { why: revoked, kills: true } };
+  if (isExpired(intent, now)) return { digest, late: { why: intentExpired(intent), kills: true } };
+  checkIssued(intent, now);
+  const exceeded = limitExceeded(intent, rules.limits);
+  // A limit that was lowered must not hide that an intent cleared under the old one.
+  return { digest, late: exceeded && { why: exceeded, kills: false } };
+}
+
+/** The digest, and the refusal if the signer is trusted no more: what it signed may have cleared before. */
+function checkGenuine(
+  { intent, attestation }: AttestedIntent,
+  verifier: AttestationVerifier,
+): { digest: string; revoked: DomainError | undefined } {
+  try {
+    return { digest: checkAttestation(intent, attestation, verifier), revoked: undefined };
+  } catch (error) {
+    // The signature is checked before the signer's standing, so the attestation itself is in order.
+    if (!(error instanceof DomainError) || error.metadata["state"] !== "REVOKED") throw error;
+    return { digest: attestation.digest, revoked: error };
+  }
+}
+
+async function loadRelated(
+  intent: Intent,
+  evidence: EvidenceStore,
+  attempt: Attempt,
+): Promise<RelatedIntents> {
+  if (refersToPending(intent)) {
+    return { pending: (await evidence.read(intent.pendingIntentId, attempt))?.intent };
+  }
+  if (intent.corrects === "") return {};
+  return { corrected: (await evidence.readByDigest(intent.corrects, attempt))?.intent };
+}
+
+function limitExceeded(intent: Intent, limits: IntentLimits): DomainError | undefined {
+  try {
+    checkLimits(intent, limits);
+    return undefined;
+  } catch (error) {
+    if (error instanceof DomainError && error.kind === "LIMIT_EXCEEDED") return error;
+    throw error;
+  }
+}

@@ -1,0 +1,246 @@
+import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
+import type { LedgerReads, StreamEvent } from "../read/event.ts";
+import type { EventBatch, EventReader } from "../read/reader.ts";
+import type { Interest } from "./interests.ts";
+import { Interests } from "./interests.ts";
+import { EventRing } from "./ring.ts";
+
+export interface EventHubOptions {
+  readonly ledger: Pick<LedgerReads, "clusterTime" | "rowsMax">;
+  newReader(start: Position): EventReader;
+  /** The most events, and transfers of events, in the ring. */
+  readonly ringEventsMax: number;
+  readonly ringTransfersMax: number;
+  /** How far before now the ring starts: whoever comes from another replica finds his place in it. Nanoseconds. */
+  readonly lookBackNs: bigint;
+  /** The longest pause between two rounds, in milliseconds. It covers wake-ups that got lost. */
+  readonly pollMs: number;
+  /** The pause after a round that failed. */
+  readonly retryMs: number;
+  /** How long rounds may fail before those who listen are told. */
+  readonly unavailableAfterMs: number;
+  readonly observer: HubObserver;
+}
+
+/** Who watches the hub, for metrics and alarms. */
+export interface HubObserver {
+  /** An event that no evidence stands for: someone wrote past Clearing. */
+  unattested(event: StreamEvent): void;
+  roundDone(durationMs: number, events: number): void;
+  roundFailed(error: unknown): void;
+}
+
+/**
+ * Follows the end of the ledger for everyone in the process: while someone listens it reads in rounds, one at a
+ * time, started by a wake-up or by time, and puts what is new into one ring.
+ */
+export class EventHub {
+  readonly interests = new Interests();
+  readonly #options: EventHubOptions;
+  #ring: EventRing;
+  #tail: EventReader;
+  #head: Position;
+  #newest: Position;
+  #holders = 0;
+  #isRunning = false;
+  #isWanted = false;
+  /** When a round has to ask the ledger its time, in milliseconds of `performance.now()`. */
+  #probeDueMs = 0;
+  #failure: { readonly error: unknown; readonly sinceMs: number } | undefined;
+  #endPause: (() => void) | undefined;
+  /** Who is called when the head reaches which place. */
+  readonly #calls = new Map<() => void, Position>();
+
+  /** `time`: an instant that the ledger told. The ring starts a little before it. */
+  constructor(options: EventHubOptions) {
+    this.#options = options;
+    [this.#ring, this.#tail, this.#head] = this.#begin(0n);
+    this.#newest = this.#head;
+  }
+
+  get ring(): EventRing {
+    return this.#ring;
+  }
+
+  /** The end of the newest instant up to which every event is, or was, in the ring. */
+  get head(): Position {
+    return this.#head;
+  }
+
+  /** The end of the newest instant that the ledger told: what is between the head and this is still being read. */
+  get newest(): Position {
+    return this.#newest;
+  }
+
+  /** Why rounds have been failing for too long, or undefined. */
+  get failure(): unknown {
+    const { unavailableAfterMs } = this.#options;
+    if (this.#failure === undefined) return undefined;
+    return performance.now() - this.#failure.sinceMs < unavailableAfterMs
+      ? undefined
+      : this.#failure.error;
+  }
+
+  /** Open reservations that the tail keeps in mind. */
+  get openLegs(): number {
+    return this.#tail.openLegs;
+  }
+
+  /** Whether an instant lies between the ends of two legs that expire as one event. */
+  isInsideExpiry(timestamp: bigint): boolean {
+    return this.#tail.isInsideExpiry(timestamp);
+  }
+
+  /**
+   * Someone listens from now on; call the result when he leaves. Polling runs while anyone does. `time`: an instant
+   * that the ledger told just now.
+   */
+  hold(time: bigint): () => void {
+    this.#holders += 1;
+    this.#noteTime(time);
+    if (!this.#isRunning) {
+      // After a long rest it is cheaper to start anew than to read what nobody waits for.
+      if (time - this.#head.timestamp > this.#options.lookBackNs) {
+        [this.#ring, this.#tail, this.#head] = this.#begin(time);
+      }
+      void this.#run();
+    }
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders -= 1;
+      if (this.#holders === 0) this.#endPause?.();
+    };
+  }
+
+  /** Registers one who has taken everything up to a place that the ring covers. */
+  join(interest: Interest, position: Position): void {
+    const next = this.#ring.sequenceAfter(position);
+    interest.firstMatch = next < this.#ring.nextSequence ? next : undefined;
+    this.interests.add(interest);
+  }
+
+  leave(interest: Interest): void {
+    this.interests.remove(interest);
+    interest.firstMatch = undefined;
+  }
+
+  /** Calls back, once, when the head has moved to a place or beyond. One call for each function. */
+  callAt(position: Position, call: () => void): void {
+    this.#calls.set(call, position);
+  }
+
+  /** Takes a call back. */
+  forget(call: () => void): void {
+    this.#calls.delete(call);
+  }
+
+  /** Something was committed: starts a round now, or another one when the running one is done. */
+  wake(): void {
+    this.#isWanted = true;
+    // A round that failed is not repeated faster because others still commit.
+    if (this.#failure === undefined) this.#endPause?.();
+  }
+
+  #begin(time: bigint): [EventRing, EventReader, Position] {
+    const { lookBackNs, ringEventsMax, ringTransfersMax } = this.#options;
+    const floor = time > lookBackNs ? endOf(time - lookBackNs) : beginning;
+    const ring = new EventRing({
+      eventsMax: ringEventsMax,
+      transfersMax: ringTransfersMax,
+      floor,
+    });
+    return [ring, this.#options.newReader(floor), floor];
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    this.#probeDueMs = 0;
+    this.#failure = undefined;
+    while (this.#holders > 0) {
+      const isWoken = this.#isWanted;
+      this.#isWanted = false;
+      const startMs = performance.now();
+      try {
+        const events = await this.#round(isWoken);
+        this.#failure = undefined;
+        this.#options.observer.roundDone(performance.now() - startMs, events);
+      } catch (error) {
+        this.#fail(error, startMs);
+      }
+      if (this.#holders > 0) await this.#pause();
+    }
+    this.#isRunning = false;
+  }
+
+  #fail(error: unknown, startMs: number): void {
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? startMs };
+    this.#options.observer.roundFailed(error);
+    if (this.failure !== undefined) this.interests.wakeAll();
+  }
+
+  /**
+   * What we are woken for shows by itself. The ledger's time, which moves on without any commit, is asked for now and
+   * then: for what runs out, for bookmarks, and when there is more than a look can tell.
+   */
+  async #round(isWoken: boolean): Promise<number> {
+    const { ledger, pollMs } = this.#options;
+    let events = 0;
+    if (isWoken) {
+      const seen = await this.#tail.look(ledger.rowsMax);
+      if (seen === undefined) this.#probeDueMs = 0;
+      else events += await this.#readTo(seen);
+    }
+    const nowMs = performance.now();
+    if (nowMs < this.#probeDueMs) return events;
+    events += await this.#readTo(await ledger.clusterTime());
+    this.#probeDueMs = nowMs + pollMs;
+    return events;
+  }
+
+  async #readTo(time: bigint): Promise<number> {
+    this.#noteTime(time);
+    let events = 0;
+    for (;;) {
+      const batch = await this.#tail.read(time, this.#options.ledger.rowsMax);
+      this.#publish(batch);
+      events += batch.events.length;
+      if (batch.through >= time) return events;
+    }
+  }
+
+  #publish(batch: EventBatch): void {
+    for (const event of batch.events) {
+      if (event.evidence === undefined && event.account === undefined) {
+        this.#options.observer.unattested(event);
+      }
+      this.interests.tell(event, this.#ring.push(event));
+    }
+    this.#head = batch.through === this.#newest.timestamp ? this.#newest : endOf(batch.through);
+    for (const [call, position] of this.#calls) {
+      if (comparePositions(position, this.#head) > 0) continue;
+      this.#calls.delete(call);
+      call();
+    }
+  }
+
+  #noteTime(time: bigint): void {
+    if (time > this.#newest.timestamp) this.#newest = endOf(time);
+  }
+
+  #pause(): Promise<void> {
+    const hasFailed = this.#failure !== undefined;
+    if (this.#isWanted && !hasFailed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#endPause = undefined;
+        resolve();
+      };
+      const untilProbeMs = Math.max(0, this.#probeDueMs - performance.now());
+      const timer = setTimeout(end, hasFailed ? this.#options.retryMs : untilProbeMs);
+      this.#endPause = end;
+    });
+  }
+}

@@ -1,0 +1,106 @@
+import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
+import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import type { Position } from "#common/wire/cursor.ts";
+
+/** An account as the ledger holds it. Amounts are u128 in minor units. */
+export interface LedgerAccount {
+  readonly id: bigint;
+  readonly ledger: number;
+  readonly code: number;
+  readonly userData128: bigint;
+  readonly userData32: number;
+  readonly closed: boolean;
+  readonly debitsPosted: bigint;
+  readonly creditsPosted: bigint;
+  readonly debitsPending: bigint;
+  readonly creditsPending: bigint;
+  readonly timestamp: bigint;
+}
+
+export const eventTypes = [
+  "CLEARED",
+  "PENDED",
+  "POSTED",
+  "VOIDED",
+  "EXPIRED",
+  "ACCOUNT_OPENED",
+] as const;
+
+export type EventType = (typeof eventTypes)[number];
+
+/** One thing that the ledger committed. Immutable and shared by everyone who hears of it. */
+export interface StreamEvent {
+  readonly position: Position;
+  readonly type: EventType;
+  /** In the order of their timestamps; empty for ACCOUNT_OPENED. For EXPIRED those that reserved and ran out. */
+  readonly transfers: readonly CommittedTransfer[];
+  /** Only for ACCOUNT_OPENED. */
+  readonly account: LedgerAccount | undefined;
+  /** Only if every transfer equals what the evidence derives. */
+  readonly evidence: AttestedIntent | undefined;
+}
+
+const typeOfPhase: Readonly<Record<Phase, EventType>> = {
+  IMMEDIATE: "CLEARED",
+  PENDING: "PENDED",
+  POST_PENDING: "POSTED",
+  VOID_PENDING: "VOIDED",
+};
+
+/** What a chain of transfers is. Its first leg decides: only a chain written past Clearing mixes phases. */
+export function typeOfChain(chain: readonly CommittedTransfer[]): EventType {
+  const [first] = chain;
+  if (first === undefined) throw new RangeError("a chain has at least one transfer");
+  return typeOfPhase[first.phase];
+}
+
+/** What removes duplicates over reconnects: the place of an event in the order of its cluster. */
+export function eventId(
+  clusterId: bigint,
+  { timestamp, kind, pendingTimestamp }: Position,
+): string {
+  const instant = `${clusterId}-${timestamp}`;
+  return kind === "COMMIT" ? instant : `${instant}-${kind}-${pendingTimestamp}`;
+}
+
+/** What the core needs of the ledger. Every call may throw LEDGER_UNAVAILABLE; none hangs. */
+export interface LedgerReads {
+  /** The most rows of one answer. */
+  readonly rowsMax: number;
+  /** The ledger's clock: every commit at or before it is visible to reads that start afterwards. */
+  clusterTime(): Promise<bigint>;
+  /** Transfers from a timestamp on, inclusive, oldest first. */
+  transfersFrom(timestampMin: bigint, limit: number): Promise<CommittedTransfer[]>;
+  /** Transfers up to a timestamp, inclusive and not 0, newest first. */
+  transfersBackFrom(timestampMax: bigint, limit: number): Promise<CommittedTransfer[]>;
+  /** Accounts from a timestamp on, inclusive, oldest first. */
+  accountsFrom(timestampMin: bigint, limit: number): Promise<LedgerAccount[]>;
+  /** Transfers that debit or credit an account between two timestamps, inclusive, oldest first. */
+  transfersOfAccount(
+    accountId: bigint,
+    timestampMin: bigint,
+    timestampMax: bigint,
+    limit: number,
+  ): Promise<CommittedTransfer[]>;
+  /** Those of at most `rowsMax` transfers that exist, in any order. */
+  transfersById(ids: readonly bigint[]): Promise<CommittedTransfer[]>;
+  /** Those of at most `rowsMax` accounts that exist, in any order and all as of one instant. */
+  accountsById(ids: readonly bigint[]): Promise<LedgerAccount[]>;
+}
+
+/** What the core needs of the records. Every call may throw RECORDS_UNAVAILABLE. */
+export interface RecordsReads {
+  /** Evidence by the digest prefix of rows, 24 bytes as `0x` hex. Unknown ones are left out. */
+  evidenceByPrefix(prefixes: readonly string[]): Promise<ReadonlyMap<string, AttestedIntent>>;
+  /**
+   * A page of the PENDING intents with a timeout whose reservation may still be open at an instant (unix seconds),
+   * after the last one of the page before. A page that is shorter than `limit` is the last.
+   */
+  pendingsOpenAt(
+    seconds: bigint,
+    after: AttestedIntent | undefined,
+    limit: number,
+  ): Promise<AttestedIntent[]>;
+  /** The POST and VOID intents that name one of these pending intents. */
+  resolutionsOf(pendingIntentIds: readonly string[]): Promise<AttestedIntent[]>;
+}

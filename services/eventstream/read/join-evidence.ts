@@ -1,0 +1,83 @@
+import type { AttestedIntent } from "#common/intent/intent.ts";
+import {
+  type CommittedTransfer,
+  formatDigestPrefix,
+  isDerivedRow,
+  transferRows,
+} from "#common/ledger/transfer-rows.ts";
+import type { RecordsReads } from "./event.ts";
+
+/** Chains by their evidence: one that has none, or differs from it in one field, is not in the map. */
+export type Attestations = ReadonlyMap<readonly CommittedTransfer[], AttestedIntent>;
+
+type Evidence = ReadonlyMap<string, AttestedIntent>;
+
+/** What was asked for before it was wanted. */
+interface Ahead {
+  readonly prefixes: ReadonlySet<string>;
+  /** Undefined if the records did not answer. */
+  readonly found: Promise<Evidence | undefined>;
+}
+
+/** Joins chains with their evidence. */
+export class EvidenceReader {
+  readonly #records: RecordsReads;
+  #ahead: Ahead | undefined;
+
+  constructor(records: RecordsReads) {
+    this.#records = records;
+  }
+
+  /** Asks for the evidence of transfers now, so that it is there when their chains are to be attested. */
+  askAhead(transfers: readonly CommittedTransfer[]): void {
+    const firsts = transfers.filter((_, index) => transfers[index - 1]?.linked !== true);
+    const prefixes = new Set(firsts.map(formatDigestPrefix));
+    const found = this.#records.evidenceByPrefix([...prefixes]).catch(() => undefined);
+    this.#ahead = { prefixes, found };
+  }
+
+  /** Throws RECORDS_UNAVAILABLE: without an answer nobody may say that a chain is not attested. */
+  async attest(chains: readonly (readonly CommittedTransfer[])[]): Promise<Attestations> {
+    const attested = new Map<readonly CommittedTransfer[], AttestedIntent>();
+    if (chains.length === 0) return attested;
+    const prefixes = chains.map(prefixOf);
+    const evidence = await this.#read(new Set(prefixes));
+    for (const [index, chain] of chains.entries()) {
+      const found = evidence.get(prefixes[index] ?? "");
+      if (found !== undefined && followsFrom(chain, found)) attested.set(chain, found);
+    }
+    return attested;
+  }
+
+  async #read(prefixes: ReadonlySet<string>): Promise<Evidence> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const known = await ahead?.found;
+    if (ahead === undefined || known === undefined) {
+      return this.#records.evidenceByPrefix([...prefixes]);
+    }
+    const others = [...prefixes].filter((prefix) => !ahead.prefixes.has(prefix));
+    if (others.length === 0) return known;
+    return new Map([...known, ...(await this.#records.evidenceByPrefix(others))]);
+  }
+}
+
+function prefixOf(chain: readonly CommittedTransfer[]): string {
+  const [first] = chain;
+  if (first === undefined) throw new RangeError("a chain has at least one transfer");
+  return formatDigestPrefix(first);
+}
+
+/** Whether a chain is, field by field, what its evidence derives: whoever writes past Clearing can copy a digest. */
+export function followsFrom(
+  chain: readonly CommittedTransfer[],
+  evidence: AttestedIntent,
+): boolean {
+  const { intent, attestation } = evidence;
+  if (chain.length !== intent.postings.length) return false;
+  const rows = transferRows(intent, attestation.digest);
+  return chain.every((transfer, leg) => {
+    const row = rows[leg];
+    return row !== undefined && isDerivedRow(transfer, row);
+  });
+}

@@ -1,0 +1,266 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { Sums } from "#common/ledger/sums-at.ts";
+import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
+import type { EventHub } from "../live/hub.ts";
+import type { Interest } from "../live/interests.ts";
+import type { LedgerAccount, LedgerReads, StreamEvent } from "../read/event.ts";
+import { expiryOf } from "../read/expiries.ts";
+import { compileFilter, everything } from "./filter.ts";
+import type { StreamEnds } from "./subscription.ts";
+
+export interface WatchedBalance extends Sums {
+  readonly account: LedgerAccount;
+}
+
+export interface BalanceChanges {
+  /** In the first message all that are watched, then those that changed; may be empty. */
+  readonly balances: readonly WatchedBalance[];
+  /** The instant at which they held, and the place up to which no other watched balance changed. */
+  readonly position: Position;
+}
+
+/** Tells what accounts held at an instant that the ledger told, reservations that had run out by then left out. */
+export type ReadSumsAt = (
+  accounts: readonly LedgerAccount[],
+  instant: bigint,
+  signal: AbortSignal,
+) => Promise<readonly Sums[]>;
+
+export interface BalanceWatchOptions {
+  readonly hub: EventHub;
+  readonly ledger: Pick<LedgerReads, "clusterTime" | "transfersById" | "rowsMax">;
+  readonly readSumsAt: ReadSumsAt;
+  readonly accounts: readonly LedgerAccount[];
+  /** How often a message comes at least, in milliseconds: a quiet stream must not look dead. */
+  readonly keepAliveMs: number;
+  readonly ends: StreamEnds;
+}
+
+/**
+ * Follows the balances of some accounts: a snapshot, then what whole events do to it. Changes gather while the
+ * watcher does not ask, so that a slow one gets fewer messages and always the newest balances.
+ */
+export class BalanceWatch {
+  readonly #options: BalanceWatchOptions;
+  readonly #interest: Interest;
+  readonly #keepAlive: NodeJS.Timeout;
+  readonly #endTimer: NodeJS.Timeout;
+  readonly #balances = new Map<bigint, WatchedBalance>();
+  #at: Position;
+  /** Reservations that had run out by then are not in the snapshot. */
+  #snapshotInstant = 0n;
+  #isJoined = false;
+  #isEnding = false;
+  #isDue = false;
+  #resume: (() => void) | undefined;
+
+  constructor(options: BalanceWatchOptions) {
+    const { accounts, ends } = options;
+    this.#options = options;
+    this.#at = beginning;
+    const accountIds = accounts.map(({ id }) => id);
+    this.#interest = {
+      filter: compileFilter({ ...everything, accountIds }),
+      firstMatch: undefined,
+      wake: this.#wake,
+    };
+    this.#keepAlive = setInterval(this.#due, options.keepAliveMs);
+    const lifeMs = Math.min(Math.max(0, ends.endsAtMs - Date.now()), 2 ** 31 - 1);
+    this.#endTimer = setTimeout(this.#end, lifeMs);
+    ends.signal.addEventListener("abort", this.#wake, { once: true });
+    ends.drain.addEventListener("abort", this.#end, { once: true });
+    if (ends.drain.aborted) this.#end();
+  }
+
+  /** The next changes. Throws CANCELLED, DRAINING, LEDGER_UNAVAILABLE, RECORDS_UNAVAILABLE. */
+  async next(): Promise<BalanceChanges> {
+    const { hub, ends } = this.#options;
+    for (;;) {
+      if (ends.signal.aborted) throw new DomainError("CANCELLED", "The caller gave up.");
+      if (this.#isEnding) throw new DomainError("DRAINING", "The stream has ended; watch again.");
+      const { failure } = hub;
+      if (failure !== undefined) throw failure;
+      if (!this.#isJoined) return await this.#snapshot();
+
+      const changed = await this.#follow();
+      if (changed === undefined) continue;
+      if (changed.length > 0 || this.#isDue) {
+        this.#isDue = false;
+        return { balances: changed, position: this.#at };
+      }
+      if (this.#interest.firstMatch === undefined) await this.#wait();
+    }
+  }
+
+  /** Lets go of everything. Safe to repeat. */
+  close(): void {
+    clearInterval(this.#keepAlive);
+    clearTimeout(this.#endTimer);
+    this.#options.ends.signal.removeEventListener("abort", this.#wake);
+    this.#options.ends.drain.removeEventListener("abort", this.#end);
+    if (this.#isJoined) this.#options.hub.leave(this.#interest);
+    this.#isJoined = false;
+    this.#end();
+  }
+
+  /** Reads all balances as of now; the first time, and when the ring has moved on past what was seen. */
+  async #snapshot(): Promise<BalanceChanges> {
+    const { hub, ledger, accounts, readSumsAt, ends } = this.#options;
+    for (;;) {
+      const position = endOf(await ledger.clusterTime());
+      const sums = await readSumsAt(accounts, position.timestamp, ends.signal);
+      if (this.#isEnding) throw new DomainError("DRAINING", "The stream has ended; watch again.");
+      // Reservations of one intent run out some nanoseconds apart; a state in between is not shown.
+      if (hub.isInsideExpiry(position.timestamp)) continue;
+      // So much happened meanwhile that the ring has moved on: it is no snapshot to go on from.
+      if (!hub.ring.covers(position)) continue;
+      const changed = accounts
+        .map((account, index) => ({ account, ...sumsOf(sums[index]) }))
+        .filter((balance) => this.#set(balance));
+      this.#at = position;
+      this.#snapshotInstant = position.timestamp;
+      hub.join(this.#interest, position);
+      this.#isJoined = true;
+      return { balances: changed, position };
+    }
+  }
+
+  /** Applies what is new in the ring; undefined if the ring has moved on. */
+  async #follow(): Promise<WatchedBalance[] | undefined> {
+    const { hub } = this.#options;
+    const events: StreamEvent[] = [];
+    const interest = this.#interest;
+    while (interest.firstMatch !== undefined) {
+      const sequence = interest.firstMatch;
+      const event = hub.ring.get(sequence);
+      if (event === undefined) {
+        hub.leave(interest);
+        this.#isJoined = false;
+        return undefined;
+      }
+      interest.firstMatch = sequence + 1 < hub.ring.nextSequence ? sequence + 1 : undefined;
+      if (comparePositions(event.position, this.#at) > 0 && interest.filter.matches(event)) {
+        events.push(event);
+      }
+    }
+    if (comparePositions(hub.head, this.#at) > 0) this.#at = hub.head;
+    if (events.length === 0) return [];
+    return this.#apply(events);
+  }
+
+  async #apply(events: readonly StreamEvent[]): Promise<WatchedBalance[]> {
+    const pendingAmounts = await this.#pendingAmounts(events);
+    const before = new Map(this.#balances);
+    for (const event of events) {
+      for (const transfer of event.transfers) {
+        if (event.type !== "EXPIRED") {
+          this.#add(transfer, effectOf(transfer, pendingAmounts.get(transfer.pendingId) ?? 0n));
+        } else if (expiryOf(transfer) > this.#snapshotInstant) {
+          this.#add(transfer, { posted: 0n, pending: -transfer.amount });
+        }
+      }
+    }
+    return [...this.#balances.values()].filter(
+      (balance) => !isEqual(balance, before.get(balance.account.id)),
+    );
+  }
+
+  /** What the pending transfers of posts and voids had reserved. */
+  async #pendingAmounts(events: readonly StreamEvent[]): Promise<Map<bigint, bigint>> {
+    const ids = new Set<bigint>();
+    for (const { transfers } of events) {
+      for (const { pendingId } of transfers) if (pendingId !== 0n) ids.add(pendingId);
+    }
+    const { ledger } = this.#options;
+    const amounts = new Map<bigint, bigint>();
+    const wanted = [...ids];
+    for (let from = 0; from < wanted.length; from += ledger.rowsMax) {
+      const rows = await ledger.transfersById(wanted.slice(from, from + ledger.rowsMax));
+      for (const { id, amount } of rows) amounts.set(id, amount);
+    }
+    return amounts;
+  }
+
+  #add({ debitAccountId, creditAccountId }: CommittedTransfer, { posted, pending }: Effect): void {
+    const debit = this.#balances.get(debitAccountId);
+    if (debit !== undefined) {
+      this.#balances.set(debitAccountId, {
+        ...debit,
+        debitsPosted: debit.debitsPosted + posted,
+        debitsPending: debit.debitsPending + pending,
+      });
+    }
+    const credit = this.#balances.get(creditAccountId);
+    if (credit !== undefined) {
+      this.#balances.set(creditAccountId, {
+        ...credit,
+        creditsPosted: credit.creditsPosted + posted,
+        creditsPending: credit.creditsPending + pending,
+      });
+    }
+  }
+
+  /** True if this is not what was known. */
+  #set(balance: WatchedBalance): boolean {
+    const known = this.#balances.get(balance.account.id);
+    this.#balances.set(balance.account.id, balance);
+    return !isEqual(balance, known);
+  }
+
+  readonly #due = (): void => {
+    this.#isDue = true;
+    this.#wake();
+  };
+
+  readonly #end = (): void => {
+    this.#isEnding = true;
+    this.#wake();
+  };
+
+  readonly #wake = (): void => {
+    this.#resume?.();
+    this.#resume = undefined;
+  };
+
+  #wait(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+}
+
+/** What a transfer does to the sums of both its accounts, each on its side. */
+interface Effect {
+  readonly posted: bigint;
+  readonly pending: bigint;
+}
+
+function effectOf({ phase, amount }: CommittedTransfer, pendingAmount: bigint): Effect {
+  switch (phase) {
+    case "IMMEDIATE":
+      return { posted: amount, pending: 0n };
+    case "PENDING":
+      return { posted: 0n, pending: amount };
+    case "POST_PENDING":
+      return { posted: amount, pending: -pendingAmount };
+    case "VOID_PENDING":
+      return { posted: 0n, pending: -pendingAmount };
+  }
+}
+
+function sumsOf(sums: Sums | undefined): Sums {
+  if (sums === undefined) throw new RangeError("an account was left without sums");
+  const { debitsPosted, creditsPosted, debitsPending, creditsPending } = sums;
+  return { debitsPosted, creditsPosted, debitsPending, creditsPending };
+}
+
+function isEqual(a: Sums, b: Sums | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.debitsPosted === b.debitsPosted &&
+    a.creditsPosted === b.creditsPosted &&
+    a.debitsPending === b.debitsPending &&
+    a.creditsPending === b.creditsPending
+  );
+}

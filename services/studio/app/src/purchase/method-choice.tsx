@@ -1,0 +1,83 @@
+import { Stack } from "@mantine/core";
+import { ChevronRight, CreditCard, type LucideIcon, Wallet } from "lucide-react";
+import { formatAmount } from "#common/ledger/assets.ts";
+import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
+import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
+import { useMesh } from "../mesh/mesh.tsx";
+import classes from "../shop/method-choice.module.css";
+import { usd } from "../shop/products.ts";
+import { useStore } from "../store.ts";
+import type { PageStripe } from "../studio-config.ts";
+import { OrderLines } from "./order-lines.tsx";
+import type { Method } from "./purchase.ts";
+
+interface MethodChoiceProps {
+  readonly products: readonly Product[];
+  readonly onChoose: (method: Method) => void;
+}
+
+/** What is in the basket, and with what it is paid. */
+export function MethodChoice({ products, onChoose }: MethodChoiceProps) {
+  const { basket, balance, config } = useMesh();
+  const items = useStore(basket.state);
+  const available = useStore(balance.state).balance?.available;
+  const balanceSays =
+    available === undefined
+      ? "You sign, and it clears at once"
+      : `You have ${formatAmount(BigInt(available), usd)}; you sign, and it clears at once`;
+  return (
+    <Stack gap="lg">
+      <OrderLines items={items} products={products} onQuantity={basket.setQuantity} />
+      <section className={classes.methods} aria-label="How to pay">
+        <Choice
+          icon={Wallet}
+          title="Pay from balance"
+          says={balanceSays}
+          disabled={items.length === 0}
+          focused
+          onClick={() => onChoose(PaymentMethod.BALANCE)}
+        />
+        <Choice
+          icon={CreditCard}
+          title="Pay by card"
+          says={cardSays(config.stripe)}
+          disabled={items.length === 0 || config.stripe === undefined}
+          onClick={() => onChoose(PaymentMethod.CARD)}
+        />
+      </section>
+    </Stack>
+  );
+}
+
+function cardSays(stripe: PageStripe | undefined): string {
+  if (stripe === undefined) return "This mesh takes no cards";
+  return stripe.simulated ? "Test cards, at the mesh's simulator of Stripe" : "With Stripe";
+}
+
+interface ChoiceProps {
+  readonly icon: LucideIcon;
+  readonly title: string;
+  readonly says: string;
+  readonly disabled: boolean;
+  readonly focused?: boolean;
+  readonly onClick: () => void;
+}
+
+function Choice({ icon: Icon, title, says, disabled, focused, onClick }: ChoiceProps) {
+  return (
+    <button
+      type="button"
+      className={classes.method}
+      disabled={disabled}
+      data-autofocus={focused}
+      onClick={onClick}
+    >
+      <Icon size={22} aria-hidden />
+      <span className={classes.text}>
+        <strong>{title}</strong>
+        <small>{says}</small>
+      </span>
+      <ChevronRight size={18} aria-hidden />
+    </button>
+  );
+}

@@ -1,0 +1,17 @@
+import { expect } from "vitest";
+import type { TestMesh } from "../mesh/mesh.ts";
+
+/**
+ * What ./mesh status --json prints, once every part is healthy: a part has three seconds to answer, which a busy machine
+ * may pass by.
+ */
+export async function healthyStatus(mesh: TestMesh): Promise<string> {
+  let printed = "";
+  const status = async () => {
+    const { code, stdout } = await mesh.run("status", "--json");
+    printed = stdout;
+    return code;
+  };
+  await expect.poll(status).toBe(0);
+  return printed;
+}

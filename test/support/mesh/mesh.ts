@@ -147,7 +147,7 @@ export async function runMeshCommand(
   environment: NodeJS.ProcessEnv,
   [command = "help", ...words]: readonly string[],
 ): Promise<CommandResult> {
-  const script = join(settings.root, "scripts", `${command}.ts`);
+  const script = join(settings.root, "cli", `${command}.ts`);
   const child = spawn(process.execPath, [script, ...words], {
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],

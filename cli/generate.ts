@@ -3,9 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { errorMetadata } from "./generate/error-metadata.ts";
 import { protoDocs } from "./generate/proto-docs.ts";
+import { readProtoFiles } from "./generate/proto-files.ts";
 
-// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments.
+// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options.
 // `--check` writes nothing, names every file that is not what it would write, and fails if there is one.
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -17,8 +19,12 @@ try {
     stdio: "inherit",
     env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` },
   });
+  const files = readProtoFiles(root);
+  for (const [path, text] of Object.entries(errorMetadata(files))) {
+    writeFileSync(join(output, path), text);
+  }
   const stale = check ? [...staleFiles(join(output, "gen"), join(root, "gen"))] : [];
-  for (const [path, text] of Object.entries(protoDocs())) {
+  for (const [path, text] of Object.entries(protoDocs(files))) {
     if (!check) writeFileSync(join(root, path), text);
     else if (readOrEmpty(join(root, path)) !== text) stale.push(path);
   }

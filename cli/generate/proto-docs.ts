@@ -1,39 +1,23 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import {
-  createFileRegistry,
   type DescEnum,
+  type DescEnumValue,
   type DescField,
   type DescFile,
   type DescMessage,
   type DescMethod,
-  fromBinary,
   getOption,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { getComments } from "@bufbuild/protoplugin";
+import { CodeSchema } from "#gen/google/rpc/code_pb.ts";
 import { access, type Scope, ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
+import { error_rule as errorRule } from "#gen/sovr/common/v1/error_rule_pb.ts";
+import { enumOf, reasonsOf } from "./proto-files.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** The pages that are written from the comments in proto/, by path from the root: the contract is said once. */
-export function protoDocs(): Readonly<Record<string, string>> {
-  const files = readFiles();
+/** The pages that are written from the comments and options in proto/, by path from the root: the contract is said once. */
+export function protoDocs(files: readonly DescFile[]): Readonly<Record<string, string>> {
   return { "docs/api.md": apiPage(files), "docs/errors.md": errorsPage(files) };
-}
-
-function readFiles(): DescFile[] {
-  const buf = join(root, "node_modules/.bin/buf");
-  const image = execFileSync(buf, ["build", "proto", "--as-file-descriptor-set", "-o", "-"], {
-    cwd: root,
-    maxBuffer: 64 * 1024 * 1024,
-  });
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
-  return [...registry.files]
-    .filter((file) => file.proto.package.startsWith("sovr."))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function apiPage(all: readonly DescFile[]): string {
@@ -122,28 +106,53 @@ function enumTable(item: DescEnum): string[] {
 }
 
 function errorsPage(all: readonly DescFile[]): string {
-  const reasons = all.flatMap((file) => file.enums).find((item) => item.name === "ErrorReason");
-  if (reasons === undefined) throw new Error("proto/ declares no ErrorReason");
-  const rows = reasons.values
-    .filter((value) => value.number !== 0)
-    .map((value) => {
-      const [text = "", example = ""] = comment(value).split("Example: ");
-      const name = value.name.replace("ERROR_REASON_", "");
-      return `| \`${name}\` | ${cell(text)} | ${example === "" ? "" : `\`${cell(example).replaceAll("`", "")}\``} |`;
-    });
+  const rules = enumOf(all, "RetryRule");
   return `${[
     "# Errors",
     "",
     "Written from `proto/sovr/common/v1/error_reason.proto` by `./mesh generate`; do not edit.",
     "",
-    comment(reasons),
+    comment(enumOf(all, "ErrorReason")),
     "Programs decide by code and reason; messages speak to people and may change. `UNAVAILABLE` and `RESOURCE_EXHAUSTED`",
     "add a google.rpc.RetryInfo that says when to try again.",
     "",
-    "| reason | meaning and code | metadata, by example |",
-    "|---|---|---|",
-    ...rows,
+    "| reason | meaning | code | keys | keys that may be absent | retry | metadata, by example |",
+    "|---|---|---|---|---|---|---|",
+    ...reasonsOf(all).map((reason) => errorRow(reason, rules)),
+    "",
+    "## Retry",
+    "",
+    comment(rules),
+    "",
+    "| retry | what a caller does |",
+    "|---|---|",
+    ...rules.values
+      .filter(({ number }) => number !== 0)
+      .map((rule) => `| ${retryName(rule)} | ${cell(comment(rule))} |`),
   ].join("\n")}\n`;
+}
+
+function errorRow(reason: DescEnumValue, rules: DescEnum): string {
+  const [text = "", example = ""] = comment(reason).split("Example: ");
+  const { code, requiredKeys, optionalKeys, retry } = getOption(reason, errorRule);
+  const cells = [
+    `\`${reason.localName}\``,
+    cell(text),
+    CodeSchema.value[code]?.name ?? "",
+    keyList(requiredKeys),
+    keyList(optionalKeys),
+    retryName(rules.value[retry]),
+    example === "" ? "" : `\`${cell(example).replaceAll("`", "")}\``,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function keyList(keys: readonly string[]): string {
+  return keys.map((key) => `\`${key}\``).join(", ");
+}
+
+function retryName(rule: DescEnumValue | undefined): string {
+  return (rule?.localName ?? "").toLowerCase().replaceAll("_", " ");
 }
 
 function comment(desc: Parameters<typeof getComments>[0]): string {

@@ -4,18 +4,20 @@
 
 import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_sovr_common_v1_error_rule } from "./error_rule_pb.ts";
 import type { UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sovr/common/v1/error_reason.proto.
  */
 export const file_sovr_common_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CiFzb3ZyL2NvbW1vbi92MS9lcnJvcl9yZWFzb24ucHJvdG8SDnNvdnIuY29tbW9uLnYxKrINCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpFUlJPUl9SRUFTT05fSU5WQUxJRF9GSUVMRBABEiQKIEVSUk9SX1JFQVNPTl9QT1NUSU5HX05PVF9BTExPV0VEEAISHwobRVJST1JfUkVBU09OX0xFREdFUlNfRElGRkVSEAMSJAogRVJST1JfUkVBU09OX0FUVEVTVEFUSU9OX0lOVkFMSUQQBBIjCh9FUlJPUl9SRUFTT05fU0lHTkVSX05PVF9UUlVTVEVEEAUSKQolRVJST1JfUkVBU09OX1dBTExFVF9TSUdOQVRVUkVfSU5WQUxJRBAGEh8KG0VSUk9SX1JFQVNPTl9JTlRFTlRfRVhQSVJFRBAHEiUKIUVSUk9SX1JFQVNPTl9JTlRFTlRfTk9UX1lFVF9WQUxJRBAIEiEKHUVSUk9SX1JFQVNPTl9JTlRFTlRfSURfUkVVU0VEEAkSHgoaRVJST1JfUkVBU09OX0lOVEVOVF9GQUlMRUQQChIgChxFUlJPUl9SRUFTT05fT1JERVJfSURfUkVVU0VEEAsSKwonRVJST1JfUkVBU09OX1BBWU1FTlRfTUVUSE9EX1VOQVZBSUxBQkxFEAwSIAocRVJST1JfUkVBU09OX0FNT1VOVF9NSVNNQVRDSBANEh8KG0VSUk9SX1JFQVNPTl9OT1RfUkVGVU5EQUJMRRAOEiEKHUVSUk9SX1JFQVNPTl9QQVlNRU5UX0RFQ0xJTkVEEA8SKAokRVJST1JfUkVBU09OX1BBWU1FTlRfQUNUSU9OX1JFUVVJUkVEEBASHwobRVJST1JfUkVBU09OX0NVUlNPUl9JTlZBTElEEBESJQohRVJST1JfUkVBU09OX0NVUlNPUl9XUk9OR19DTFVTVEVSEBISIQodRVJST1JfUkVBU09OX0NVUlNPUl9JTl9GVVRVUkUQExIeChpFUlJPUl9SRUFTT05fU0xPV19DT05TVU1FUhAUEiMKH0VSUk9SX1JFQVNPTl9JTlNVRkZJQ0lFTlRfRlVORFMQFRIfChtFUlJPUl9SRUFTT05fQUNDT1VOVF9DTE9TRUQQFhIiCh5FUlJPUl9SRUFTT05fUEVORElOR19OT1RfRk9VTkQQFxInCiNFUlJPUl9SRUFTT05fUEVORElOR19BTFJFQURZX1BPU1RFRBAYEicKI0VSUk9SX1JFQVNPTl9QRU5ESU5HX0FMUkVBRFlfVk9JREVEEBkSIAocRVJST1JfUkVBU09OX1BFTkRJTkdfRVhQSVJFRBAaEigKJEVSUk9SX1JFQVNPTl9QRU5ESU5HX0FNT1VOVF9FWENFRURFRBAbEiIKHkVSUk9SX1JFQVNPTl9BQ0NPVU5UX05PVF9GT1VORBAcEiMKH0VSUk9SX1JFQVNPTl9UUkFOU0ZFUl9OT1RfRk9VTkQQHRIhCh1FUlJPUl9SRUFTT05fSU5URU5UX05PVF9GT1VORBAeEh8KG0VSUk9SX1JFQVNPTl9MSU1JVF9FWENFRURFRBAfEh0KGUVSUk9SX1JFQVNPTl9SQVRFX0xJTUlURUQQIBIkCiBFUlJPUl9SRUFTT05fQ1JFREVOVElBTFNfTUlTU0lORxAhEiQKIEVSUk9SX1JFQVNPTl9DUkVERU5USUFMU19JTlZBTElEECISHgoaRVJST1JfUkVBU09OX1NDT1BFX01JU1NJTkcQIxIZChVFUlJPUl9SRUFTT05fTk9UX1NFTlQQJBIgChxFUlJPUl9SRUFTT05fT1VUQ09NRV9VTktOT1dOECUSIwofRVJST1JfUkVBU09OX0xFREdFUl9VTkFWQUlMQUJMRRAmEiQKIEVSUk9SX1JFQVNPTl9SRUNPUkRTX1VOQVZBSUxBQkxFECcSGQoVRVJST1JfUkVBU09OX0RSQUlOSU5HECgSGQoVRVJST1JfUkVBU09OX0lOVEVSTkFMECkSIQodRVJST1JfUkVBU09OX01FVEhPRF9OT1RfRk9VTkQQKhIaChZFUlJPUl9SRUFTT05fQ0FOQ0VMTEVEECsSIwofRVJST1JfUkVBU09OX0NIRUNLT1VUX05PVF9GT1VORBAsEiAKHEVSUk9SX1JFQVNPTl9OT1RfRlVMRklMTEFCTEUQLRIoCiRFUlJPUl9SRUFTT05fV0VCSE9PS19FVkVOVF9OT1RfRk9VTkQQLhIlCiFFUlJPUl9SRUFTT05fUEFZTUVOVFNfVU5BVkFJTEFCTEUQL2IGcHJvdG8z");
+  fileDesc("CiFzb3ZyL2NvbW1vbi92MS9lcnJvcl9yZWFzb24ucHJvdG8SDnNvdnIuY29tbW9uLnYxKsAXCgtFcnJvclJlYXNvbhIiChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABoEyuEYABI1ChpFUlJPUl9SRUFTT05fSU5WQUxJRF9GSUVMRBABGhXK4RgRCAMSBWZpZWxkEgRydWxlIAESOwogRVJST1JfUkVBU09OX1BPU1RJTkdfTk9UX0FMTE9XRUQQAhoVyuEYEQgDEgVmaWVsZBIEcnVsZSABEkcKG0VSUk9SX1JFQVNPTl9MRURHRVJTX0RJRkZFUhADGibK4RgiCAMSBWZpZWxkEgZsZWRnZXISDWFjY291bnRMZWRnZXIgARJACiBFUlJPUl9SRUFTT05fQVRURVNUQVRJT05fSU5WQUxJRBAEGhrK4RgWCAcSCGludGVudElkEgZkaWdlc3QgARI8Ch9FUlJPUl9SRUFTT05fU0lHTkVSX05PVF9UUlVTVEVEEAUaF8rhGBMIBxIGc2lnbmVyEgVzdGF0ZSABEkMKJUVSUk9SX1JFQVNPTl9XQUxMRVRfU0lHTkFUVVJFX0lOVkFMSUQQBhoYyuEYFAgHEgZ3YWxsZXQSBmRpZ2VzdCABEj8KG0VSUk9SX1JFQVNPTl9JTlRFTlRfRVhQSVJFRBAHGh7K4RgaCAkSCGludGVudElkEgpleHBpcmVUaW1lIAQSRAohRVJST1JfUkVBU09OX0lOVEVOVF9OT1RfWUVUX1ZBTElEEAgaHcrhGBkICRIIaW50ZW50SWQSCWlzc3VlVGltZSABEksKHUVSUk9SX1JFQVNPTl9JTlRFTlRfSURfUkVVU0VEEAkaKMrhGCQIBhIIaW50ZW50SWQaBmRpZ2VzdBoMc3RvcmVkRGlnZXN0IAQSPwoaRVJST1JfUkVBU09OX0lOVEVOVF9GQUlMRUQQChofyuEYGwgJEghpbnRlbnRJZBILZmlyc3RSZWFzb24gBBI/ChxFUlJPUl9SRUFTT05fT1JERVJfSURfUkVVU0VEEAsaHcrhGBkIBhIKbWVyY2hhbnRJZBIHb3JkZXJJZCABEkQKJ0VSUk9SX1JFQVNPTl9QQVlNRU5UX01FVEhPRF9VTkFWQUlMQUJMRRAMGhfK4RgTCAkSDXBheW1lbnRNZXRob2QgARJCChxFUlJPUl9SRUFTT05fQU1PVU5UX01JU01BVENIEA0aIMrhGBwIAxIOZXhwZWN0ZWRBbW91bnQSBmFtb3VudCABEkMKG0VSUk9SX1JFQVNPTl9OT1RfUkVGVU5EQUJMRRAOGiLK4RgeCAkSB29yZGVySWQaA3NrdRoKcmVmdW5kYWJsZSABEkkKHUVSUk9SX1JFQVNPTl9QQVlNRU5UX0RFQ0xJTkVEEA8aJsrhGCIICRIPcGF5bWVudEludGVudElkEgtkZWNsaW5lQ29kZSABEkMKJEVSUk9SX1JFQVNPTl9QQVlNRU5UX0FDVElPTl9SRVFVSVJFRBAQGhnK4RgVCAkSD3BheW1lbnRJbnRlbnRJZCABEjAKG0VSUk9SX1JFQVNPTl9DVVJTT1JfSU5WQUxJRBARGg/K4RgLCAMSBWZpZWxkIAESSwohRVJST1JfUkVBU09OX0NVUlNPUl9XUk9OR19DTFVTVEVSEBIaJMrhGCAICRIJY2x1c3RlcklkEg9jdXJzb3JDbHVzdGVySWQgARJBCh1FUlJPUl9SRUFTT05fQ1VSU09SX0lOX0ZVVFVSRRATGh7K4RgaCAsSCGhlYWRUaW1lEgpjdXJzb3JUaW1lIAESMAoaRVJST1JfUkVBU09OX1NMT1dfQ09OU1VNRVIQFBoQyuEYDAgIGgZjdXJzb3IgAhJSCh9FUlJPUl9SRUFTT05fSU5TVUZGSUNJRU5UX0ZVTkRTEBUaLcrhGCkICRIIaW50ZW50SWQSA2xlZxIJYWNjb3VudElkGglhdmFpbGFibGUgBBJDChtFUlJPUl9SRUFTT05fQUNDT1VOVF9DTE9TRUQQFhoiyuEYHggJEghpbnRlbnRJZBIDbGVnEglhY2NvdW50SWQgBBJHCh5FUlJPUl9SRUFTT05fUEVORElOR19OT1RfRk9VTkQQFxojyuEYHwgJEghpbnRlbnRJZBIPcGVuZGluZ0ludGVudElkIAESTAojRVJST1JfUkVBU09OX1BFTkRJTkdfQUxSRUFEWV9QT1NURUQQGBojyuEYHwgJEghpbnRlbnRJZBIPcGVuZGluZ0ludGVudElkIAQSTAojRVJST1JfUkVBU09OX1BFTkRJTkdfQUxSRUFEWV9WT0lERUQQGRojyuEYHwgJEghpbnRlbnRJZBIPcGVuZGluZ0ludGVudElkIAQSRQocRVJST1JfUkVBU09OX1BFTkRJTkdfRVhQSVJFRBAaGiPK4RgfCAkSCGludGVudElkEg9wZW5kaW5nSW50ZW50SWQgBBJQCiRFUlJPUl9SRUFTT05fUEVORElOR19BTU9VTlRfRVhDRUVERUQQGxomyuEYIggJEgVmaWVsZBINcGVuZGluZ0Ftb3VudBIGYW1vdW50IAQSWAoeRVJST1JfUkVBU09OX0FDQ09VTlRfTk9UX0ZPVU5EEBwaNMrhGDAIBRoJYWNjb3VudElkGgZ3YWxsZXQaBmxlZGdlchoFZmllbGQaCGludGVudElkIAESOQofRVJST1JfUkVBU09OX1RSQU5TRkVSX05PVF9GT1VORBAdGhTK4RgQCAUSCnRyYW5zZmVySWQgARI1Ch1FUlJPUl9SRUFTT05fSU5URU5UX05PVF9GT1VORBAeGhLK4RgOCAUSCGludGVudElkIAESNgobRVJST1JfUkVBU09OX0xJTUlUX0VYQ0VFREVEEB8aFcrhGBEICBIFbGltaXQSBHdoYXQgARI8ChlFUlJPUl9SRUFTT05fUkFURV9MSU1JVEVEECAaHcrhGBkICBIFbGltaXQSBHdoYXQaBndhbGxldCACEi4KIEVSUk9SX1JFQVNPTl9DUkVERU5USUFMU19NSVNTSU5HECEaCMrhGAQIECABEjQKIEVSUk9SX1JFQVNPTl9DUkVERU5USUFMU19JTlZBTElEECIaDsrhGAoIEBIEcnVsZSABEjcKGkVSUk9SX1JFQVNPTl9TQ09QRV9NSVNTSU5HECMaF8rhGBMIBxoFc2NvcGUaBndhbGxldCABEi0KFUVSUk9SX1JFQVNPTl9OT1RfU0VOVBAkGhLK4RgOCAQaCGludGVudElkIAMSNAocRVJST1JfUkVBU09OX09VVENPTUVfVU5LTk9XThAlGhLK4RgOCAQaCGludGVudElkIAMSLQofRVJST1JfUkVBU09OX0xFREdFUl9VTkFWQUlMQUJMRRAmGgjK4RgECA4gAhIuCiBFUlJPUl9SRUFTT05fUkVDT1JEU19VTkFWQUlMQUJMRRAnGgjK4RgECA4gAhIjChVFUlJPUl9SRUFTT05fRFJBSU5JTkcQKBoIyuEYBAgOIAISIwoVRVJST1JfUkVBU09OX0lOVEVSTkFMECkaCMrhGAQIDSADEjMKHUVSUk9SX1JFQVNPTl9NRVRIT0RfTk9UX0ZPVU5EECoaEMrhGAwIDBIGbWV0aG9kIAESJAoWRVJST1JfUkVBU09OX0NBTkNFTExFRBArGgjK4RgECAEgAxJMCh9FUlJPUl9SRUFTT05fQ0hFQ0tPVVRfTk9UX0ZPVU5EECwaJ8rhGCMIBRoIaW50ZW50SWQaCm1lcmNoYW50SWQaB29yZGVySWQgARJFChxFUlJPUl9SRUFTT05fTk9UX0ZVTEZJTExBQkxFEC0aI8rhGB8ICRIHb3JkZXJJZBoDc2t1GgtmdWxmaWxsYWJsZSABEjsKJEVSUk9SX1JFQVNPTl9XRUJIT09LX0VWRU5UX05PVF9GT1VORBAuGhHK4RgNCAUSB2V2ZW50SWQgARIvCiFFUlJPUl9SRUFTT05fUEFZTUVOVFNfVU5BVkFJTEFCTEUQLxoIyuEYBAgOIAJiBnByb3RvMw", [file_sovr_common_v1_error_rule]);
 
 /**
  * ErrorReason holds the values of google.rpc.ErrorInfo.reason, without the prefix `ERROR_REASON_`,
- * under the domain `sovr`. Every error carries exactly one ErrorInfo. Its metadata keys are those of the
- * example in the value's comment; keys in square brackets may be absent.
+ * under the domain `sovr`. Every error carries exactly one ErrorInfo. Each value's `error_rule` says its
+ * code, its metadata keys and what a caller does next; in the example of its comment, the keys in square
+ * brackets may be absent.
  *
  * @generated from enum sovr.common.v1.ErrorReason
  */
@@ -28,7 +30,7 @@ export const ErrorReason = {
   UNSPECIFIED: 0,
 
   /**
-   * A field is malformed or out of range. INVALID_ARGUMENT; a google.rpc.BadRequest lists every field.
+   * A field is malformed or out of range; a google.rpc.BadRequest lists every field.
    * Example: {"field": "intent.postings[0].amount", "rule": "string.pattern"}
    *
    * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
@@ -36,7 +38,7 @@ export const ErrorReason = {
   INVALID_FIELD: 1,
 
   /**
-   * A posting breaks the rules of the chart of accounts. INVALID_ARGUMENT.
+   * A posting breaks the rules of the chart of accounts.
    * Example: {"field": "intent.postings[1]", "rule": "PURCHASE runs from WALLET to OBLIGATION"}
    *
    * @generated from enum value: ERROR_REASON_POSTING_NOT_ALLOWED = 2;
@@ -44,7 +46,7 @@ export const ErrorReason = {
   POSTING_NOT_ALLOWED: 2,
 
   /**
-   * A posting names accounts of another asset than its own `ledger`. INVALID_ARGUMENT.
+   * A posting names accounts of another asset than its own `ledger`.
    * Example: {"field": "intent.postings[0]", "ledger": "1", "accountLedger": "2"}
    *
    * @generated from enum value: ERROR_REASON_LEDGERS_DIFFER = 3;
@@ -52,7 +54,7 @@ export const ErrorReason = {
   LEDGERS_DIFFER: 3,
 
   /**
-   * The attestation's signature does not belong to the digest of the intent. PERMISSION_DENIED.
+   * The attestation's signature does not belong to the digest of the intent.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "digest": "0x5b…"}
    *
    * @generated from enum value: ERROR_REASON_ATTESTATION_INVALID = 4;
@@ -60,7 +62,8 @@ export const ErrorReason = {
   ATTESTATION_INVALID: 4,
 
   /**
-   * The signer is unknown, was not active at `issue_time`, or is revoked. PERMISSION_DENIED.
+   * The signer is unknown, was not active at `issue_time`, or is revoked: then the intent is dead
+   * for ever.
    * Example: {"signer": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "state": "REVOKED"}
    *
    * @generated from enum value: ERROR_REASON_SIGNER_NOT_TRUSTED = 5;
@@ -68,7 +71,7 @@ export const ErrorReason = {
   SIGNER_NOT_TRUSTED: 5,
 
   /**
-   * The wallet's signature is missing, or was not made by the intent's wallet over its digest. PERMISSION_DENIED.
+   * The wallet's signature is missing, or was not made by the intent's wallet over its digest.
    * Example: {"wallet": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "digest": "0x5b…"}
    *
    * @generated from enum value: ERROR_REASON_WALLET_SIGNATURE_INVALID = 6;
@@ -76,7 +79,7 @@ export const ErrorReason = {
   WALLET_SIGNATURE_INVALID: 6,
 
   /**
-   * The intent's `expire_time` has passed; it can never clear. FAILED_PRECONDITION.
+   * The intent's `expire_time` has passed; it can never clear.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "expireTime": "2026-11-24T12:00:00Z"}
    *
    * @generated from enum value: ERROR_REASON_INTENT_EXPIRED = 7;
@@ -84,7 +87,7 @@ export const ErrorReason = {
   INTENT_EXPIRED: 7,
 
   /**
-   * The intent's `issue_time` is too far in the future. FAILED_PRECONDITION.
+   * The intent's `issue_time` is too far in the future.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "issueTime": "2026-11-24T12:00:00Z"}
    *
    * @generated from enum value: ERROR_REASON_INTENT_NOT_YET_VALID = 8;
@@ -92,15 +95,16 @@ export const ErrorReason = {
   INTENT_NOT_YET_VALID: 8,
 
   /**
-   * The intent id already stands for another digest. ALREADY_EXISTS.
-   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "digest": "0x5b…", ["storedDigest": "0x77…"]}
+   * The intent id already stands for another digest, or for something else that was asked for. Without the asked
+   * one's digest where it was refused before it had one.
+   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", ["digest": "0x5b…"], ["storedDigest": "0x77…"]}
    *
    * @generated from enum value: ERROR_REASON_INTENT_ID_REUSED = 9;
    */
   INTENT_ID_REUSED: 9,
 
   /**
-   * The intent failed before and is dead for ever; a new intent may follow it. FAILED_PRECONDITION.
+   * The intent failed before and is dead for ever; a new intent may follow it.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "firstReason": "INSUFFICIENT_FUNDS"}
    *
    * @generated from enum value: ERROR_REASON_INTENT_FAILED = 10;
@@ -108,7 +112,7 @@ export const ErrorReason = {
   INTENT_FAILED: 10,
 
   /**
-   * The order id already stands for other items. ALREADY_EXISTS.
+   * The order id already stands for other items.
    * Example: {"merchantId": "market-1", "orderId": "A-17"}
    *
    * @generated from enum value: ERROR_REASON_ORDER_ID_REUSED = 11;
@@ -116,7 +120,7 @@ export const ErrorReason = {
   ORDER_ID_REUSED: 11,
 
   /**
-   * The payment method is not configured here. FAILED_PRECONDITION.
+   * The payment method is not configured here.
    * Example: {"paymentMethod": "POSCR"}
    *
    * @generated from enum value: ERROR_REASON_PAYMENT_METHOD_UNAVAILABLE = 12;
@@ -124,7 +128,7 @@ export const ErrorReason = {
   PAYMENT_METHOD_UNAVAILABLE: 12,
 
   /**
-   * `expected_amount` differs from the sum of the items. INVALID_ARGUMENT.
+   * `expected_amount` differs from the sum of the items.
    * Example: {"expectedAmount": "700", "amount": "750"}
    *
    * @generated from enum value: ERROR_REASON_AMOUNT_MISMATCH = 13;
@@ -132,7 +136,7 @@ export const ErrorReason = {
   AMOUNT_MISMATCH: 13,
 
   /**
-   * The items cannot be refunded, or no longer. FAILED_PRECONDITION.
+   * The items cannot be refunded, or no longer.
    * Example: {"orderId": "A-17", ["sku": "MILK", "refundable": "0"]}
    *
    * @generated from enum value: ERROR_REASON_NOT_REFUNDABLE = 14;
@@ -140,7 +144,7 @@ export const ErrorReason = {
   NOT_REFUNDABLE: 14,
 
   /**
-   * The card was declined. FAILED_PRECONDITION.
+   * The card was declined.
    * Example: {"paymentIntentId": "pi_3", "declineCode": "insufficient_funds"}
    *
    * @generated from enum value: ERROR_REASON_PAYMENT_DECLINED = 15;
@@ -148,7 +152,7 @@ export const ErrorReason = {
   PAYMENT_DECLINED: 15,
 
   /**
-   * The card's holder must authenticate the payment. FAILED_PRECONDITION.
+   * The card's holder must authenticate the payment.
    * Example: {"paymentIntentId": "pi_3"}
    *
    * @generated from enum value: ERROR_REASON_PAYMENT_ACTION_REQUIRED = 16;
@@ -156,7 +160,7 @@ export const ErrorReason = {
   PAYMENT_ACTION_REQUIRED: 16,
 
   /**
-   * The cursor is garbled. INVALID_ARGUMENT.
+   * The cursor is garbled.
    * Example: {"field": "cursor"}
    *
    * @generated from enum value: ERROR_REASON_CURSOR_INVALID = 17;
@@ -164,7 +168,7 @@ export const ErrorReason = {
   CURSOR_INVALID: 17,
 
   /**
-   * The cursor belongs to another cluster. FAILED_PRECONDITION.
+   * The cursor belongs to another cluster.
    * Example: {"clusterId": "0", "cursorClusterId": "7"}
    *
    * @generated from enum value: ERROR_REASON_CURSOR_WRONG_CLUSTER = 18;
@@ -172,7 +176,7 @@ export const ErrorReason = {
   CURSOR_WRONG_CLUSTER: 18,
 
   /**
-   * The cursor lies ahead of the cluster's time. OUT_OF_RANGE.
+   * The cursor lies ahead of the cluster's time.
    * Example: {"headTime": "2026-11-24T12:00:00.000000001Z", "cursorTime": "2027-01-01T00:00:00Z"}
    *
    * @generated from enum value: ERROR_REASON_CURSOR_IN_FUTURE = 19;
@@ -180,23 +184,23 @@ export const ErrorReason = {
   CURSOR_IN_FUTURE: 19,
 
   /**
-   * The subscriber took nothing for 30 seconds. RESOURCE_EXHAUSTED with RetryInfo; resume from the cursor.
-   * Example: {"cursor": "AQ…"}
+   * The subscriber took nothing for 30 seconds. Resume from the cursor; what has none starts again.
+   * Example: {["cursor": "AQ…"]}
    *
    * @generated from enum value: ERROR_REASON_SLOW_CONSUMER = 20;
    */
   SLOW_CONSUMER: 20,
 
   /**
-   * A wallet account would owe more than it holds. FAILED_PRECONDITION; the intent is dead for ever.
-   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "leg": "0", "accountId": "1701…", "available": "100"}
+   * A wallet account would owe more than it holds. The intent is dead for ever.
+   * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "leg": "0", "accountId": "1701…", ["available": "100"]}
    *
    * @generated from enum value: ERROR_REASON_INSUFFICIENT_FUNDS = 21;
    */
   INSUFFICIENT_FUNDS: 21,
 
   /**
-   * An account of the posting is closed. FAILED_PRECONDITION; the intent is dead for ever.
+   * An account of the posting is closed. The intent is dead for ever.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001", "leg": "0", "accountId": "1000001"}
    *
    * @generated from enum value: ERROR_REASON_ACCOUNT_CLOSED = 22;
@@ -204,7 +208,7 @@ export const ErrorReason = {
   ACCOUNT_CLOSED: 22,
 
   /**
-   * The pending intent is unknown. FAILED_PRECONDITION.
+   * The pending intent is unknown.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000002", "pendingIntentId": "0198c0de-0000-7000-8000-000000000001"}
    *
    * @generated from enum value: ERROR_REASON_PENDING_NOT_FOUND = 23;
@@ -212,7 +216,7 @@ export const ErrorReason = {
   PENDING_NOT_FOUND: 23,
 
   /**
-   * The pending intent was posted already. FAILED_PRECONDITION.
+   * The pending intent was posted already.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000002", "pendingIntentId": "0198c0de-0000-7000-8000-000000000001"}
    *
    * @generated from enum value: ERROR_REASON_PENDING_ALREADY_POSTED = 24;
@@ -220,7 +224,7 @@ export const ErrorReason = {
   PENDING_ALREADY_POSTED: 24,
 
   /**
-   * The pending intent was voided already. FAILED_PRECONDITION.
+   * The pending intent was voided already.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000002", "pendingIntentId": "0198c0de-0000-7000-8000-000000000001"}
    *
    * @generated from enum value: ERROR_REASON_PENDING_ALREADY_VOIDED = 25;
@@ -228,7 +232,7 @@ export const ErrorReason = {
   PENDING_ALREADY_VOIDED: 25,
 
   /**
-   * The pending intent expired. FAILED_PRECONDITION.
+   * The pending intent expired.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000002", "pendingIntentId": "0198c0de-0000-7000-8000-000000000001"}
    *
    * @generated from enum value: ERROR_REASON_PENDING_EXPIRED = 26;
@@ -236,7 +240,7 @@ export const ErrorReason = {
   PENDING_EXPIRED: 26,
 
   /**
-   * A post asks for more than is pending. FAILED_PRECONDITION.
+   * A post asks for more than is pending.
    * Example: {"field": "intent.postings[0].amount", "pendingAmount": "350", "amount": "351"}
    *
    * @generated from enum value: ERROR_REASON_PENDING_AMOUNT_EXCEEDED = 27;
@@ -244,15 +248,15 @@ export const ErrorReason = {
   PENDING_AMOUNT_EXCEEDED: 27,
 
   /**
-   * The account does not exist. NOT_FOUND; nothing is ever invented, open a wallet first.
-   * Example: {["accountId": "1701…"], ["wallet": "0x7099…", "ledger": "1"], ["field": "intent.postings[0].credit_account_id"]}
+   * The account does not exist; nothing is ever invented, open a wallet first.
+   * Example: {["accountId": "1701…"], ["wallet": "0x7099…", "ledger": "1"], ["field": "intent.postings[0].credit_account_id", "intentId": "0198c0de-0000-7000-8000-000000000001"]}
    *
    * @generated from enum value: ERROR_REASON_ACCOUNT_NOT_FOUND = 28;
    */
   ACCOUNT_NOT_FOUND: 28,
 
   /**
-   * The transfer does not exist. NOT_FOUND.
+   * The transfer does not exist.
    * Example: {"transferId": "2116…"}
    *
    * @generated from enum value: ERROR_REASON_TRANSFER_NOT_FOUND = 29;
@@ -260,7 +264,7 @@ export const ErrorReason = {
   TRANSFER_NOT_FOUND: 29,
 
   /**
-   * The intent is unknown. NOT_FOUND.
+   * The intent is unknown.
    * Example: {"intentId": "0198c0de-0000-7000-8000-000000000001"}
    *
    * @generated from enum value: ERROR_REASON_INTENT_NOT_FOUND = 30;
@@ -269,7 +273,7 @@ export const ErrorReason = {
 
   /**
    * A configured limit is exceeded: the amount of an intent, the size of a message, the number of subscribers.
-   * RESOURCE_EXHAUSTED with RetryInfo.
+   * Only a number of something goes down by itself; RetryInfo says how soon to look.
    * Example: {"limit": "100000000", "what": "amount per intent"}
    *
    * @generated from enum value: ERROR_REASON_LIMIT_EXCEEDED = 31;
@@ -277,15 +281,15 @@ export const ErrorReason = {
   LIMIT_EXCEEDED: 31,
 
   /**
-   * Too many intents of one wallet in a minute, or too many calls. RESOURCE_EXHAUSTED with RetryInfo.
-   * Example: {"wallet": "0x7099…", "limit": "60", "what": "intents per wallet and minute"}
+   * Too many intents of one wallet in a minute, or too many calls.
+   * Example: {["wallet": "0x7099…"], "limit": "60", "what": "intents per wallet and minute"}
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 32;
    */
   RATE_LIMITED: 32,
 
   /**
-   * The call carries no credentials. UNAUTHENTICATED.
+   * The call carries no credentials.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_CREDENTIALS_MISSING = 33;
@@ -293,7 +297,7 @@ export const ErrorReason = {
   CREDENTIALS_MISSING: 33,
 
   /**
-   * The token is malformed, expired, for another audience, or signed by an unknown key. UNAUTHENTICATED.
+   * The token is malformed, expired, for another audience, or signed by an unknown key.
    * Example: {"rule": "exp"}
    *
    * @generated from enum value: ERROR_REASON_CREDENTIALS_INVALID = 34;
@@ -301,7 +305,7 @@ export const ErrorReason = {
   CREDENTIALS_INVALID: 34,
 
   /**
-   * The token lacks the scope that the RPC needs, or is bound to another wallet. PERMISSION_DENIED.
+   * The token lacks the scope that the RPC needs, or is bound to another wallet.
    * Example: {"scope": "attest.house"} or {"wallet": "0x7099…"}
    *
    * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 35;
@@ -309,7 +313,7 @@ export const ErrorReason = {
   SCOPE_MISSING: 35,
 
   /**
-   * The deadline passed before anything was sent to the ledger; nothing happened. DEADLINE_EXCEEDED.
+   * The deadline passed before anything was sent to the ledger; nothing happened.
    * Example: {["intentId": "0198c0de-0000-7000-8000-000000000001"]}
    *
    * @generated from enum value: ERROR_REASON_NOT_SENT = 36;
@@ -317,7 +321,7 @@ export const ErrorReason = {
   NOT_SENT: 36,
 
   /**
-   * The deadline passed after the write was sent; retry the same intent to learn its outcome. DEADLINE_EXCEEDED.
+   * The deadline passed after the write was sent; retry the same intent to learn its outcome.
    * Example: {["intentId": "0198c0de-0000-7000-8000-000000000001"]}
    *
    * @generated from enum value: ERROR_REASON_OUTCOME_UNKNOWN = 37;
@@ -325,7 +329,7 @@ export const ErrorReason = {
   OUTCOME_UNKNOWN: 37,
 
   /**
-   * TigerBeetle does not answer. UNAVAILABLE with RetryInfo.
+   * TigerBeetle does not answer.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_LEDGER_UNAVAILABLE = 38;
@@ -333,7 +337,7 @@ export const ErrorReason = {
   LEDGER_UNAVAILABLE: 38,
 
   /**
-   * PostgreSQL does not answer. UNAVAILABLE with RetryInfo.
+   * PostgreSQL does not answer.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_RECORDS_UNAVAILABLE = 39;
@@ -341,7 +345,7 @@ export const ErrorReason = {
   RECORDS_UNAVAILABLE: 39,
 
   /**
-   * The process is shutting down; call again. UNAVAILABLE with RetryInfo.
+   * The process is shutting down; call again.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_DRAINING = 40;
@@ -349,7 +353,7 @@ export const ErrorReason = {
   DRAINING: 40,
 
   /**
-   * A fault of ours; the cause is in the log under the trace id. INTERNAL.
+   * A fault of ours; the cause is in the log under the trace id.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 41;
@@ -357,7 +361,7 @@ export const ErrorReason = {
   INTERNAL: 41,
 
   /**
-   * The service has no such RPC. UNIMPLEMENTED.
+   * The service has no such RPC.
    * Example: {"method": "/sovr.ledger.v1.LedgerService/Nope"}
    *
    * @generated from enum value: ERROR_REASON_METHOD_NOT_FOUND = 42;
@@ -365,7 +369,7 @@ export const ErrorReason = {
   METHOD_NOT_FOUND: 42,
 
   /**
-   * The caller gave up. CANCELLED.
+   * The caller gave up.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_CANCELLED = 43;
@@ -373,7 +377,7 @@ export const ErrorReason = {
   CANCELLED: 43,
 
   /**
-   * The checkout is unknown, or another wallet's. NOT_FOUND.
+   * The checkout is unknown, or another wallet's.
    * Example: {["intentId": "0198c0de-0000-7000-8000-000000000001"], ["merchantId": "market-1", "orderId": "A-17"]}
    *
    * @generated from enum value: ERROR_REASON_CHECKOUT_NOT_FOUND = 44;
@@ -381,7 +385,7 @@ export const ErrorReason = {
   CHECKOUT_NOT_FOUND: 44,
 
   /**
-   * The items cannot be fulfilled: the checkout has not cleared, or less is owed. FAILED_PRECONDITION.
+   * The items cannot be fulfilled: the checkout has not cleared, or less is owed.
    * Example: {"orderId": "A-17", ["sku": "MILK", "fulfillable": "0"]}
    *
    * @generated from enum value: ERROR_REASON_NOT_FULFILLABLE = 45;
@@ -389,7 +393,7 @@ export const ErrorReason = {
   NOT_FULFILLABLE: 45,
 
   /**
-   * The webhook event is unknown. NOT_FOUND.
+   * The webhook event is unknown.
    * Example: {"eventId": "evt_1"}
    *
    * @generated from enum value: ERROR_REASON_WEBHOOK_EVENT_NOT_FOUND = 46;
@@ -397,7 +401,7 @@ export const ErrorReason = {
   WEBHOOK_EVENT_NOT_FOUND: 46,
 
   /**
-   * Stripe does not answer, or refuses for now. UNAVAILABLE with RetryInfo.
+   * Stripe does not answer, or refuses for now.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_PAYMENTS_UNAVAILABLE = 47;
@@ -407,8 +411,9 @@ export const ErrorReason = {
 
 /**
  * ErrorReason holds the values of google.rpc.ErrorInfo.reason, without the prefix `ERROR_REASON_`,
- * under the domain `sovr`. Every error carries exactly one ErrorInfo. Its metadata keys are those of the
- * example in the value's comment; keys in square brackets may be absent.
+ * under the domain `sovr`. Every error carries exactly one ErrorInfo. Each value's `error_rule` says its
+ * code, its metadata keys and what a caller does next; in the example of its comment, the keys in square
+ * brackets may be absent.
  *
  * @generated from enum sovr.common.v1.ErrorReason
  */

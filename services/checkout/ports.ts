@@ -101,7 +101,10 @@ export interface CheckoutStore {
   claimDue(limit: number): Promise<string[]>;
 }
 
-/** Attestor and Clearing. Throw DomainError by the reason that the peer gave, or PEER_UNAVAILABLE. */
+/**
+ * Attestor and Clearing. Throw DomainError by the reason that the peer gave; without an answer of the peer CANCELLED,
+ * OUTCOME_UNKNOWN, RECORDS_UNAVAILABLE (Attestor) or LEDGER_UNAVAILABLE (Clearing).
+ */
 export interface Peers {
   openWallet(wallet: string, ledger: number, limit: CallLimit): Promise<void>;
   attest(intent: Intent, walletSignature: string, limit: CallLimit): Promise<Attestation>;
@@ -169,7 +172,7 @@ export interface Payments {
   read(paymentIntentId: string, limit: CallLimit): Promise<Payment | undefined>;
   /** Cancels unless it is too late, and returns the payment as it is then. */
   cancel(paymentIntentId: string, limit: CallLimit): Promise<Payment>;
-  /** The same entry id gives the same refund. Throws NOT_REFUNDABLE if Stripe refuses for good. */
+  /** The same entry id gives the same refund. Throws RefundRefused if Stripe refuses for good. */
   refund(
     request: {
       readonly paymentIntentId: string;
@@ -180,6 +183,17 @@ export interface Payments {
   ): Promise<PaymentRefund>;
   /** Every refund of a payment, oldest first. */
   refunds(paymentIntentId: string, limit: CallLimit): Promise<PaymentRefund[]>;
+}
+
+/** Stripe refuses a refund for good. What that means for a caller depends on who asked for it, so it is no reason. */
+export class RefundRefused extends Error {
+  override readonly name = "RefundRefused";
+  readonly paymentIntentId: string;
+
+  constructor(paymentIntentId: string, cause: unknown) {
+    super("the payment cannot be refunded, or no longer", { cause });
+    this.paymentIntentId = paymentIntentId;
+  }
 }
 
 /** The core's clock, epoch milliseconds. */

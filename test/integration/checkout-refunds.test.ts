@@ -173,6 +173,25 @@ describe("a refund by items", () => {
     expect(refundsOf(await read(record))).toEqual([[600n, "CLEARED", false]]);
   });
 
+  test("takes its id: a checkout with the same one is refused with it", async () => {
+    const record = await world.buy(one("MILK"));
+    const intentId = newUuidV7();
+    await refund(record, one("MILK"), intentId);
+    const asked = {
+      ...record.order,
+      intentId,
+      orderId: "another",
+      expectedAmount: undefined,
+      walletSignature: "",
+      burnPoscr: false,
+    };
+
+    expect(await kindOf(world.checkouts.create(asked, undefined, soon()))).toEqual({
+      kind: "INTENT_ID_REUSED",
+      intentId,
+    });
+  });
+
   test("of an order that is unknown, unpaid or without the item is refused", async () => {
     const record = await world.buy(one("MILK"));
     const unpaid = await world.pay(one("MILK"));

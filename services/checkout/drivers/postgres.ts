@@ -87,23 +87,33 @@ async function inTransaction<Result>(
         () => false,
         () => true,
       );
-      throw asReused(error);
+      throw error;
     } finally {
       client.release(broken);
     }
   });
 }
 
-/** An intent id stands for one intent in all of Checkout, whatever it is for. */
-function asReused(error: unknown): unknown {
-  const isTaken =
-    error instanceof pg.DatabaseError &&
-    error.code === "23505" &&
-    /^checkout_(attempt|entry)_pkey$/.test(error.constraint ?? "");
-  if (!isTaken) return error;
-  return new DomainError("INTENT_ID_REUSED", "the intent id stands for another intent", {
-    cause: error,
-  });
+/** Inserts what has an intent id of its own. An id stands for one intent in all of Checkout, whatever it is for. */
+async function insertOnce(
+  client: PoolClient,
+  intentId: string,
+  text: string,
+  values: unknown[],
+): Promise<void> {
+  try {
+    await client.query(text, values);
+  } catch (error) {
+    const isTaken =
+      error instanceof pg.DatabaseError &&
+      error.code === "23505" &&
+      /^checkout_(attempt|entry)_pkey$/.test(error.constraint ?? "");
+    if (!isTaken) throw error;
+    throw new DomainError("INTENT_ID_REUSED", "the intent id stands for another intent", {
+      metadata: { intentId },
+      cause: error,
+    });
+  }
 }
 
 async function insertCheckout(
@@ -260,7 +270,9 @@ async function insertEntry(
   entry: NewEntry,
 ): Promise<void> {
   const entryId = entry.intent.intentId;
-  await client.query(
+  await insertOnce(
+    client,
+    entryId,
     `insert into checkout_entry (entry_id, checkout_id, number, kind, state, portions, items, stripe_refund_id,
        external, corrects_entry_id)
      values ($1, $2, $3, $4, 'PENDING', $5, $6, $7, $8, $9)`,
@@ -285,7 +297,9 @@ async function insertAttempt(
   number: number,
   intent: Intent,
 ): Promise<void> {
-  await client.query(
+  await insertOnce(
+    client,
+    intent.intentId,
     `insert into checkout_attempt (intent_id, entry_id, number, intent, state)
      values ($1, $2, $3, $4, 'PENDING')`,
     [intent.intentId, entryId, number, formatJson(intent)],

@@ -270,7 +270,7 @@ describe("a refund", () => {
     expect(asked.map(({ call }) => call)).toEqual(["GET /v1/refunds"]);
   });
 
-  it("that Stripe refuses for good is NOT_REFUNDABLE", async () => {
+  it("that Stripe refuses for good is RefundRefused", async () => {
     for (const error of [
       { code: "charge_already_refunded" },
       { code: "charge_disputed" },
@@ -283,8 +283,8 @@ describe("a refund", () => {
           : refusal(400, { type: "invalid_request_error", ...error });
       expect(await errorOf(stripe.payments.refund(request, limit())), inspect(error)).toMatchObject(
         {
-          kind: "NOT_REFUNDABLE",
-          metadata: { paymentIntentId: "pi_1" },
+          name: "RefundRefused",
+          paymentIntentId: "pi_1",
         },
       );
     }

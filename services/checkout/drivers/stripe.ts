@@ -5,7 +5,13 @@ import { raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { StripeConfig } from "../config.ts";
 import { usd } from "../order/products.ts";
-import type { CallLimit, Payment, PaymentRefund, Payments } from "../ports.ts";
+import {
+  type CallLimit,
+  type Payment,
+  type PaymentRefund,
+  type Payments,
+  RefundRefused,
+} from "../ports.ts";
 import type {
   StripeEvent,
   StripeEventPage,
@@ -261,10 +267,7 @@ async function createRefund(
   } catch (error) {
     if (!(error instanceof StripeRefusal)) throw error;
     if (error.type !== "StripeInvalidRequestError" || !notRefundable.has(error.code)) throw error;
-    throw new DomainError("NOT_REFUNDABLE", "the payment cannot be refunded, or no longer", {
-      metadata: { paymentIntentId },
-      cause: error,
-    });
+    throw new RefundRefused(paymentIntentId, error);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type Entry,
   entryAmount,
 } from "../order/order.ts";
-import type { CallLimit, Change, PaymentRefund } from "../ports.ts";
+import { type CallLimit, type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";
 import type { SettlePorts } from "./settle.ts";
 
@@ -182,7 +182,7 @@ async function makeRefund(
   try {
     return await payments.refund({ paymentIntentId, entryId, amount: entryAmount(entry) }, limit);
   } catch (error) {
-    if (error instanceof DomainError && error.kind === "NOT_REFUNDABLE") return undefined;
+    if (error instanceof RefundRefused) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { Order } from "../order/order.ts";
-import type { CallLimit, PaymentRefund, Payments } from "../ports.ts";
+import { type CallLimit, type PaymentRefund, type Payments, RefundRefused } from "../ports.ts";
 
 /** Somebody at Stripe itself may be at it too, and be faster this often. */
 const returnsMax = 4;
@@ -25,7 +25,7 @@ export async function returnPayment(
       return (await payments.refund({ paymentIntentId, entryId: intentId, amount: left }, limit))
         .id;
     } catch (error) {
-      if (!(error instanceof DomainError) || error.kind !== "NOT_REFUNDABLE") throw error;
+      if (!(error instanceof RefundRefused)) throw error;
       refused = left;
     }
   }

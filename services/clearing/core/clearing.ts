@@ -254,7 +254,7 @@ async function withinLimit<T>(
   work: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {
   const attempt = new Attempt();
-  const metadata: Record<string, string> = intentId === undefined ? {} : { intentId };
+  const metadata = intentId === undefined ? {} : { intentId };
   try {
     return await raceDeadline(work(attempt), limit, () =>
       attempt.sent

@@ -21,7 +21,6 @@ export type WriteOutcome =
 export type LegFault =
   | "DEBIT_ACCOUNT_NOT_FOUND"
   | "CREDIT_ACCOUNT_NOT_FOUND"
-  | "LEDGERS_DIFFER"
   | "OVERDRAWN"
   | "DEBIT_ACCOUNT_CLOSED"
   | "CREDIT_ACCOUNT_CLOSED"
@@ -29,7 +28,6 @@ export type LegFault =
   | "PENDING_ALREADY_POSTED"
   | "PENDING_ALREADY_VOIDED"
   | "PENDING_EXPIRED"
-  | "PENDING_AMOUNT_EXCEEDED"
   | "BALANCE_OVERFLOW"
   /** A row that no intent of ours becomes: our fault. */
   | "FAULT";

@@ -16,7 +16,6 @@ const finalFaults: ReadonlySet<LegFault> = new Set<LegFault>([
   "PENDING_ALREADY_POSTED",
   "PENDING_ALREADY_VOIDED",
   "PENDING_EXPIRED",
-  "PENDING_AMOUNT_EXCEEDED",
 ]);
 
 /** True if no retry of the intent can ever end otherwise. */
@@ -62,16 +61,6 @@ export function refusalOf(fault: LegFault, refused: RefusedLeg): DomainError {
     case "PENDING_EXPIRED":
       return new DomainError(fault, `intent ${pendingIntentId} ${pendingTexts[fault]}`, {
         metadata: { intentId, pendingIntentId },
-      });
-    case "PENDING_AMOUNT_EXCEEDED":
-      return new DomainError(
-        fault,
-        `${field}: ${formatAmount(posting.amount, posting.ledger)} is more than is pending`,
-        { metadata: { field: `${field}.amount`, amount: posting.amount.toString() } },
-      );
-    case "LEDGERS_DIFFER":
-      return new DomainError(fault, `${field}: the accounts belong to another ledger`, {
-        metadata: { field, ledger: String(posting.ledger) },
       });
     case "BALANCE_OVERFLOW":
       return new DomainError("LIMIT_EXCEEDED", `${field}: the account can hold no more`, {

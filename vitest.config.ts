@@ -29,10 +29,13 @@ function patienceOf(name: string) {
     : { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000 } } };
 }
 
+/** What holds for every file of every suite. */
+const setupFiles = ["test/support/rpc/key-faults.ts"];
+
 export default defineConfig({
   test: {
     projects: Object.entries(suites).map(([name, include]) => ({
-      test: { name, include, ...patienceOf(name), ...workersOf(name) },
+      test: { name, include, setupFiles, ...patienceOf(name), ...workersOf(name) },
     })),
   },
 });

@@ -13,43 +13,14 @@ import {
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "#gen/google/rpc/status_pb.ts";
-import { ErrorReason, ErrorReasonSchema } from "#gen/sovr/common/v1/error_reason_pb.ts";
-
-/** What a kind of DomainError becomes on the wire. */
-export interface ErrorMapping {
-  readonly code: Code;
-  readonly reason: ErrorReason;
-}
-
-/** A total map from the kinds that a service throws. */
-export type ErrorMap<Kind extends string> = Readonly<Record<Kind, ErrorMapping>>;
+import { tellKeyFault } from "./key-faults.ts";
+import { isReason, keyFault, ruleOf } from "./reasons.ts";
 
 /** The types of all details. JSON needs them wherever a message carries a google.rpc.Status. */
 export const detailTypes = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 /** The domain of every ErrorInfo. */
 export const errorDomain = "sovr";
-
-/** The kinds that every service can throw, because the runtime or a shared driver does. */
-export const commonErrors = {
-  INVALID_FIELD: { code: Code.InvalidArgument, reason: ErrorReason.INVALID_FIELD },
-  CREDENTIALS_MISSING: { code: Code.Unauthenticated, reason: ErrorReason.CREDENTIALS_MISSING },
-  CREDENTIALS_INVALID: { code: Code.Unauthenticated, reason: ErrorReason.CREDENTIALS_INVALID },
-  SCOPE_MISSING: { code: Code.PermissionDenied, reason: ErrorReason.SCOPE_MISSING },
-  LIMIT_EXCEEDED: { code: Code.ResourceExhausted, reason: ErrorReason.LIMIT_EXCEEDED },
-  RATE_LIMITED: { code: Code.ResourceExhausted, reason: ErrorReason.RATE_LIMITED },
-  SLOW_CONSUMER: { code: Code.ResourceExhausted, reason: ErrorReason.SLOW_CONSUMER },
-  NOT_SENT: { code: Code.DeadlineExceeded, reason: ErrorReason.NOT_SENT },
-  OUTCOME_UNKNOWN: { code: Code.DeadlineExceeded, reason: ErrorReason.OUTCOME_UNKNOWN },
-  LEDGER_UNAVAILABLE: { code: Code.Unavailable, reason: ErrorReason.LEDGER_UNAVAILABLE },
-  RECORDS_UNAVAILABLE: { code: Code.Unavailable, reason: ErrorReason.RECORDS_UNAVAILABLE },
-  DRAINING: { code: Code.Unavailable, reason: ErrorReason.DRAINING },
-  INTERNAL: { code: Code.Internal, reason: ErrorReason.INTERNAL },
-  METHOD_NOT_FOUND: { code: Code.Unimplemented, reason: ErrorReason.METHOD_NOT_FOUND },
-  CANCELLED: { code: Code.Canceled, reason: ErrorReason.CANCELLED },
-} as const satisfies ErrorMap<string>;
-
-export type CommonErrorKind = keyof typeof commonErrors;
 
 /** What a caller reads when the fault is ours. The cause is only in the log, under the id. */
 function internalText(traceId: string | undefined): string {
@@ -72,24 +43,15 @@ function bounded(text: string, lengthMax: number): string {
 }
 
 /**
- * The wire form of anything that was thrown: a DomainError by `map`, an error of the common kinds by
- * `commonErrors`, a ConnectError that already carries our ErrorInfo as it is, and anything else as INTERNAL with
- * a generic text and the original as `cause`. `traceId` is what a caller can quote when the fault is ours.
+ * The wire form of anything that was thrown: a DomainError by the rule of its reason, a ConnectError that already
+ * carries our ErrorInfo as it is, and anything else as INTERNAL with a generic text and the original as `cause`.
+ * `traceId` is what a caller can quote when the fault is ours. Metadata keys that are not those of the rule go out as
+ * they are, and `onKeyFault` hears of them.
  */
-export function toConnectError(
-  error: unknown,
-  map: ErrorMap<string>,
-  traceId?: string,
-): ConnectError {
-  if (error instanceof DomainError) {
-    const mapping = mappingOf(error.kind, map) ?? mappingOf(error.kind, commonErrors);
-    if (mapping !== undefined) return fromDomainError(error, mapping);
-  }
+export function toConnectError(error: unknown, traceId?: string): ConnectError {
+  if (error instanceof DomainError && isReason(error.kind)) return fromDomainError(error);
   if (error instanceof ConnectError && reasonOf(error) !== undefined) return withoutMetadata(error);
-  return fromDomainError(
-    new DomainError("INTERNAL", internalText(traceId), { cause: error }),
-    commonErrors.INTERNAL,
-  );
+  return fromDomainError(new DomainError("INTERNAL", internalText(traceId), { cause: error }));
 }
 
 /** An error of a peer of ours goes on with its details, and without the peer's response headers. */
@@ -99,16 +61,16 @@ function withoutMetadata(error: ConnectError): ConnectError {
   return clean;
 }
 
-function mappingOf(kind: string, map: ErrorMap<string>): ErrorMapping | undefined {
-  return Object.hasOwn(map, kind) ? map[kind] : undefined;
-}
-
-function fromDomainError(error: DomainError, { code, reason }: ErrorMapping): ConnectError {
+function fromDomainError(error: DomainError): ConnectError {
+  const { kind, metadata } = error;
+  const { code } = ruleOf(kind);
+  const fault = keyFault(kind, metadata);
+  if (fault !== undefined) tellKeyFault({ reason: kind, text: fault });
   const details: Detail[] = [
     detail(ErrorInfoSchema, {
-      reason: reasonName(reason),
+      reason: kind,
       domain: errorDomain,
-      metadata: boundedMetadata(error.metadata),
+      metadata: boundedMetadata(metadata),
     }),
   ];
   if (error.violations.length > 0) {
@@ -150,12 +112,6 @@ function toFieldViolation(violation: FieldViolation) {
       .replace(/[^A-Z0-9]+/g, "_")
       .slice(0, 63),
   };
-}
-
-/** The name of a reason without its prefix, such as "INVALID_FIELD". */
-export function reasonName(reason: ErrorReason): string {
-  const name = ErrorReasonSchema.value[reason]?.name ?? "ERROR_REASON_INTERNAL";
-  return name.slice("ERROR_REASON_".length);
 }
 
 /** Why a call failed, "INSUFFICIENT_FUNDS" or the like; undefined if the error does not come from a service of ours. */

@@ -15,7 +15,7 @@ import {
   OpenWalletRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { Principal } from "./access/principal.ts";
-import { commonErrors, reasonOf } from "./errors.ts";
+import { reasonOf } from "./errors.ts";
 import { createGuard } from "./guard.ts";
 import { mountOf } from "./mount.ts";
 
@@ -46,7 +46,6 @@ async function refusalOf(
         { clearBatch: notCalled },
       ),
     ],
-    errors: commonErrors,
     tokens: { verify: () => principal },
     logger: createLogger("test", "silent"),
     drainSignal: new AbortController().signal,

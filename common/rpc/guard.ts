@@ -13,7 +13,6 @@ import { type Principal, principalKey } from "./access/principal.ts";
 import type { TokenVerifier } from "./access/token-verifier.ts";
 import { raceAbort, withTimeout } from "./deadline.ts";
 import { drainSignalKey } from "./drain.ts";
-import type { ErrorMap } from "./errors.ts";
 import { GuardedStream } from "./guarded-stream.ts";
 import { type MethodPlan, planMethods } from "./method-plan.ts";
 import type { BatchHandler, BatchHandlers, Mount } from "./mount.ts";
@@ -23,7 +22,6 @@ import { createRequestValidator, type RequestValidator } from "./validate.ts";
 
 export interface GuardOptions {
   readonly mounts: readonly Mount[];
-  readonly errors: ErrorMap<string>;
   readonly tokens: TokenVerifier;
   readonly logger: Logger;
   /** Fires when draining starts. */
@@ -95,7 +93,6 @@ export function createGuard(options: GuardOptions): Guard {
       plan,
       header,
       stats: statsOf(stats, plan),
-      errors: options.errors,
       logger: options.logger,
     });
     values.set(rpcCallKey, call).set(drainSignalKey, options.drainSignal);

@@ -23,7 +23,6 @@ function createCall() {
     plan,
     stats,
     header: () => undefined,
-    errors: {},
     logger: createLogger("t", "silent"),
   });
   return { call, stats };

@@ -18,11 +18,11 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "#common/process/logger.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { detailTypes, reasonOf } from "./errors.ts";
+import { detailTypes, reasonOf, toConnectError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
 import type { BatchHandler } from "./mount.ts";
-import { methodNotFound, type RpcCall, rpcCallKey, unplannedError } from "./rpc-call.ts";
+import { methodNotFound, type RpcCall, rpcCallKey } from "./rpc-call.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
 const stalledCloseMs = 5_000;
@@ -114,7 +114,7 @@ function gate(
   ctx: HandlerContext,
 ): void | Promise<void> {
   const plan = plans.get(ctx.method);
-  if (plan === undefined) throw unplannedError(methodNotFound(ctx.url));
+  if (plan === undefined) throw toConnectError(methodNotFound(ctx.url));
   const begun = guard.begin(plan, (name) => ctx.requestHeader.get(name) ?? undefined, ctx.values);
   const call = ctx.values.get(rpcCallKey);
   if (call !== undefined) follow(call, ctx);
@@ -158,7 +158,7 @@ function unknownMethodHandlers(): (request: IncomingMessage) => UniversalHandler
     grpc: false,
     acceptCompression: [compressionGzip],
     requestGate(ctx) {
-      throw unplannedError(methodNotFound(new URL(ctx.url).pathname));
+      throw toConnectError(methodNotFound(new URL(ctx.url).pathname));
     },
   });
   const refuse = (): never => {

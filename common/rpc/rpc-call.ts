@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Code, type ConnectError, type ContextKey, createContextKey } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { commonErrors, type ErrorMap, toConnectError } from "./errors.ts";
+import { toConnectError } from "./errors.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import type { MethodStats } from "./rpc-metrics.ts";
 
@@ -13,7 +13,6 @@ export interface RpcCallOptions {
   readonly plan: MethodPlan;
   readonly stats: MethodStats;
   readonly header: HeaderReader;
-  readonly errors: ErrorMap<string>;
   readonly logger: Logger;
 }
 
@@ -47,7 +46,7 @@ export class RpcCall {
 
   /** The wire form of what was thrown. Ends the call with it. */
   fail(error: unknown): ConnectError {
-    const connectError = toConnectError(error, this.#options.errors, this.traceId);
+    const connectError = toConnectError(error, this.traceId);
     this.finish(connectError);
     return connectError;
   }
@@ -175,9 +174,4 @@ function libraryError(call: RpcCall, code: Code, message: string, cause: unknown
         cause: cause ?? new Error(message),
       });
   }
-}
-
-/** The wire form of a refusal outside of any known method. */
-export function unplannedError(error: unknown): ConnectError {
-  return toConnectError(error, commonErrors);
 }

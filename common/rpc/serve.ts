@@ -8,10 +8,10 @@ import { metricsHandler } from "#common/process/metrics.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
-import type { ErrorMap } from "./errors.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
+import { onKeyFault } from "./key-faults.ts";
 import type { Mount } from "./mount.ts";
 import { createConnectMount } from "./mount-connect.ts";
 import { addReflection } from "./reflection.ts";
@@ -22,8 +22,6 @@ export interface ServeOptions {
   readonly mounts: readonly Mount[];
   /** Plain HTTP on the Connect port, beside the mounts. */
   readonly routes?: HttpRoutes;
-  /** The total map of the service's kinds. */
-  readonly errors: ErrorMap<string>;
   /** What must answer for the service to be ready. */
   readonly dependencies: readonly Dependency[];
   /** Closes what deps.ts opened. Called once, last, also if the start fails. */
@@ -58,6 +56,9 @@ export async function serve(options: ServeOptions): Promise<Running> {
     ageMsMax: config.dependencyAgeMsMax,
     logger,
   });
+  const stopHearing = onKeyFault((fault) => {
+    logger.error(fault, "an error has other metadata keys than its reason promises");
+  });
   let servers: Servers | undefined;
   try {
     servers = createServers(options, health, draining.signal);
@@ -66,10 +67,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
     logger.info(describe(config, ports), "listening");
     const running = servers;
     const stopping = stopOnSignal(logger, (forced) =>
-      drain(options, health, running, draining, forced),
+      drain(options, health, running, draining, forced).finally(stopHearing),
     );
     return { ports, ...stopping };
   } catch (error) {
+    stopHearing();
     health.stop();
     if (servers !== undefined) force(servers);
     await options.close();
@@ -88,7 +90,6 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
   const keys = openKeyStore(config.auth.jwks, logger);
   const guard = createGuard({
     mounts: options.mounts,
-    errors: options.errors,
     tokens: createTokenVerifier(config.auth, keys),
     logger,
     drainSignal,

@@ -4,7 +4,6 @@ import { serve } from "#common/rpc/serve.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { attestorConfig } from "./config.ts";
 import { createAttestorDeps } from "./deps.ts";
-import { attestorErrors } from "./errors.ts";
 import { createAttestorService } from "./service.ts";
 
 await runMain(async () => {
@@ -13,7 +12,6 @@ await runMain(async () => {
   return serve({
     config: config.runtime,
     mounts: [mountOf(AttestorService, createAttestorService(deps))],
-    errors: attestorErrors,
     dependencies: deps.dependencies,
     close: deps.close,
     logger: deps.logger,

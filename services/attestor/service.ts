@@ -24,7 +24,6 @@ import {
 } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import type { AttestorDeps } from "./deps.ts";
-import { attestorErrors } from "./errors.ts";
 
 const typesJson = JSON.stringify(intentTypes);
 
@@ -50,7 +49,7 @@ export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof At
         valid: reason === undefined,
         digest,
         signer,
-        reason: reason === undefined ? ErrorReason.UNSPECIFIED : attestorErrors[reason].reason,
+        reason: reason === undefined ? ErrorReason.UNSPECIFIED : ErrorReason[reason],
       });
     },
 

@@ -4,7 +4,6 @@ import { serve } from "#common/rpc/serve.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { checkoutConfig } from "./config.ts";
 import { createCheckoutDeps } from "./deps.ts";
-import { checkoutErrors } from "./errors.ts";
 import { createCheckoutService } from "./service.ts";
 
 await runMain(async () => {
@@ -14,7 +13,6 @@ await runMain(async () => {
     config: config.runtime,
     mounts: [mountOf(CheckoutService, createCheckoutService(deps))],
     routes: deps.routes,
-    errors: checkoutErrors,
     dependencies: deps.dependencies,
     close: deps.close,
     logger: deps.logger,

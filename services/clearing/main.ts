@@ -5,7 +5,6 @@ import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { createClearBatch } from "./batch/clear-batch.ts";
 import { clearingConfig } from "./config.ts";
 import { createClearingDeps } from "./deps.ts";
-import { clearingErrors } from "./errors.ts";
 import { createClearingService } from "./service.ts";
 
 await runMain(async () => {
@@ -13,5 +12,5 @@ await runMain(async () => {
   const deps = await createClearingDeps(config);
   const clearBatch = createClearBatch(deps.clearing, deps.startBatchThreads());
   const mounts = [mountOf(ClearingService, createClearingService(deps), { clearBatch })];
-  return serve({ config: config.runtime, mounts, errors: clearingErrors, ...deps });
+  return serve({ config: config.runtime, mounts, ...deps });
 });

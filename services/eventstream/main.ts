@@ -4,7 +4,6 @@ import { serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { eventStreamConfig } from "./config.ts";
 import { createEventStreamDeps } from "./deps.ts";
-import { eventStreamErrors } from "./errors.ts";
 import { createEventStreamService } from "./service.ts";
 
 await runMain(async () => {
@@ -13,7 +12,6 @@ await runMain(async () => {
   return serve({
     config: config.runtime,
     mounts: [mountOf(EventStreamService, createEventStreamService(deps))],
-    errors: eventStreamErrors,
     ...deps,
   });
 });

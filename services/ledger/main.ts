@@ -4,7 +4,6 @@ import { serve } from "#common/rpc/serve.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { ledgerConfig } from "./config.ts";
 import { createLedgerDeps } from "./deps.ts";
-import { ledgerErrors } from "./errors.ts";
 import { createLedgerService } from "./service.ts";
 
 await runMain(async () => {
@@ -13,7 +12,6 @@ await runMain(async () => {
   return serve({
     config: config.runtime,
     mounts: [mountOf(LedgerService, createLedgerService(deps))],
-    errors: ledgerErrors,
     ...deps,
   });
 });

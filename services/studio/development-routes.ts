@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseWallet } from "#common/address.ts";
-import { DomainError, invalidField } from "#common/domain-error.ts";
+import { DomainError, invalidField, type Reason } from "#common/domain-error.ts";
 import { parseSignature } from "#common/intent/signature.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { parseU128 } from "#common/u128.ts";
@@ -11,7 +11,7 @@ import { sendJson } from "./site.ts";
 
 const bodyBytesMax = 2_048;
 
-const statuses: Readonly<Record<string, number>> = {
+const statuses: Readonly<Partial<Record<Reason, number>>> = {
   INVALID_FIELD: 400,
   CREDENTIALS_INVALID: 401,
   METHOD_NOT_FOUND: 404,

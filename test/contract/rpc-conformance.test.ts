@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
-import { commonErrors, reasonOf, toConnectError, toStatus } from "#common/rpc/errors.ts";
+import { reasonOf, toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { type BatchHandler, mountOf } from "#common/rpc/mount.ts";
 import {
   BadRequestSchema,
@@ -123,7 +123,9 @@ const ledger: ServiceImpl<typeof LedgerService> = {
     throw new Error(`cannot connect to ${secret}`);
   },
   getTransfer: async () => {
-    throw new DomainError("NO_SUCH_KIND", "a kind that the map does not know");
+    throw DomainError.received("NO_SUCH_KIND" as never, "no reason of the contract", {
+      metadata: {},
+    });
   },
   getAccount: notImplemented,
   batchGetBalances: notImplemented,
@@ -144,7 +146,7 @@ const clearing: Omit<ServiceImpl<typeof ClearingService>, "clearBatch"> = {
 
 const clearBatch: BatchHandler = async (bytes) => {
   const { requests } = fromBinary(ClearBatchRequestSchema, bytes);
-  const value = toStatus(toConnectError(new DomainError("DRAINING", "call again"), commonErrors));
+  const value = toStatus(toConnectError(new DomainError("DRAINING", "call again")));
   const results = requests.map(() =>
     create(ClearResultSchema, { outcome: { case: "error", value } }),
   );

@@ -4,14 +4,15 @@
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { PassThrough } from "node:stream";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
-import { createLogger } from "#common/process/logger.ts";
+import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
-import { commonErrors, reasonOf } from "#common/rpc/errors.ts";
+import { reasonOf } from "#common/rpc/errors.ts";
 import { fromServiceError } from "#common/rpc/grpc/status.ts";
 import type { Dependency } from "#common/rpc/health.ts";
 import { mountOf } from "#common/rpc/mount.ts";
@@ -19,6 +20,7 @@ import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { takeKeyFaults } from "../support/rpc/key-faults.ts";
 import { askReflection } from "../support/rpc/reflection-client.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
@@ -41,15 +43,20 @@ let pending: {
   readonly answer: PromiseWithResolvers<void>;
 };
 
+const wrongKeys = (): never => {
+  throw DomainError.received("TRANSFER_NOT_FOUND", "no", { metadata: { id: "7" } });
+};
+
 const ledger = new Proxy({} as ServiceImpl<typeof LedgerService>, {
-  get: (_target, name) =>
-    name === "listAssets"
-      ? async () => {
-          pending.arrive();
-          await pending.answer.promise;
-          return {};
-        }
-      : notImplemented,
+  get: (_target, name) => {
+    if (name === "getTransfer") return wrongKeys;
+    if (name !== "listAssets") return notImplemented;
+    return async () => {
+      pending.arrive();
+      await pending.answer.promise;
+      return {};
+    };
+  },
 });
 
 const events: ServiceImpl<typeof EventStreamService> = {
@@ -83,6 +90,7 @@ afterEach(async () => {
 interface StartOptions {
   readonly env?: Record<string, string>;
   readonly dependencies?: readonly Dependency[];
+  readonly logger?: Logger;
 }
 
 async function start(options: StartOptions = {}): Promise<Running> {
@@ -107,12 +115,11 @@ async function start(options: StartOptions = {}): Promise<Running> {
         response.end("plain");
       },
     },
-    errors: commonErrors,
     dependencies: options.dependencies ?? [],
     close: async () => {
       closed += 1;
     },
-    logger: createLogger("test", "silent"),
+    logger: options.logger ?? createLogger("test", "silent"),
   });
   return running;
 }
@@ -172,6 +179,22 @@ describe("health", () => {
     expect(await getStatus(service, "/healthz")).toBe(200);
     expect(await getStatus(service, "/readyz")).toBe(503);
     expect(await getStatus(service, "/nothing")).toBe(404);
+  });
+});
+
+describe("an error with other metadata keys than its reason promises", () => {
+  it("goes out as it is, and is logged once as our fault", async () => {
+    const destination = new PassThrough().setEncoding("utf8");
+    const service = await start({ logger: createLogger("test", "error", { destination }) });
+    using client = createRpcClient(LedgerService, clientOptions(service));
+    for (let i = 0; i < 2; i += 1) {
+      await expect(client.getTransfer({ transferId: "7" })).rejects.toMatchObject({
+        code: Code.NotFound,
+      });
+    }
+    const lines = String(destination.read()).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ reason: "TRANSFER_NOT_FOUND" }]);
+    expect(takeKeyFaults()).toHaveLength(1);
   });
 });
 

@@ -12,7 +12,6 @@ import { DomainError } from "#common/domain-error.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
-import { commonErrors } from "#common/rpc/errors.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { createWebhookStore } from "../../services/checkout/drivers/postgres-webhooks.ts";
@@ -140,7 +139,6 @@ async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
     }),
     mounts: [],
     routes: { "/webhooks/stripe": runtime.route },
-    errors: commonErrors,
     dependencies: [],
     close: async () => {
       await runtime.stop();

@@ -30,7 +30,6 @@ import {
 } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { ledgerConfig } from "../../services/ledger/config.ts";
 import { createLedgerDeps } from "../../services/ledger/deps.ts";
-import { ledgerErrors } from "../../services/ledger/errors.ts";
 import { createLedgerService } from "../../services/ledger/service.ts";
 import {
   alice,
@@ -130,7 +129,7 @@ describeOnEngines("LedgerService", (engine) => {
     const logger = createLogger("ledger", "silent");
     const deps = await createLedgerDeps(config, { logger });
     const mounts = [mountOf(LedgerService, createLedgerService(deps))];
-    return serve({ config: config.runtime, mounts, errors: ledgerErrors, ...deps });
+    return serve({ config: config.runtime, mounts, ...deps });
   }
 
   afterAll(async () => {

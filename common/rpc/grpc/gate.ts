@@ -8,15 +8,10 @@ import {
 } from "@grpc/grpc-js";
 import { Scope } from "#gen/sovr/common/v1/access_pb.ts";
 import { scopeName } from "../access/access.ts";
+import { toConnectError } from "../errors.ts";
 import { drainingError, type Guard } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
-import {
-  type HeaderReader,
-  methodNotFound,
-  type RpcCall,
-  rpcCallKey,
-  unplannedError,
-} from "../rpc-call.ts";
+import { type HeaderReader, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
 
 /** A call that passed the gate. */
@@ -107,7 +102,7 @@ export function createGrpcGate(guard: Guard): GrpcGate {
 }
 
 function endWithDraining(calls: Iterable<ServerCall>): void {
-  const status = toGrpcStatus(unplannedError(drainingError()));
+  const status = toGrpcStatus(toConnectError(drainingError()));
   for (const call of calls) call.sendStatus(status);
 }
 
@@ -160,7 +155,7 @@ function onHeaders(
 }
 
 function refuse(call: ServerCall, error: unknown): void {
-  call.sendStatus(toGrpcStatus(unplannedError(error)));
+  call.sendStatus(toGrpcStatus(toConnectError(error)));
 }
 
 function headerReader(metadata: Metadata): HeaderReader {

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
+import { isReason } from "#common/rpc/reasons.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
@@ -84,13 +85,14 @@ function commitTimestamp(
   return time.seconds * 1_000_000_000n + BigInt(time.nanos);
 }
 
-/** A peer's own reason, as if it were ours; undefined if the error carries none. */
+/** A peer's own reason, as if it were ours; undefined if the error carries none, or one that we do not know yet. */
 function toDomainError(error: unknown): DomainError | undefined {
   if (error instanceof DomainError) return error;
   if (!(error instanceof ConnectError)) return undefined;
   const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "sovr");
-  if (info === undefined) return undefined;
-  return new DomainError(info.reason, error.rawMessage, { metadata: info.metadata, cause: error });
+  if (info === undefined || !isReason(info.reason)) return undefined;
+  const { reason, metadata } = info;
+  return DomainError.received(reason, error.rawMessage, { metadata, cause: error });
 }
 
 /** A call that ended without an answer of the peer. What it asked for may have happened: all of it may be repeated. */

@@ -1,7 +1,7 @@
-import { DomainError } from "#common/domain-error.ts";
+import { DomainError, type Reason } from "#common/domain-error.ts";
 
 /** Clearing has made final that the intent never clears; or it never can, for another content has its id. */
-const dead = new Set([
+const dead: ReadonlySet<Reason> = new Set<Reason>([
   "INTENT_EXPIRED",
   "INTENT_FAILED",
   "INTENT_ID_REUSED",
@@ -10,7 +10,7 @@ const dead = new Set([
 ]);
 
 /** What the peers refuse whoever asks and however often: the intent is at fault. */
-const refused = new Set([
+const refused: ReadonlySet<Reason> = new Set<Reason>([
   ...dead,
   "LIMIT_EXCEEDED",
   "POSTING_NOT_ALLOWED",

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { asError } from "#common/domain-error.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
@@ -19,7 +20,6 @@ import type {
   ClearRequest,
   ClearResult,
 } from "../core/clearing.ts";
-import { clearingErrors } from "../errors.ts";
 import { requestsIn } from "./cut.ts";
 
 export interface PageServiceOptions {
@@ -92,7 +92,7 @@ function formatResult(
     const value = formatClearing(result, clusterId);
     return create(ClearResultSchema, { outcome: { case: "clearing", value } });
   }
-  const error = toConnectError(result ?? new Error("ClearBatch gave no result"), clearingErrors);
-  if (error.code === clearingErrors.INTERNAL.code) onFault(result, "an intent of a batch failed");
+  const error = toConnectError(result ?? new Error("ClearBatch gave no result"));
+  if (error.code === Code.Internal) onFault(result, "an intent of a batch failed");
   return create(ClearResultSchema, { outcome: { case: "error", value: toStatus(error) } });
 }

@@ -7,15 +7,18 @@ import type { ThreadOrder, ThreadReport, ThreadStart } from "./threads.ts";
 // One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
 if (process.platform === "linux") setPriority(10);
 // Only now what takes half a second to load: the service answers single calls already.
-const [{ countingRecover }, { createBatchThreadDeps }, { createClearPage }] = await Promise.all([
-  import("#common/intent/signature-metrics.ts"),
-  import("../deps.ts"),
-  import("./clear-page.ts"),
-]);
+const [{ countingRecover }, { onKeyFault }, { createBatchThreadDeps }, { createClearPage }] =
+  await Promise.all([
+    import("#common/intent/signature-metrics.ts"),
+    import("#common/rpc/key-faults.ts"),
+    import("../deps.ts"),
+    import("./clear-page.ts"),
+  ]);
 
 const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
   parentPort?.postMessage(report, transfer);
 const onFault = (error: unknown, message: string) => tell({ kind: "FAULT", error, message });
+onKeyFault(({ text }) => onFault(new Error(text), "an error of a batch has other keys"));
 
 let signatures: SignatureCounts = { somebody: 0, nobody: 0 };
 /** True while single calls come. */

@@ -14,15 +14,12 @@ import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { createAttestorDeps } from "../../../services/attestor/deps.ts";
-import { attestorErrors } from "../../../services/attestor/errors.ts";
 import { createAttestorService } from "../../../services/attestor/service.ts";
 import { checkoutConfig } from "../../../services/checkout/config.ts";
 import { createCheckoutDeps } from "../../../services/checkout/deps.ts";
-import { checkoutErrors } from "../../../services/checkout/errors.ts";
 import { createCheckoutService } from "../../../services/checkout/service.ts";
 import { clearingConfig } from "../../../services/clearing/config.ts";
 import { createClearingDeps } from "../../../services/clearing/deps.ts";
-import { clearingErrors } from "../../../services/clearing/errors.ts";
 import { createClearingService } from "../../../services/clearing/service.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart } from "../clearing/world.ts";
@@ -81,7 +78,6 @@ export class CheckoutServiceWorld {
       ...attestor,
       config: attestorConfig(environment).runtime,
       mounts: [mountOf(AttestorService, createAttestorService(attestor))],
-      errors: attestorErrors,
     });
     const clearing = await createClearingDeps(clearingConfig(environment), overrides);
     const clearingServer = await serve({
@@ -89,7 +85,6 @@ export class CheckoutServiceWorld {
       config: clearingConfig(environment).runtime,
       // The shop clears no batches, so no threads wait for one.
       mounts: [mountOf(ClearingService, createClearingService(clearing), { clearBatch: refuse })],
-      errors: clearingErrors,
     });
     this.#peers.push(attestorServer, clearingServer);
     environment["ATTESTOR_ADDRESS"] = `127.0.0.1:${attestorServer.ports.grpc}`;
@@ -107,7 +102,6 @@ export class CheckoutServiceWorld {
       ...deps,
       config: config.runtime,
       mounts: [mountOf(CheckoutService, createCheckoutService(deps))],
-      errors: checkoutErrors,
     });
   }
 

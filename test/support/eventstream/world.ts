@@ -21,7 +21,6 @@ import {
   type EventStreamDeps,
   type EventStreamOverrides,
 } from "../../../services/eventstream/deps.ts";
-import { eventStreamErrors } from "../../../services/eventstream/errors.ts";
 import { createEventStreamService } from "../../../services/eventstream/service.ts";
 import { createSeed, type Seed } from "../intents/seed.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
@@ -130,7 +129,6 @@ async function openReplica(
   const running = await serve({
     config: { ...streamConfig.runtime, ...options.runtime },
     mounts: [mountOf(EventStreamService, createEventStreamService(deps))],
-    errors: eventStreamErrors,
     ...deps,
   });
   const clients = new Set<Disposable>();

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { Code, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import {
   compressionGzip,
   createGrpcTransport as createConnectNodeGrpcTransport,
@@ -16,18 +16,12 @@ import {
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { openKeyStore } from "#common/rpc/access/key-store.ts";
 import { createTokenVerifier } from "#common/rpc/access/token-verifier.ts";
-import { commonErrors, detailTypes } from "#common/rpc/errors.ts";
+import { detailTypes } from "#common/rpc/errors.ts";
 import { createGrpcMount } from "#common/rpc/grpc/mount.ts";
 import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import type { Mount } from "#common/rpc/mount.ts";
 import { createConnectMount } from "#common/rpc/mount-connect.ts";
-import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
-
-export const fixtureErrors = {
-  ...commonErrors,
-  ACCOUNT_NOT_FOUND: { code: Code.NotFound, reason: ErrorReason.ACCOUNT_NOT_FOUND },
-};
 
 export interface FixtureOptions {
   readonly mounts: readonly Mount[];
@@ -51,7 +45,6 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
   const keys = openKeyStore({ kind: "file", path: options.jwksPath }, logger);
   const guard = createGuard({
     mounts: options.mounts,
-    errors: fixtureErrors,
     tokens: createTokenVerifier({ issuer: "sovr", audience: "sovr-mesh" }, keys),
     logger,
     drainSignal: options.drainSignal ?? new AbortController().signal,

@@ -129,7 +129,10 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
           return await request(client);
         } catch (error) {
           if (!isEviction(error) || attempt === reopenMax || closing) throw error;
-          client = await reopen(client);
+          client = await reopen(client).catch((cause) => {
+            // Nothing is wrong with the request: whoever asked hears that the session is lost, and may try again.
+            throw Object.assign(error, { cause });
+          });
         }
       }
     } finally {
@@ -156,9 +159,9 @@ async function selfHealing(open: () => Promise<Client>): Promise<Client> {
 }
 
 /** The first request learns that the client was evicted; those behind it, only that it is closed. */
-function isEviction(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "ERR_CLIENT_EVICTED" || code === "ERR_CLIENT_CLOSED";
+function isEviction(error: unknown): error is Error {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  return error.code === "ERR_CLIENT_EVICTED" || error.code === "ERR_CLIENT_CLOSED";
 }
 
 function guardImported(client: EngineClient): EngineClient {

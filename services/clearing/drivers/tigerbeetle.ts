@@ -16,6 +16,7 @@ import {
   walletOfUserData,
   walletUserData,
 } from "#common/ledger/wallet-account.ts";
+import { isLedgerAway, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
 import { formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import type {
   ClearingLedger,
@@ -310,10 +311,7 @@ async function read<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw new DomainError("LEDGER_UNAVAILABLE", "the ledger cannot be read", {
-      cause: error,
-      retryAfterMs: 500,
-    });
+    throw isLedgerAway(error) ? ledgerUnavailable(500, error) : error;
   }
 }
 

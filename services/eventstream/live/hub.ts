@@ -1,12 +1,14 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { LedgerReader } from "#common/ledger/reader.ts";
 import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
-import type { LedgerReads, StreamEvent } from "../read/event.ts";
+import type { StreamEvent } from "../read/event.ts";
 import type { EventBatch, EventReader } from "../read/reader.ts";
 import type { Interest } from "./interests.ts";
 import { Interests } from "./interests.ts";
 import { EventRing } from "./ring.ts";
 
 export interface EventHubOptions {
-  readonly ledger: Pick<LedgerReads, "clusterTime" | "rowsMax">;
+  readonly ledger: Pick<LedgerReader, "clusterTime" | "rowsMax">;
   newReader(start: Position): EventReader;
   /** The most events, and transfers of events, in the ring. */
   readonly ringEventsMax: number;
@@ -72,13 +74,13 @@ export class EventHub {
     return this.#newest;
   }
 
-  /** Why rounds have been failing for too long, or undefined. */
+  /** Why rounds have been failing for too long, or undefined. A fault of ours is no outage that may pass: it is told at once. */
   get failure(): unknown {
-    const { unavailableAfterMs } = this.#options;
     if (this.#failure === undefined) return undefined;
-    return performance.now() - this.#failure.sinceMs < unavailableAfterMs
-      ? undefined
-      : this.#failure.error;
+    const { error, sinceMs } = this.#failure;
+    const mayPass = error instanceof DomainError;
+    const isYoung = performance.now() - sinceMs < this.#options.unavailableAfterMs;
+    return mayPass && isYoung ? undefined : error;
   }
 
   /** Open reservations that the tail keeps in mind. */

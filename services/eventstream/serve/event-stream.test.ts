@@ -21,7 +21,7 @@ afterEach(() => {
   for (const subscription of opened.splice(0)) subscription.close();
 });
 
-function streamOver(ledger: ArrayLedger, limits: Partial<StreamLimits> = {}) {
+function streamOver(ledger: ArrayLedger, limits: Partial<StreamLimits> = {}, past = ledger) {
   const observer = {
     unattested: () => undefined,
     roundDone: () => undefined,
@@ -29,7 +29,7 @@ function streamOver(ledger: ArrayLedger, limits: Partial<StreamLimits> = {}) {
   };
   return new EventStream({
     ledger: ledger.reads(8),
-    pastLedger: ledger.reads(8),
+    pastLedger: past.reads(8),
     records: ledger.records,
     readSumsAt: () => Promise.reject(new Error("no balances here")),
     limits: { ...defaultLimits, pollMs: 5, retryMs: 5, ringEventsMax: 4, ...limits },
@@ -356,6 +356,25 @@ test.each([
   const next = await subscribe(stream, { start: { kind: "earliest" } });
   expect(await take(next, 4)).toHaveLength(4);
 });
+
+test.each(["new", "past"])(
+  "a fault of ours in a read of %s events ends the stream at once, as what it is",
+  async (which) => {
+    const ledger = new ArrayLedger();
+    const past = new ArrayLedger();
+    // More than the ring holds, so that whoever starts at the beginning reads the past.
+    for (const side of [ledger, past]) commit(side, 1_000n, 6);
+    const stream = streamOver(ledger, {}, past);
+    await take(await subscribe(stream, { start: { kind: "earliest" } }), 6);
+    const subscription = await subscribe(stream, {
+      start: { kind: which === "new" ? "now" : "earliest" },
+    });
+    await subscription.next();
+    const fault = new RangeError("timestamp_min is no u64");
+    (which === "new" ? ledger : past).ledgerError = fault;
+    await expect(nextOf(subscription, "closing")).rejects.toBe(fault);
+  },
+);
 
 test("planned ends are announced, then the stream is over", async () => {
   const ledger = new ArrayLedger();

@@ -292,7 +292,8 @@ export class Subscription {
     if (failure !== undefined) throw failure;
     if (this.#readFailure === undefined) return;
     const { error, sinceMs } = this.#readFailure;
-    if (performance.now() - sinceMs >= this.#options.unavailableAfterMs) throw error;
+    const mayPass = error instanceof DomainError;
+    if (!mayPass || performance.now() - sinceMs >= this.#options.unavailableAfterMs) throw error;
   }
 
   readonly #revoked = (): void => {

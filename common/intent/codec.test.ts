@@ -1,6 +1,5 @@
-import { create, fromJson } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import {
@@ -19,7 +18,6 @@ import {
 import {
   formatAttestation,
   formatIntent,
-  formatNanoseconds,
   formatPhase,
   parseAttestation,
   parseIntent,
@@ -133,17 +131,4 @@ describe("attestations", () => {
       parseAttestation(create(AttestationSchema, { ...attestation, signature: "" })),
     ).toThrow(invalid("attestation.signature"));
   });
-});
-
-test("formatNanoseconds loses nothing", () => {
-  fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }), (nanoseconds) => {
-      const { seconds, nanos } = formatNanoseconds(nanoseconds);
-      expect(seconds * 1_000_000_000n + BigInt(nanos)).toBe(nanoseconds);
-      expect(nanos).toBeLessThan(1_000_000_000);
-    }),
-  );
-  expect(formatNanoseconds(1_795_521_600_000_000_001n)).toEqual(
-    fromJson(TimestampSchema, "2026-11-24T12:00:00.000000001Z"),
-  );
 });

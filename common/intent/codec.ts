@@ -118,11 +118,3 @@ export function parseWalletSignature(text: string, field: string): string {
 export function formatAttestation(attestation: Attestation): AttestationProto {
   return create(AttestationSchema, { ...attestation });
 }
-
-/** Writes nanoseconds of the ledger's clock as a Timestamp, without loss. */
-export function formatNanoseconds(nanoseconds: bigint): Timestamp {
-  return create(TimestampSchema, {
-    seconds: nanoseconds / 1_000_000_000n,
-    nanos: Number(nanoseconds % 1_000_000_000n),
-  });
-}

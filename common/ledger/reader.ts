@@ -25,6 +25,9 @@ export interface BalanceRecord {
   readonly creditsPending: bigint;
 }
 
+/** The last timestamp that a ledger can give: a range up to here has no end. */
+export const endOfTime = (1n << 63n) - 1n;
+
 /** Which rows to read: from the first to the last nanosecond, both inclusive. Without an overlap there are none. */
 export interface Range {
   readonly from: bigint;
@@ -38,15 +41,16 @@ export type AccountPredicate = { readonly ledger: number } | { readonly code: nu
 export type TransferPredicate = { readonly accountId: bigint } | { readonly code: number } | "any";
 
 /**
- * What a service asks of the engine, for the time of one call. Every read throws LEDGER_UNAVAILABLE when the
- * engine is silent, and the reason of the call's signal when that fires first.
+ * What a service asks of the ledger, for the time of one call. Every read throws LEDGER_UNAVAILABLE when the ledger is
+ * away or silent, and the reason of the call's signal when that fires first; none hangs. Any other error is a fault of
+ * ours.
  */
 export interface LedgerReader {
   /** The most rows that one read answers. */
   readonly rowsMax: number;
   /** The engine's clock, nanoseconds: what was committed at or before it is visible to reads that start after. */
   clusterTime(): Promise<bigint>;
-  /** Accounts by id; unknown ids are left out. */
+  /** Accounts by id; unknown ids are left out. As of one instant if there are at most `rowsMax`. */
   findAccounts(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, AccountRecord>>;
   /** Transfers by id; unknown ids are left out. */
   findTransfers(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, CommittedTransfer>>;
@@ -54,8 +58,8 @@ export interface LedgerReader {
   listAccounts(which: AccountPredicate, range: Range): Promise<AccountRecord[]>;
   /** Transfers, in commit order. */
   listTransfers(which: TransferPredicate, range: Range): Promise<CommittedTransfer[]>;
-  /** An account's transfers, the newest first. */
-  newestTransfers(accountId: bigint, range: Range): Promise<CommittedTransfer[]>;
+  /** Transfers, the newest first. */
+  newestTransfers(which: TransferPredicate, range: Range): Promise<CommittedTransfer[]>;
   /** An account's sums after each of its transfers, the newest first. */
   newestBalances(accountId: bigint, range: Range): Promise<BalanceRecord[]>;
 }

@@ -143,14 +143,14 @@ async function searchBack(
   };
   const [balances, newest] = await Promise.all([
     reader.newestBalances(accountId, range),
-    reader.newestTransfers(accountId, range),
+    reader.newestTransfers({ accountId }, range),
   ]);
   const search = new ReservationSearch(accountId, balances, instant);
   search.add(newest, newest.length < range.limit);
   let oldest = newest.at(-1);
   while (!search.complete && search.reads < reservationReadsMax && oldest !== undefined) {
     range = { from: 1n, to: oldest.timestamp - 1n, limit: reader.rowsMax };
-    const older = await reader.newestTransfers(accountId, range);
+    const older = await reader.newestTransfers({ accountId }, range);
     search.add(older, older.length < range.limit);
     oldest = older.at(-1);
   }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { formatNanoseconds } from "#common/intent/codec.ts";
 import { formatU128 } from "#common/u128.ts";
+import { formatNanoseconds } from "#common/wire/timestamps.ts";
 import {
   type Checkout,
   CheckoutSchema,

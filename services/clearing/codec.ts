@@ -1,14 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { invalidField } from "#common/domain-error.ts";
-import {
-  formatNanoseconds,
-  formatPhase,
-  parseAttestation,
-  parseIntent,
-} from "#common/intent/codec.ts";
+import { formatPhase, parseAttestation, parseIntent } from "#common/intent/codec.ts";
 import { formatU128 } from "#common/u128.ts";
 import { formatCursor } from "#common/wire/cursor.ts";
+import { formatNanoseconds } from "#common/wire/timestamps.ts";
 import {
   type Clearing as ClearingProto,
   ClearingSchema,

@@ -1,3 +1,9 @@
+import {
+  createLedgerReaders,
+  type LedgerReaderOptions,
+} from "#common/ledger/drivers/tigerbeetle.ts";
+import { createReservations } from "#common/ledger/reservations.ts";
+import { sumsAt } from "#common/ledger/sums-at.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
@@ -7,8 +13,6 @@ import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { EventStreamConfig } from "./config.ts";
 import { createRecordsReads } from "./drivers/postgres.ts";
-import { createReadSumsAt } from "./drivers/read-sums.ts";
-import { createLedgerReads } from "./drivers/tigerbeetle.ts";
 import { createHubObserver, observeStream } from "./live/metrics.ts";
 import { defaultLimits, EventStream, type StreamLimits } from "./serve/event-stream.ts";
 import type { EventStreamServiceDeps } from "./service.ts";
@@ -28,11 +32,17 @@ export interface EventStreamOverrides {
   readonly listen?: boolean;
 }
 
-/** How long one request to the ledger may take, and how many may be under way. */
-const ledgerTimeoutMs = 5_000;
-const ledgerRequestsMax = 64;
+type ReadLimits = Omit<LedgerReaderOptions, "batchMax" | "onAnswer">;
 
-/** Opens what EventStream needs: a client for what is new, one for what is past, a pool, and a connection that listens. */
+/** Readers of events ask for a page at a time; a silent ledger must not gather such requests. */
+const eventLimits: ReadLimits = { readTimeoutMs: 5_000, waitingMax: 64, retryAfterMs: 500 };
+/** A snapshot of balances asks for a row or two of each of 1000 accounts, and there may be many watches. */
+const sumsLimits: ReadLimits = { readTimeoutMs: 4_000, waitingMax: 65_536, retryAfterMs: 1_000 };
+
+/**
+ * Opens what EventStream needs: a client for what is new, one for what is past, a pool, and a connection that
+ * listens. If one cannot be opened, those that were are closed again.
+ */
 export async function createEventStreamDeps(
   config: EventStreamConfig,
   overrides: EventStreamOverrides = {},
@@ -40,53 +50,60 @@ export async function createEventStreamDeps(
   const { runtime, engine, databaseUrl } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const open = async () => overrides.client ?? readOnlyClient(await openClient(engine));
-  const clients = [await open(), await open()] as const;
-  const pool = createPool({ databaseUrl, applicationName: "sovr-eventstream" });
+  await using opened = new AsyncDisposableStack();
+  const openLedger = async () =>
+    overrides.client ??
+    opened.adopt(readOnlyClient(await openClient(engine)), (own) => own.destroy());
+  const newClient = await openLedger();
+  const pastClient = await openLedger();
+  const pool = opened.adopt(
+    createPool({ databaseUrl, applicationName: "sovr-eventstream" }),
+    (own) => own.end(),
+  );
 
   const tigerbeetle = watchDependency("tigerbeetle", () => ledger.clusterTime());
   const postgres = watchDependency("postgres", () => probePostgres(pool));
-  const readsOf = (client: ReadOnlyClient) =>
-    createLedgerReads({
-      client,
+  const readersOf = (client: ReadOnlyClient, limits: ReadLimits) =>
+    createLedgerReaders(client, {
+      ...limits,
       batchMax: engine.batchMax,
-      timeoutMs: ledgerTimeoutMs,
-      requestsMax: ledgerRequestsMax,
       onAnswer: tigerbeetle.onSuccess,
     });
-  const [ledger, pastLedger] = [readsOf(clients[0]), readsOf(clients[1])];
+  const ledger = readersOf(newClient, eventLimits)();
+  const pastLedger = readersOf(pastClient, eventLimits)();
   const records = createRecordsReads(pool, postgres.onSuccess);
+  const sumsReaders = readersOf(pastClient, sumsLimits);
+  const reservations = createReservations();
   const stream = new EventStream({
     ledger,
     pastLedger,
     records,
-    readSumsAt: createReadSumsAt(clients[1], engine.batchMax),
+    // As the Ledger does it: one truth for both.
+    readSumsAt: (accounts, instant, signal) =>
+      sumsAt({ reader: sumsReaders(signal), reservations }, accounts, instant),
     limits: { ...defaultLimits, subscribersMax: config.subscribersMax, ...overrides.limits },
     observer: createHubObserver(logger),
   });
   observeStream(stream);
-  const listener =
-    overrides.listen === false
-      ? undefined
-      : listen({
-          databaseUrl,
-          channel: clearedChannel,
-          applicationName: "sovr-eventstream-listen",
-          onNotification: () => stream.wake(),
-          onConnected: () => stream.wake(),
-          onLost: (error) => logger.warn({ err: error }, "wake-ups are lost; rounds go by time"),
-        });
-
+  if (overrides.listen !== false) {
+    const listener = listen({
+      databaseUrl,
+      channel: clearedChannel,
+      applicationName: "sovr-eventstream-listen",
+      onNotification: () => stream.wake(),
+      onConnected: () => stream.wake(),
+      onLost: (error) => logger.warn({ err: error }, "wake-ups are lost; rounds go by time"),
+    });
+    opened.defer(() => listener.close());
+  }
+  // From here on it is the service's to close; what throws above closes what was opened by then.
+  const closing = opened.move();
   return {
     stream,
     clusterId: engine.clusterId,
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
     dependencies: [tigerbeetle.dependency, postgres.dependency],
-    async close() {
-      await listener?.close();
-      await pool.end();
-      if (overrides.client === undefined) for (const client of clients) client.destroy();
-    },
+    close: () => closing.disposeAsync(),
   };
 }

@@ -1,16 +1,21 @@
 import { clone, create, toBinary } from "@bufbuild/protobuf";
-import { durationMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import { formatNanoseconds } from "#common/intent/codec.ts";
-import { classOfCode, classRules } from "#common/ledger/chart.ts";
+import { balanceOf } from "#common/ledger/balance.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
 import { shareMessage } from "#common/rpc/shared-message.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
+import { formatBalance } from "#common/wire/balance.ts";
 import { type Position, parseCursor } from "#common/wire/cursor.ts";
+import {
+  formatNanoseconds,
+  parseNanoseconds,
+  parseOptionalNanoseconds,
+} from "#common/wire/timestamps.ts";
 import type { EventFilter as EventFilterProto } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import {
   BookmarkSchema,
@@ -28,9 +33,7 @@ import {
   type WatchBalancesResponse,
   WatchBalancesResponseSchema,
 } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { type Balance, BalanceSchema } from "#gen/sovr/ledger/v1/balance_pb.ts";
 import type { StreamEvent } from "./read/event.ts";
-import type { WatchedBalance } from "./serve/balances.ts";
 import { EventEncoder, parseEventType } from "./serve/encode.ts";
 import type { EventStream, StreamStart } from "./serve/event-stream.ts";
 import { compileFilter, type EventFilter } from "./serve/filter.ts";
@@ -103,7 +106,7 @@ async function listEvents(
   const { wallet } = requirePrincipal(ctx);
   const filter = parseFilter(request.filter, wallet);
   const start = parseStart(request.start, deps.clusterId) ?? { kind: "earliest" };
-  const to = request.toTime === undefined ? undefined : parseNanoseconds(request.toTime);
+  const to = parseOptionalNanoseconds(request.toTime, "to_time");
   const bound = boundRequest(request, wallet);
   const place =
     request.pageToken === ""
@@ -143,7 +146,9 @@ async function* watchBalances(
     for (;;) {
       const { balances, position } = await watch.next();
       yield create(WatchBalancesResponseSchema, {
-        balances: balances.map((balance) => encodeBalance(balance, position.timestamp)),
+        balances: balances.map((balance) =>
+          formatBalance(balanceOf(balance.account, balance, position.timestamp)),
+        ),
         cursor: encoder.cursor(position),
       });
     }
@@ -246,14 +251,10 @@ function parseStart(
     case "earliest":
       return { kind: "earliest" };
     case "sinceTime":
-      return { kind: "since", timestamp: parseNanoseconds(start.value) };
+      return { kind: "since", timestamp: parseNanoseconds(start.value, "since_time") };
     case undefined:
       return undefined;
   }
-}
-
-function parseNanoseconds(time: Timestamp): bigint {
-  return time.seconds * 1_000_000_000n + BigInt(time.nanos);
 }
 
 function parseFilter(
@@ -281,25 +282,4 @@ function parseFilter(
     },
     onlyWallet,
   );
-}
-
-function encodeBalance(balance: WatchedBalance, timestamp: bigint): Balance {
-  const { account, debitsPosted, creditsPosted, debitsPending, creditsPending } = balance;
-  const accountClass = classOfCode(account.code);
-  const isLiability = accountClass !== undefined && classRules[accountClass].type === "LIABILITY";
-  const posted = isLiability ? creditsPosted - debitsPosted : debitsPosted - creditsPosted;
-  const pendingOut = isLiability ? debitsPending : creditsPending;
-  return create(BalanceSchema, {
-    accountId: formatU128(account.id),
-    ledger: account.ledger,
-    posted: posted.toString(),
-    pendingIn: formatU128(isLiability ? creditsPending : debitsPending),
-    pendingOut: formatU128(pendingOut),
-    available: (posted - pendingOut).toString(),
-    debitsPosted: formatU128(debitsPosted),
-    creditsPosted: formatU128(creditsPosted),
-    debitsPending: formatU128(debitsPending),
-    creditsPending: formatU128(creditsPending),
-    asOfTime: formatNanoseconds(timestamp),
-  });
 }

@@ -1,11 +1,7 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import { accountType } from "#common/ledger/account.ts";
 import { findAsset } from "#common/ledger/assets.ts";
-import {
-  type AccountType,
-  classOfCode,
-  classRules,
-  findChartAccount,
-} from "#common/ledger/chart.ts";
+import type { AccountType } from "#common/ledger/chart.ts";
 import type { AccountRecord, Range } from "#common/ledger/reader.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import type { LedgerView } from "./ledger.ts";
@@ -24,19 +20,6 @@ export interface AccountFilter {
   /** EIP-55. */
   readonly wallet: string | undefined;
   readonly type: AccountType | undefined;
-}
-
-/** The name of an account: from the chart, or that of its wallet. */
-export function accountName(account: AccountRecord): string {
-  const listed = findChartAccount(account.id)?.name;
-  if (listed !== undefined) return listed;
-  return account.wallet === "" ? `ACCOUNT ${account.id}` : `WALLET ${account.wallet}`;
-}
-
-/** The side on which an account's balance normally stands. A class that nobody declared counts as an asset. */
-export function accountType(account: AccountRecord): AccountType {
-  const accountClass = classOfCode(account.code);
-  return accountClass === undefined ? "ASSET" : classRules[accountClass].type;
 }
 
 /** Reads an account. Throws ACCOUNT_NOT_FOUND. */

@@ -1,22 +1,9 @@
 import { invalidField } from "#common/domain-error.ts";
-import type { AccountType } from "#common/ledger/chart.ts";
+import { type Balance, balanceOf, postedOf } from "#common/ledger/balance.ts";
 import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
-import { lastRow, type Sums, sumsAt, zeroSums } from "#common/ledger/sums-at.ts";
-import { type AccountSelector, accountType, findAccounts } from "./accounts.ts";
+import { lastRow, sumsAt, zeroSums } from "#common/ledger/sums-at.ts";
+import { type AccountSelector, findAccounts } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
-
-/** What an account holds at one instant. */
-export interface Balance extends Sums {
-  readonly account: AccountRecord;
-  /** On the account's normal side; may be negative. */
-  readonly posted: bigint;
-  readonly pendingIn: bigint;
-  readonly pendingOut: bigint;
-  /** posted − pendingOut; may be negative. */
-  readonly available: bigint;
-  /** Nanoseconds. */
-  readonly asOf: bigint;
-}
 
 /**
  * Reads balances as of one instant, nanoseconds, undefined meaning now, in the order of the selectors.
@@ -48,30 +35,5 @@ export async function postedAt(
   account: AccountRecord,
   instant: bigint,
 ): Promise<bigint> {
-  return postedOf(accountType(account), (await lastRow(reader, account.id, instant)) ?? zeroSums);
-}
-
-function postedOf(type: AccountType, sums: Sums): bigint {
-  return type === "ASSET"
-    ? sums.debitsPosted - sums.creditsPosted
-    : sums.creditsPosted - sums.debitsPosted;
-}
-
-function balanceOf(account: AccountRecord, sums: Sums, asOf: bigint): Balance {
-  const { debitsPosted, creditsPosted, debitsPending, creditsPending } = sums;
-  const type = accountType(account);
-  const posted = postedOf(type, sums);
-  const pendingOut = type === "ASSET" ? creditsPending : debitsPending;
-  return {
-    account,
-    debitsPosted,
-    creditsPosted,
-    debitsPending,
-    creditsPending,
-    posted,
-    pendingIn: type === "ASSET" ? debitsPending : creditsPending,
-    pendingOut,
-    available: posted - pendingOut,
-    asOf,
-  };
+  return postedOf(account, (await lastRow(reader, account.id, instant)) ?? zeroSums);
 }

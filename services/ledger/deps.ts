@@ -1,8 +1,11 @@
-import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import {
+  createLedgerReaders,
+  type LedgerReaderOptions,
+} from "#common/ledger/drivers/tigerbeetle.ts";
 import { createReservations } from "#common/ledger/reservations.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
-import type { Dependency } from "#common/rpc/health.ts";
+import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import type { LedgerConfig } from "./config.ts";
@@ -22,30 +25,48 @@ export interface LedgerOverrides {
   readonly logger?: Logger;
 }
 
+const readLimits: Omit<LedgerReaderOptions, "batchMax"> = {
+  // Far longer than a view change of the cluster's primary in the usual case, shorter than callers wait.
+  readTimeoutMs: 4_000,
+  // A trial balance alone asks for 8189 rows at once.
+  waitingMax: 65_536,
+  retryAfterMs: 1_000,
+};
+
 /** Opens what the Ledger needs: one client for reads, one pool. */
 export async function createLedgerDeps(
   config: LedgerConfig,
   overrides: LedgerOverrides = {},
 ): Promise<LedgerDeps> {
   const { runtime } = config;
-  const client = overrides.client ?? readOnlyClient(await openClient(config.engine));
+  await using opened = new AsyncDisposableStack();
+  const client =
+    overrides.client ??
+    opened.adopt(readOnlyClient(await openClient(config.engine)), (own) => own.destroy());
   const pool =
     overrides.pool ??
-    createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-ledger" });
-  const engine = createLedgerEngine(client, { batchMax: config.engine.batchMax });
+    opened.adopt(
+      createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-ledger" }),
+      (own) => own.end(),
+    );
+  const engine = watchDependency("ledger", (signal) => reader(signal).clusterTime());
+  const reader = createLedgerReaders(client, {
+    ...readLimits,
+    batchMax: config.engine.batchMax,
+    onAnswer: engine.onSuccess,
+  });
   const records = createLedgerRecords(pool);
+  // From here on it is the service's to close; what throws above closes what was opened by then.
+  const closing = opened.move();
   return {
     clusterId: config.engine.clusterId,
-    reader: engine.reader,
+    reader,
     evidence: records.evidence,
     reservations: createReservations(),
     dependencies: [engine.dependency, records.dependency],
     logger:
       overrides.logger ??
       createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat }),
-    close: async () => {
-      if (overrides.client === undefined) client.destroy();
-      if (overrides.pool === undefined) await pool.end();
-    },
+    close: () => closing.disposeAsync(),
   };
 }

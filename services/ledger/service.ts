@@ -1,9 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { formatNanoseconds } from "#common/intent/codec.ts";
 import { assets } from "#common/ledger/assets.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { parseU128 } from "#common/u128.ts";
+import { formatAccount, parseOptionalAccountType } from "#common/wire/account.ts";
+import { formatBalance } from "#common/wire/balance.ts";
+import { formatNanoseconds, parseOptionalNanoseconds } from "#common/wire/timestamps.ts";
+import { formatTransfer } from "#common/wire/transfer.ts";
 import * as proto from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { getAccount, listAccounts } from "./accounts.ts";
 import { getBalances } from "./balances.ts";
@@ -34,35 +37,35 @@ function accountMethods(viewOf: ViewOf) {
       const filter = {
         code: request.filter?.code || undefined,
         wallet: codec.parseOptionalWallet(request.filter?.wallet ?? "", "filter.wallet"),
-        type: codec.parseOptionalType(request.filter?.type ?? 0),
+        type: parseOptionalAccountType(request.filter?.type ?? 0),
       };
       const page = await listAccounts(viewOf(ctx), filter, codec.parsePage(request));
       return create(proto.ListAccountsResponseSchema, {
-        accounts: page.items.map(codec.formatAccount),
+        accounts: page.items.map(formatAccount),
         nextPageToken: page.nextPageToken,
       });
     },
 
     async getAccount(request, ctx) {
       const account = await getAccount(viewOf(ctx), codec.parseSelector(request));
-      return create(proto.GetAccountResponseSchema, { account: codec.formatAccount(account) });
+      return create(proto.GetAccountResponseSchema, { account: formatAccount(account) });
     },
 
     async getBalance(request, ctx) {
       const selector = codec.parseSelector(request);
-      const asOf = codec.parseNanoseconds(request.asOfTime, "as_of_time");
+      const asOf = parseOptionalNanoseconds(request.asOfTime, "as_of_time");
       const [balance] = await getBalances(viewOf(ctx), [selector], asOf);
       return create(proto.GetBalanceResponseSchema, {
-        ...(balance && { balance: codec.formatBalance(balance) }),
+        ...(balance && { balance: formatBalance(balance) }),
       });
     },
 
     async batchGetBalances(request, ctx) {
       const selectors = codec.parseSelectors(request);
-      const asOf = codec.parseNanoseconds(request.asOfTime, "as_of_time");
+      const asOf = parseOptionalNanoseconds(request.asOfTime, "as_of_time");
       const balances = await getBalances(viewOf(ctx), selectors, asOf);
       return create(proto.BatchGetBalancesResponseSchema, {
-        balances: balances.map(codec.formatBalance),
+        balances: balances.map(formatBalance),
       });
     },
 
@@ -75,7 +78,7 @@ function accountMethods(viewOf: ViewOf) {
         codec.parsePage(request),
       );
       return create(proto.GetStatementResponseSchema, {
-        account: codec.formatAccount(statement.account),
+        account: formatAccount(statement.account),
         openingBalance: statement.openingBalance.toString(),
         lines: statement.lines.map(codec.formatStatementLine),
         closingBalance: statement.closingBalance.toString(),
@@ -85,7 +88,7 @@ function accountMethods(viewOf: ViewOf) {
     },
 
     async getTrialBalance(request, ctx) {
-      const asOf = codec.parseNanoseconds(request.asOfTime, "as_of_time");
+      const asOf = parseOptionalNanoseconds(request.asOfTime, "as_of_time");
       return codec.formatTrialBalance(await getTrialBalance(viewOf(ctx), request.ledger, asOf));
     },
   } satisfies Partial<LedgerServiceImpl>;
@@ -96,7 +99,7 @@ function transferMethods(viewOf: ViewOf) {
     async getTransfer(request, ctx) {
       const transferId = parseU128(request.transferId, "transfer_id");
       const transfer = await getTransfer(viewOf(ctx), transferId);
-      return create(proto.GetTransferResponseSchema, { transfer: codec.formatTransfer(transfer) });
+      return create(proto.GetTransferResponseSchema, { transfer: formatTransfer(transfer) });
     },
 
     async listTransfers(request, ctx) {
@@ -108,7 +111,7 @@ function transferMethods(viewOf: ViewOf) {
       };
       const page = await listTransfers(viewOf(ctx), filter, codec.parsePage(request));
       return create(proto.ListTransfersResponseSchema, {
-        transfers: page.items.map(codec.formatTransfer),
+        transfers: page.items.map(formatTransfer),
         nextPageToken: page.nextPageToken,
       });
     },

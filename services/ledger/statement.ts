@@ -1,6 +1,7 @@
+import { accountType } from "#common/ledger/account.ts";
 import type { AccountRecord } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
-import { accountType, getAccount } from "./accounts.ts";
+import { getAccount } from "./accounts.ts";
 import { postedAt } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type PageRequest, placeOf, type Span } from "./page.ts";

@@ -1,10 +1,10 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import { accountName } from "#common/ledger/account.ts";
 import { type Asset, findAsset } from "#common/ledger/assets.ts";
 import { accountClasses, chartAccountId, walletClassId } from "#common/ledger/chart.ts";
 import type { AccountRecord } from "#common/ledger/reader.ts";
-import { type Sums, sumsAt } from "#common/ledger/sums-at.ts";
+import { type Sums, sumsAt, zeroSums } from "#common/ledger/sums-at.ts";
 import { isWalletAccountId } from "#common/ledger/wallet-account.ts";
-import { accountName } from "./accounts.ts";
 import { instantOf } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
 
@@ -55,7 +55,7 @@ export async function getTrialBalance(
     const sums = await sumsAt(view, accounts, instant);
     for (const [index, account] of accounts.entries()) {
       const line = lineOf(account, wallets, lines);
-      lines.set(line.accountId, { ...line, ...addSums(line, sums[index] ?? zero) });
+      lines.set(line.accountId, { ...line, ...addSums(line, sums[index] ?? zeroSums) });
     }
     accountCount += BigInt(accounts.length);
     if (accounts.length < range.limit) break;
@@ -65,22 +65,15 @@ export async function getTrialBalance(
   return {
     asset,
     lines: sorted,
-    totals: sorted.reduce(addSums, zero),
+    totals: sorted.reduce(addSums, zeroSums),
     accountCount,
     asOf: instant,
   };
 }
 
-const zero: Sums = {
-  debitsPosted: 0n,
-  creditsPosted: 0n,
-  debitsPending: 0n,
-  creditsPending: 0n,
-};
-
 function walletsLine(ledger: number): TrialBalanceLine {
   const accountId = chartAccountId(walletClassId, ledger);
-  return { accountId, name: "WALLETS", code: accountClasses.WALLET, ...zero };
+  return { accountId, name: "WALLETS", code: accountClasses.WALLET, ...zeroSums };
 }
 
 /** The line to which an account adds. */
@@ -91,7 +84,7 @@ function lineOf(
 ): TrialBalanceLine {
   const { id, code } = account;
   const accountId = isWalletAccountId(id) ? wallets.accountId : id;
-  return lines.get(accountId) ?? { accountId, name: accountName(account), code, ...zero };
+  return lines.get(accountId) ?? { accountId, name: accountName(account), code, ...zeroSums };
 }
 
 function addSums(a: Sums, b: Sums): Sums {

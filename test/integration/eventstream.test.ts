@@ -7,13 +7,13 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { formatNanoseconds } from "#common/intent/codec.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { formatCursor } from "#common/wire/cursor.ts";
+import { formatNanoseconds } from "#common/wire/timestamps.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import {
   type Event,

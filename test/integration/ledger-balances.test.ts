@@ -3,14 +3,15 @@
 // against a model that knows nothing but the committed transfers.
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Balance } from "#common/ledger/balance.ts";
 import { chartAccountId, chartAccounts, walletClassId } from "#common/ledger/chart.ts";
-import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import { createLedgerReaders } from "#common/ledger/drivers/tigerbeetle.ts";
 import type { BalanceRecord, LedgerReader } from "#common/ledger/reader.ts";
 import { createReservations } from "#common/ledger/reservations.ts";
 import { isWalletAccountId, walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import { type Balance, getBalances } from "../../services/ledger/balances.ts";
+import { getBalances } from "../../services/ledger/balances.ts";
 import { type LedgerView, viewLedger } from "../../services/ledger/ledger.ts";
 import { getStatement } from "../../services/ledger/statement.ts";
 import { listTransfers } from "../../services/ledger/transfers.ts";
@@ -219,7 +220,8 @@ async function newestRows(reader: LedgerReader, accountId: bigint): Promise<Bala
 }
 
 function viewOf(client: Client, batchMax: number): LedgerView {
-  const { reader } = createLedgerEngine(readOnlyClient(client), { batchMax });
+  const limits = { readTimeoutMs: 4_000, waitingMax: 65_536, retryAfterMs: 1_000 };
+  const reader = createLedgerReaders(readOnlyClient(client), { ...limits, batchMax });
   const evidence = {
     byIntentId: () => Promise.resolve(undefined),
     byPrefixes: () => Promise.resolve(new Map()),

@@ -6,8 +6,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { formatNanoseconds } from "#common/intent/codec.ts";
-import { createLedgerEngine } from "#common/ledger/drivers/tigerbeetle.ts";
+import { createLedgerReaders } from "#common/ledger/drivers/tigerbeetle.ts";
 import { transferId } from "#common/ledger/transfer-rows.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { migrate } from "#common/postgres/migrate.ts";
@@ -21,6 +20,7 @@ import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { newUuidV7 } from "#common/uuid.ts";
+import { formatNanoseconds } from "#common/wire/timestamps.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { Phase } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { AccountType } from "#gen/sovr/ledger/v1/account_pb.ts";
@@ -541,8 +541,8 @@ describeOnEngines("LedgerService", (engine) => {
   describe("when something is away", () => {
     test.skipIf(engine.name === "embedded")("gives up on a silent ledger", async () => {
       const { batchMax } = running.config;
-      const options = { batchMax, readTimeoutMs: 200, waitingMax: 2 };
-      const { reader } = createLedgerEngine(readOnlyClient(client), options);
+      const options = { batchMax, readTimeoutMs: 200, waitingMax: 2, retryAfterMs: 1_000 };
+      const reader = createLedgerReaders(readOnlyClient(client), options);
       const left = new AbortController();
       const away = { kind: "LEDGER_UNAVAILABLE" };
       running.server?.pause();

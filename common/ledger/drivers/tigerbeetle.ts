@@ -5,91 +5,79 @@ import {
   AccountFilterFlags,
   AccountFlags,
   type QueryFilter,
+  QueryFilterFlags,
+  type Transfer,
 } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
-import { DomainError } from "#common/domain-error.ts";
-import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { isLedgerAway, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import type {
-  AccountPredicate,
-  AccountRecord,
-  BalanceRecord,
-  LedgerReader,
-  Range,
-  TransferPredicate,
+import {
+  type AccountPredicate,
+  type AccountRecord,
+  type BalanceRecord,
+  endOfTime,
+  type LedgerReader,
+  type Range,
+  type TransferPredicate,
 } from "../reader.ts";
 import { isWalletAccountId, walletOfUserData } from "../wallet-account.ts";
 
-export interface LedgerEngineOptions {
+export interface LedgerReaderOptions {
   /** The most rows of one request. */
   readonly batchMax: number;
-  /** How long one read may take before the engine counts as silent, in milliseconds. */
-  readonly readTimeoutMs?: number;
-  /** The most reads that may wait for the engine at once; above, calls are refused instead of queued. */
-  readonly waitingMax?: number;
+  /** How long one read may take before the ledger counts as silent, in milliseconds. */
+  readonly readTimeoutMs: number;
+  /**
+   * The most reads that may wait for the ledger at once; above, calls are refused instead of queued. A silent
+   * ledger's client keeps every request for ever.
+   */
+  readonly waitingMax: number;
+  /** When to come back to a ledger that is away, in milliseconds. */
+  readonly retryAfterMs: number;
+  /** Hears of every answer. */
+  readonly onAnswer?: () => void;
 }
 
-/** The engine as a service reads it: a reader for each call, and what readiness asks. */
-export interface LedgerEngine {
-  reader(signal: AbortSignal): LedgerReader;
-  readonly dependency: Dependency;
-}
+/** Makes the reader of one call, whose reads end when its signal fires. */
+export type LedgerReaders = (signal?: AbortSignal) => LedgerReader;
 
-// Far longer than a view change of the cluster's primary in the usual case, shorter than callers wait.
-const readTimeoutMsDefault = 4_000;
-// A silent engine's client keeps every request for ever; a trial balance alone asks for 8189 rows at once.
-const waitingMaxDefault = 65_536;
-
-/** Wraps the client. It is shared by all calls of the process, whose requests it batches. */
-export function createLedgerEngine(
+/**
+ * The ledger on a client of an engine. The client is shared by all calls of the process, whose requests it batches;
+ * `waitingMax` holds for all readers together.
+ */
+export function createLedgerReaders(
   client: ReadOnlyClient,
-  options: LedgerEngineOptions,
-): LedgerEngine {
-  const { batchMax, readTimeoutMs = readTimeoutMsDefault } = options;
-  const waitingMax = options.waitingMax ?? waitingMaxDefault;
-  const { dependency, onSuccess } = watchDependency("ledger", (signal) =>
-    ask(signal, () => client.clusterTime()),
-  );
+  options: LedgerReaderOptions,
+): LedgerReaders {
+  const { batchMax, readTimeoutMs, waitingMax, retryAfterMs, onAnswer } = options;
   let waiting = 0;
 
-  async function ask<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    if (waiting >= waitingMax) throw unavailable();
+  async function ask<T>(signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    if (waiting >= waitingMax) throw ledgerUnavailable(retryAfterMs);
     waiting += 1;
     const answer = request().finally(() => {
       waiting -= 1;
     });
+    const late = () =>
+      signal?.aborted && signal.reason instanceof Error
+        ? signal.reason
+        : ledgerUnavailable(retryAfterMs);
     try {
-      const limit = { deadlineMs: Date.now() + readTimeoutMs, signal };
-      const result = await raceDeadline(answer, limit, () =>
-        signal.aborted && signal.reason instanceof Error ? signal.reason : unavailable(),
+      const result = await raceDeadline(
+        answer,
+        { deadlineMs: Date.now() + readTimeoutMs, signal },
+        late,
       );
-      onSuccess();
+      onAnswer?.();
       return result;
     } catch (error) {
-      throw isAway(error) ? unavailable(error) : error;
+      throw isLedgerAway(error) ? ledgerUnavailable(retryAfterMs, error) : error;
     }
   }
 
-  return {
-    reader: (signal) => createReader(client, batchMax, (request) => ask(signal, request)),
-    dependency,
-  };
-}
-
-/** What the engines throw when they cannot answer now; anything else is a fault of ours and passes. */
-const away = /^ERR_(CLIENT_|EMBEDDED_(BUSY|DISK_FULL|IO|STOPPED)$)/;
-
-function isAway(error: unknown): boolean {
-  return error instanceof Error && "code" in error && away.test(String(error.code));
-}
-
-function unavailable(cause?: unknown): DomainError<"LEDGER_UNAVAILABLE"> {
-  return new DomainError("LEDGER_UNAVAILABLE", "the ledger does not answer", {
-    cause,
-    retryAfterMs: 1_000,
-  });
+  return (signal) => createReader(client, batchMax, (request) => ask(signal, request));
 }
 
 type Ask = <T>(request: () => Promise<T>) => Promise<T>;
@@ -123,20 +111,17 @@ function createReader(client: ReadOnlyClient, batchMax: number, ask: Ask): Ledge
     },
     async listTransfers(which, range) {
       if (isEmpty(range)) return [];
-      const rows =
-        typeof which === "object" && "accountId" in which
-          ? await ask(() => client.getAccountTransfers(accountFilter(which.accountId, range)))
-          : await ask(() => client.queryTransfers(queryFilter(which, range)));
-      return rows.map(parseTransfer);
+      return (await ask(() => queryTransfers(client, which, range))).map(parseTransfer);
     },
-    async newestTransfers(accountId, range) {
+    async newestTransfers(which, range) {
       if (isEmpty(range)) return [];
-      const filter = accountFilter(accountId, range, AccountFilterFlags.reversed);
-      return (await ask(() => client.getAccountTransfers(filter))).map(parseTransfer);
+      return (await ask(() => queryTransfers(client, which, range, newestFirst))).map(
+        parseTransfer,
+      );
     },
     async newestBalances(accountId, range) {
       if (isEmpty(range)) return [];
-      const filter = accountFilter(accountId, range, AccountFilterFlags.reversed);
+      const filter = accountFilter(accountId, range, newestFirst);
       return (await ask(() => client.getAccountBalances(filter))).map(balanceRecord);
     },
   };
@@ -147,9 +132,28 @@ function isEmpty(range: Range): boolean {
   return range.to < 1n || range.from > range.to;
 }
 
+interface Direction {
+  readonly reversed: boolean;
+}
+
+const oldestFirst: Direction = { reversed: false };
+const newestFirst: Direction = { reversed: true };
+
+function queryTransfers(
+  client: ReadOnlyClient,
+  which: TransferPredicate,
+  range: Range,
+  direction = oldestFirst,
+): Promise<Transfer[]> {
+  return typeof which === "object" && "accountId" in which
+    ? client.getAccountTransfers(accountFilter(which.accountId, range, direction))
+    : client.queryTransfers(queryFilter(which, range, direction));
+}
+
 function queryFilter(
   which: AccountPredicate | Exclude<TransferPredicate, { accountId: bigint }>,
   range: Range,
+  direction = oldestFirst,
 ): QueryFilter {
   return {
     user_data_128: 0n,
@@ -157,24 +161,31 @@ function queryFilter(
     user_data_32: 0,
     ledger: typeof which === "object" && "ledger" in which ? which.ledger : 0,
     code: typeof which === "object" && "code" in which ? which.code : 0,
-    timestamp_min: range.from,
-    timestamp_max: range.to,
-    limit: range.limit,
-    flags: 0,
+    ...boundsOf(range),
+    flags: direction.reversed ? QueryFilterFlags.reversed : QueryFilterFlags.none,
   };
 }
 
-function accountFilter(accountId: bigint, range: Range, flags = 0): AccountFilter {
+function accountFilter(accountId: bigint, range: Range, { reversed }: Direction): AccountFilter {
   return {
     account_id: accountId,
     user_data_128: 0n,
     user_data_64: 0n,
     user_data_32: 0,
     code: 0,
+    ...boundsOf(range),
+    flags:
+      AccountFilterFlags.debits |
+      AccountFilterFlags.credits |
+      (reversed ? AccountFilterFlags.reversed : 0),
+  };
+}
+
+function boundsOf(range: Range) {
+  return {
     timestamp_min: range.from,
-    timestamp_max: range.to,
+    timestamp_max: range.to === endOfTime ? 0n : range.to,
     limit: range.limit,
-    flags: AccountFilterFlags.debits | AccountFilterFlags.credits | flags,
   };
 }
 

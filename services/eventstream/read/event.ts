@@ -1,21 +1,7 @@
 import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
+import type { AccountRecord } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import type { Position } from "#common/wire/cursor.ts";
-
-/** An account as the ledger holds it. Amounts are u128 in minor units. */
-export interface LedgerAccount {
-  readonly id: bigint;
-  readonly ledger: number;
-  readonly code: number;
-  readonly userData128: bigint;
-  readonly userData32: number;
-  readonly closed: boolean;
-  readonly debitsPosted: bigint;
-  readonly creditsPosted: bigint;
-  readonly debitsPending: bigint;
-  readonly creditsPending: bigint;
-  readonly timestamp: bigint;
-}
 
 export const eventTypes = [
   "CLEARED",
@@ -35,7 +21,7 @@ export interface StreamEvent {
   /** In the order of their timestamps; empty for ACCOUNT_OPENED. For EXPIRED those that reserved and ran out. */
   readonly transfers: readonly CommittedTransfer[];
   /** Only for ACCOUNT_OPENED. */
-  readonly account: LedgerAccount | undefined;
+  readonly account: AccountRecord | undefined;
   /** Only if every transfer equals what the evidence derives. */
   readonly evidence: AttestedIntent | undefined;
 }
@@ -61,31 +47,6 @@ export function eventId(
 ): string {
   const instant = `${clusterId}-${timestamp}`;
   return kind === "COMMIT" ? instant : `${instant}-${kind}-${pendingTimestamp}`;
-}
-
-/** What the core needs of the ledger. Every call may throw LEDGER_UNAVAILABLE; none hangs. */
-export interface LedgerReads {
-  /** The most rows of one answer. */
-  readonly rowsMax: number;
-  /** The ledger's clock: every commit at or before it is visible to reads that start afterwards. */
-  clusterTime(): Promise<bigint>;
-  /** Transfers from a timestamp on, inclusive, oldest first. */
-  transfersFrom(timestampMin: bigint, limit: number): Promise<CommittedTransfer[]>;
-  /** Transfers up to a timestamp, inclusive and not 0, newest first. */
-  transfersBackFrom(timestampMax: bigint, limit: number): Promise<CommittedTransfer[]>;
-  /** Accounts from a timestamp on, inclusive, oldest first. */
-  accountsFrom(timestampMin: bigint, limit: number): Promise<LedgerAccount[]>;
-  /** Transfers that debit or credit an account between two timestamps, inclusive, oldest first. */
-  transfersOfAccount(
-    accountId: bigint,
-    timestampMin: bigint,
-    timestampMax: bigint,
-    limit: number,
-  ): Promise<CommittedTransfer[]>;
-  /** Those of at most `rowsMax` transfers that exist, in any order. */
-  transfersById(ids: readonly bigint[]): Promise<CommittedTransfer[]>;
-  /** Those of at most `rowsMax` accounts that exist, in any order and all as of one instant. */
-  accountsById(ids: readonly bigint[]): Promise<LedgerAccount[]>;
 }
 
 /** What the core needs of the records. Every call may throw RECORDS_UNAVAILABLE. */

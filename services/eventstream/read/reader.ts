@@ -1,8 +1,9 @@
 import type { AttestedIntent } from "#common/intent/intent.ts";
+import { type AccountRecord, endOfTime, type LedgerReader } from "#common/ledger/reader.ts";
 import { type CommittedTransfer, transferId } from "#common/ledger/transfer-rows.ts";
 import { isWalletAccountId } from "#common/ledger/wallet-account.ts";
 import { comparePositions, type Position } from "#common/wire/cursor.ts";
-import type { LedgerAccount, LedgerReads, RecordsReads, StreamEvent } from "./event.ts";
+import type { RecordsReads, StreamEvent } from "./event.ts";
 import { typeOfChain } from "./event.ts";
 import { Expiries, type Expiry, expiryOf } from "./expiries.ts";
 import { EvidenceReader } from "./join-evidence.ts";
@@ -11,7 +12,7 @@ import { EvidenceReader } from "./join-evidence.ts";
 const readBackRows = 64;
 
 export interface EventReaderOptions {
-  readonly ledger: LedgerReads;
+  readonly ledger: LedgerReader;
   readonly records: RecordsReads;
   /** Events after this place are read. */
   readonly start: Position;
@@ -30,7 +31,7 @@ export interface EventBatch {
 /** What was read and is not handed out yet. It waits here while the records cannot be reached. */
 interface Due {
   readonly chains: readonly (readonly CommittedTransfer[])[];
-  readonly accounts: readonly LedgerAccount[];
+  readonly accounts: readonly AccountRecord[];
   readonly expiries: readonly Expiry[];
   readonly through: bigint;
 }
@@ -41,7 +42,7 @@ interface Due {
  * on where it stopped.
  */
 export class EventReader {
-  readonly #ledger: LedgerReads;
+  readonly #ledger: LedgerReader;
   readonly #records: RecordsReads;
   readonly #evidence: EvidenceReader;
   readonly #start: Position;
@@ -51,7 +52,7 @@ export class EventReader {
 
   /** Rows that were read and lie behind the instant up to which all is known. */
   #transfers: CommittedTransfer[] = [];
-  #accounts: LedgerAccount[] = [];
+  #accounts: AccountRecord[] = [];
   #transferMin: bigint;
   #accountMin: bigint;
   /** Every row at or before these instants was read. */
@@ -130,7 +131,8 @@ export class EventReader {
 
   /** `until`: an instant that had passed before. Resolves with the number of rows. */
   async #readTransfers(until: bigint, limit: number): Promise<number> {
-    const rows = await this.#ledger.transfersFrom(this.#transferMin, limit);
+    const range = { from: this.#transferMin, to: endOfTime, limit };
+    const rows = await this.#ledger.listTransfers("any", range);
     const last = rows.at(-1)?.timestamp ?? 0n;
     // A page that is not full ends at the newest transfer, and nothing at or before `until` can still appear.
     this.#transfersThrough = rows.length < limit ? latest(until, last) : last;
@@ -142,7 +144,8 @@ export class EventReader {
   }
 
   async #readAccounts(until: bigint, limit: number): Promise<number> {
-    const rows = await this.#ledger.accountsFrom(this.#accountMin, limit);
+    const range = { from: this.#accountMin, to: endOfTime, limit };
+    const rows = await this.#ledger.listAccounts("any", range);
     const last = rows.at(-1)?.timestamp ?? 0n;
     const through = rows.length < limit ? latest(until, last) : last;
     this.#accountsThrough = latest(this.#accountsThrough, through);
@@ -168,7 +171,7 @@ export class EventReader {
     return chains;
   }
 
-  #takeAccounts(through: bigint): LedgerAccount[] {
+  #takeAccounts(through: bigint): AccountRecord[] {
     const later = this.#accounts.findIndex(({ timestamp }) => timestamp > through);
     const count = later === -1 ? this.#accounts.length : later;
     const taken = this.#accounts.slice(0, count);
@@ -212,13 +215,13 @@ export class EventReader {
       ? leg.debitAccountId
       : leg.creditAccountId;
     const limit = this.#ledger.rowsMax;
-    for (let min = leg.timestamp + 1n; ; ) {
-      const max = expiryOf(leg) - 1n;
-      const rows = await this.#ledger.transfersOfAccount(accountId, min, max, limit);
+    const to = expiryOf(leg) - 1n;
+    for (let from = leg.timestamp + 1n; ; ) {
+      const rows = await this.#ledger.listTransfers({ accountId }, { from, to, limit });
       if (rows.some(({ pendingId }) => pendingId === leg.id)) return true;
       const last = rows.at(-1);
-      if (last === undefined || rows.length < limit || last.timestamp === max) return false;
-      min = last.timestamp + 1n;
+      if (last === undefined || rows.length < limit || last.timestamp === to) return false;
+      from = last.timestamp + 1n;
     }
   }
 
@@ -234,7 +237,8 @@ export class EventReader {
   async #readBack(): Promise<CommittedTransfer[]> {
     // Intents have at most 64 legs; a longer chain was written past Clearing, and must not be split either.
     for (const limit of [readBackRows, this.#ledger.rowsMax]) {
-      const rows = await this.#ledger.transfersBackFrom(this.#start.timestamp, limit);
+      const range = { from: 1n, to: this.#start.timestamp, limit };
+      const rows = await this.#ledger.newestTransfers("any", range);
       const end = rows.findIndex(({ linked }) => !linked);
       if (end === -1 && rows.length === limit && limit === readBackRows) continue;
       return (end === -1 ? rows : rows.slice(0, end)).reverse();
@@ -282,8 +286,8 @@ export class EventReader {
     const byId = new Map<bigint, CommittedTransfer>();
     const rowsMax = this.#ledger.rowsMax;
     for (let from = 0; from < ids.length; from += rowsMax) {
-      const rows = await this.#ledger.transfersById(ids.slice(from, from + rowsMax));
-      for (const row of rows) byId.set(row.id, row);
+      const rows = await this.#ledger.findTransfers(ids.slice(from, from + rowsMax));
+      for (const [id, row] of rows) byId.set(id, row);
     }
     return byId;
   }
@@ -302,7 +306,7 @@ function chainEvent(
   };
 }
 
-function accountEvent(account: LedgerAccount): StreamEvent {
+function accountEvent(account: AccountRecord): StreamEvent {
   return {
     position: commitPosition(account.timestamp),
     type: "ACCOUNT_OPENED",

@@ -1,16 +1,17 @@
 import { DomainError } from "#common/domain-error.ts";
+import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
 import type { Sums } from "#common/ledger/sums-at.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
 import type { EventHub } from "../live/hub.ts";
 import type { Interest } from "../live/interests.ts";
-import type { LedgerAccount, LedgerReads, StreamEvent } from "../read/event.ts";
+import type { StreamEvent } from "../read/event.ts";
 import { expiryOf } from "../read/expiries.ts";
 import { compileFilter, everything } from "./filter.ts";
 import type { StreamEnds } from "./subscription.ts";
 
 export interface WatchedBalance extends Sums {
-  readonly account: LedgerAccount;
+  readonly account: AccountRecord;
 }
 
 export interface BalanceChanges {
@@ -22,16 +23,16 @@ export interface BalanceChanges {
 
 /** Tells what accounts held at an instant that the ledger told, reservations that had run out by then left out. */
 export type ReadSumsAt = (
-  accounts: readonly LedgerAccount[],
+  accounts: readonly AccountRecord[],
   instant: bigint,
   signal: AbortSignal,
 ) => Promise<readonly Sums[]>;
 
 export interface BalanceWatchOptions {
   readonly hub: EventHub;
-  readonly ledger: Pick<LedgerReads, "clusterTime" | "transfersById" | "rowsMax">;
+  readonly ledger: Pick<LedgerReader, "clusterTime" | "findTransfers" | "rowsMax">;
   readonly readSumsAt: ReadSumsAt;
-  readonly accounts: readonly LedgerAccount[];
+  readonly accounts: readonly AccountRecord[];
   /** How often a message comes at least, in milliseconds: a quiet stream must not look dead. */
   readonly keepAliveMs: number;
   readonly ends: StreamEnds;
@@ -176,8 +177,8 @@ export class BalanceWatch {
     const amounts = new Map<bigint, bigint>();
     const wanted = [...ids];
     for (let from = 0; from < wanted.length; from += ledger.rowsMax) {
-      const rows = await ledger.transfersById(wanted.slice(from, from + ledger.rowsMax));
-      for (const { id, amount } of rows) amounts.set(id, amount);
+      const rows = await ledger.findTransfers(wanted.slice(from, from + ledger.rowsMax));
+      for (const [id, { amount }] of rows) amounts.set(id, amount);
     }
     return amounts;
   }

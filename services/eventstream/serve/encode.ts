@@ -1,17 +1,14 @@
 import { create } from "@bufbuild/protobuf";
-import { formatNanoseconds, formatPhase } from "#common/intent/codec.ts";
-import { classOfCode, classRules, findChartAccount } from "#common/ledger/chart.ts";
-import { type CommittedTransfer, formatDigestPrefix, legOf } from "#common/ledger/transfer-rows.ts";
-import { formatU128 } from "#common/u128.ts";
+import { formatAccount } from "#common/wire/account.ts";
 import { formatCursor, type Position } from "#common/wire/cursor.ts";
+import { formatNanoseconds } from "#common/wire/timestamps.ts";
+import { formatTransfer } from "#common/wire/transfer.ts";
 import {
   type Event,
   EventSchema,
   EventType as EventTypeProto,
 } from "#gen/sovr/eventstream/v1/event_pb.ts";
-import { type Account, AccountSchema, AccountType } from "#gen/sovr/ledger/v1/account_pb.ts";
-import { type Transfer, TransferSchema } from "#gen/sovr/ledger/v1/transfer_pb.ts";
-import { type EventType, eventId, type LedgerAccount, type StreamEvent } from "../read/event.ts";
+import { type EventType, eventId, type StreamEvent } from "../read/event.ts";
 import { walletOf } from "./filter.ts";
 
 const typeToProto = {
@@ -68,9 +65,8 @@ export class EventEncoder {
     message.type = typeToProto[event.type];
     message.commitTime = formatNanoseconds(event.position.timestamp);
     message.wallet = walletOf(event);
-    message.transfers = event.transfers.map(encodeTransfer);
-    message.account =
-      event.account === undefined ? undefined : encodeAccount(event.account, message.wallet);
+    message.transfers = event.transfers.map(formatTransfer);
+    message.account = event.account === undefined ? undefined : formatAccount(event.account);
     if (evidence === undefined) return message;
     message.intentId = evidence.intent.intentId;
     message.digest = evidence.attestation.digest;
@@ -80,40 +76,4 @@ export class EventEncoder {
     message.attested = true;
     return message;
   }
-}
-
-// Field by field, not by an initialiser: this runs for every transfer of a catch-up.
-function encodeTransfer(transfer: CommittedTransfer): Transfer {
-  const message = create(TransferSchema);
-  const { leg, legs } = legOf(transfer.userData32);
-  message.transferId = formatU128(transfer.id);
-  message.debitAccountId = formatU128(transfer.debitAccountId);
-  message.creditAccountId = formatU128(transfer.creditAccountId);
-  message.amount = formatU128(transfer.amount);
-  message.ledger = transfer.ledger;
-  message.code = transfer.code;
-  message.phase = formatPhase(transfer.phase);
-  message.pendingTransferId = transfer.pendingId === 0n ? "" : formatU128(transfer.pendingId);
-  message.timeoutSeconds = transfer.timeout;
-  message.leg = leg;
-  message.legs = legs;
-  message.digestPrefix = formatDigestPrefix(transfer);
-  message.commitTime = formatNanoseconds(transfer.timestamp);
-  return message;
-}
-
-function encodeAccount(account: LedgerAccount, wallet: string): Account {
-  const accountClass = classOfCode(account.code);
-  const isLiability = accountClass !== undefined && classRules[accountClass].type === "LIABILITY";
-  const name = wallet === "" ? `ACCOUNT ${account.id}` : `WALLET ${wallet}`;
-  return create(AccountSchema, {
-    accountId: formatU128(account.id),
-    ledger: account.ledger,
-    code: account.code,
-    name: findChartAccount(account.id)?.name ?? name,
-    type: isLiability ? AccountType.LIABILITY : AccountType.ASSET,
-    wallet,
-    closed: account.closed,
-    createTime: formatNanoseconds(account.timestamp),
-  });
 }

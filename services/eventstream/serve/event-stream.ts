@@ -1,8 +1,9 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
 import { beginning, endOf, type Position } from "#common/wire/cursor.ts";
 import { EventHub, type HubObserver } from "../live/hub.ts";
 import { Leases } from "../live/leases.ts";
-import type { LedgerAccount, LedgerReads, RecordsReads } from "../read/event.ts";
+import type { RecordsReads } from "../read/event.ts";
 import { EventReader } from "../read/reader.ts";
 import { shareAnswers } from "../read/share-answers.ts";
 import { BalanceWatch, type ReadSumsAt } from "./balances.ts";
@@ -44,9 +45,9 @@ export const defaultLimits: StreamLimits = {
 
 export interface EventStreamOptions {
   /** For the end of the ledger. */
-  readonly ledger: LedgerReads;
+  readonly ledger: LedgerReader;
   /** For past events: a client of its own, so that their pages do not delay what is new. */
-  readonly pastLedger: LedgerReads;
+  readonly pastLedger: LedgerReader;
   readonly records: RecordsReads;
   readonly readSumsAt: ReadSumsAt;
   readonly limits: StreamLimits;
@@ -178,14 +179,14 @@ export class EventStream {
   async #findAccounts(
     { accountIds, onlyWallet }: WatchBalancesOptions,
     instant: bigint,
-  ): Promise<LedgerAccount[]> {
+  ): Promise<AccountRecord[]> {
     const { ledger } = this.#options;
     const visible = onlyWallet === undefined ? undefined : accountsOfWallets([onlyWallet]);
-    const byId = new Map<bigint, LedgerAccount>();
+    const byId = new Map<bigint, AccountRecord>();
     const wanted = accountIds.filter((id) => visible?.has(id) ?? true);
     for (let from = 0; from < wanted.length; from += ledger.rowsMax) {
-      const rows = await ledger.accountsById(wanted.slice(from, from + ledger.rowsMax));
-      for (const row of rows) if (row.timestamp <= instant) byId.set(row.id, row);
+      const rows = await ledger.findAccounts(wanted.slice(from, from + ledger.rowsMax));
+      for (const row of rows.values()) if (row.timestamp <= instant) byId.set(row.id, row);
     }
     return accountIds.map((id) => {
       const account = byId.get(id);
@@ -240,7 +241,7 @@ export class EventStream {
     });
   }
 
-  #newReader(ledger: LedgerReads, start: Position): EventReader {
+  #newReader(ledger: LedgerReader, start: Position): EventReader {
     const { records, limits } = this.#options;
     return new EventReader({ ledger, records, start, openLegsMax: limits.openLegsMax });
   }

@@ -1,9 +1,5 @@
 import { assets } from "#common/ledger/assets.ts";
-import {
-  isWalletAccountId,
-  walletAccountId,
-  walletOfUserData,
-} from "#common/ledger/wallet-account.ts";
+import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import type { EventType, StreamEvent } from "../read/event.ts";
 
 /** Which events: those that match all that is given; within a list one match is enough. An empty list is not given. */
@@ -89,10 +85,7 @@ export function compileFilter(selection: EventSelection, onlyWallet?: string): E
 
 /** The wallet that authorised an event or whose account was opened; "" if there is none. */
 export function walletOf(event: StreamEvent): string {
-  if (event.account !== undefined) {
-    return isWalletAccountId(event.account.id) ? walletOfUserData(event.account) : "";
-  }
-  return event.evidence?.intent.wallet ?? "";
+  return event.account?.wallet ?? event.evidence?.intent.wallet ?? "";
 }
 
 /** Ids of all accounts that wallets (EIP-55) may have, one in every asset. */

@@ -1,14 +1,16 @@
 import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
+import type {
+  AccountRecord,
+  LedgerReader,
+  Range,
+  TransferPredicate,
+} from "#common/ledger/reader.ts";
 import {
   type CommittedTransfer,
   type TransferRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
-import type {
-  LedgerAccount,
-  LedgerReads,
-  RecordsReads,
-} from "../../../services/eventstream/read/event.ts";
+import type { RecordsReads } from "../../../services/eventstream/read/event.ts";
 import { attest } from "../intents/intents.ts";
 
 /**
@@ -17,7 +19,7 @@ import { attest } from "../intents/intents.ts";
  */
 export class ArrayLedger {
   readonly transfers: CommittedTransfer[] = [];
-  readonly accounts: LedgerAccount[] = [];
+  readonly accounts: AccountRecord[] = [];
   readonly evidence: AttestedIntent[] = [];
   /** Nanoseconds. */
   now = 0n;
@@ -53,34 +55,31 @@ export class ArrayLedger {
     if (timestamp > this.now) this.now = timestamp;
   }
 
-  reads(rowsMax: number): LedgerReads {
+  reads(rowsMax: number): LedgerReader {
     const ask = async <T>(answer: () => T): Promise<T> => {
       this.requests += 1;
       this.onRequest();
       if (this.ledgerError !== undefined) throw this.ledgerError;
       return answer();
     };
+    const touches = (which: TransferPredicate) => (row: CommittedTransfer) => {
+      if (which === "any") return true;
+      if ("code" in which) return row.code === which.code;
+      return row.debitAccountId === which.accountId || row.creditAccountId === which.accountId;
+    };
     return {
       rowsMax,
       clusterTime: () => ask(() => this.now),
-      transfersFrom: (min, limit) => ask(() => from(this.transfers, min).slice(0, limit)),
-      transfersBackFrom: (max, limit) =>
+      findAccounts: (ids) => ask(() => byId(this.accounts, ids)),
+      findTransfers: (ids) => ask(() => byId(this.transfers, ids)),
+      listAccounts: (_, range) => ask(() => within(this.accounts, range).slice(0, range.limit)),
+      listTransfers: (which, range) =>
+        ask(() => within(this.transfers, range).filter(touches(which)).slice(0, range.limit)),
+      newestTransfers: (which, range) =>
         ask(() =>
-          this.transfers
-            .filter(({ timestamp }) => timestamp <= max)
-            .reverse()
-            .slice(0, limit),
+          within(this.transfers, range).filter(touches(which)).reverse().slice(0, range.limit),
         ),
-      accountsFrom: (min, limit) => ask(() => from(this.accounts, min).slice(0, limit)),
-      transfersOfAccount: (accountId, min, max, limit) =>
-        ask(() =>
-          from(this.transfers, min)
-            .filter(({ timestamp }) => timestamp <= max)
-            .filter((row) => row.debitAccountId === accountId || row.creditAccountId === accountId)
-            .slice(0, limit),
-        ),
-      transfersById: (ids) => ask(() => this.transfers.filter(({ id }) => ids.includes(id))),
-      accountsById: (ids) => ask(() => this.accounts.filter(({ id }) => ids.includes(id))),
+      newestBalances: () => ask(() => []),
     };
   }
 
@@ -114,23 +113,21 @@ export class ArrayLedger {
   }
 }
 
-function from<Row extends { readonly timestamp: bigint }>(rows: readonly Row[], min: bigint) {
-  return rows.filter(({ timestamp }) => timestamp >= min);
+function within<Row extends { readonly timestamp: bigint }>(
+  rows: readonly Row[],
+  { from, to }: Range,
+): Row[] {
+  return rows.filter(({ timestamp }) => timestamp >= from && timestamp <= to);
+}
+
+function byId<Row extends { readonly id: bigint }>(
+  rows: readonly Row[],
+  ids: readonly bigint[],
+): Map<bigint, Row> {
+  return new Map(rows.filter(({ id }) => ids.includes(id)).map((row) => [row.id, row]));
 }
 
 /** An account that was opened at a timestamp. */
-export function accountAt(id: bigint, timestamp: bigint): LedgerAccount {
-  return {
-    id,
-    ledger: 1,
-    code: 20,
-    userData128: 0n,
-    userData32: 0,
-    closed: false,
-    debitsPosted: 0n,
-    creditsPosted: 0n,
-    debitsPending: 0n,
-    creditsPending: 0n,
-    timestamp,
-  };
+export function accountAt(id: bigint, timestamp: bigint): AccountRecord {
+  return { id, ledger: 1, code: 20, wallet: "", closed: false, timestamp };
 }

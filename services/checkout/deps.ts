@@ -5,6 +5,7 @@ import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import type { HttpRoutes } from "#common/process/http-routes.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
 import type { CheckoutConfig } from "./config.ts";
 import { createCredentials } from "./drivers/credentials.ts";
 import { openPeers } from "./drivers/peers.ts";
@@ -34,6 +35,7 @@ export interface CheckoutDeps {
   readonly webhooks: WebhookEvents | undefined;
   /** Beside the RPCs, for Stripe. */
   readonly routes: HttpRoutes;
+  readonly pageTokens: PageTokens;
   readonly streamAgeMsMax: number;
   readonly logger: Logger;
   readonly dependencies: readonly Dependency[];
@@ -101,6 +103,7 @@ export async function createCheckoutDeps(
     fulfilments,
     webhooks: webhooks?.events,
     routes: webhooks === undefined ? {} : { "/webhooks/stripe": webhooks.route },
+    pageTokens: createPageTokens("checkout", config.databaseUrl),
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
     dependencies: [postgres.dependency],

@@ -5,6 +5,7 @@ import { formatAttestation, formatIntent, parseWalletSignature } from "#common/i
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { drainSignalKey } from "#common/rpc/drain.ts";
 import { parseU128 } from "#common/u128.ts";
+import type { List, PageTokens } from "#common/wire/page-token.ts";
 import type { OrderKey } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type {
   CheckoutService,
@@ -29,7 +30,6 @@ import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./order/che
 import type { Fulfilments } from "./order/fulfilment.ts";
 import { clearedAttempt, currentAttempt, purchaseOf } from "./order/order.ts";
 import { products } from "./order/products.ts";
-import { type Bound, formatPageToken, parsePageToken } from "./page-token.ts";
 import type { CallLimit, CheckoutFilter } from "./ports.ts";
 import type { Refunds } from "./refunds/refunds.ts";
 import type { WebhookEvents } from "./webhooks/events.ts";
@@ -40,6 +40,7 @@ export interface CheckoutServiceDeps {
   readonly fulfilments: Fulfilments;
   /** Undefined: no card can be charged here, so Stripe tells nothing. */
   readonly webhooks: WebhookEvents | undefined;
+  readonly pageTokens: PageTokens;
   /** When a stream must have ended itself, counted from its start. */
   readonly streamAgeMsMax: number;
 }
@@ -66,7 +67,7 @@ export function createCheckoutService(
 
     watchCheckout: (request, ctx) => watchCheckout(deps, request, ctx),
 
-    listCheckouts: (request, ctx) => listCheckouts(checkouts, request, ctx),
+    listCheckouts: (request, ctx) => listCheckouts(deps, request, ctx),
 
     async refundCheckout(request, ctx) {
       const { entry, record } = await deps.refunds.refundByItems(parseOrder(request), limitOf(ctx));
@@ -78,7 +79,7 @@ export function createCheckoutService(
       return { fulfilment: formatFulfilment(entry), checkout: formatCheckout(record) };
     },
 
-    listWebhookEvents: (request) => listWebhookEvents(deps.webhooks, request),
+    listWebhookEvents: (request) => listWebhookEvents(deps, request),
 
     async replayWebhookEvent({ eventId }) {
       if (deps.webhooks === undefined) {
@@ -108,7 +109,7 @@ async function* watchCheckout(
 }
 
 async function listCheckouts(
-  checkouts: Checkouts,
+  { checkouts, pageTokens }: CheckoutServiceDeps,
   request: ListCheckoutsRequest,
   ctx: HandlerContext,
 ) {
@@ -118,31 +119,41 @@ async function listCheckouts(
     wallet: request.wallet === "" ? "" : parseWallet(request.wallet, "wallet"),
     state: parseState(request.state),
   };
-  const bound: Bound = ["checkouts", viewer, filter.merchantId, filter.wallet, filter.state];
+  const list: List = ["checkouts", viewer, filter.merchantId, filter.wallet, filter.state];
   const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
-  const after = parsePageToken(bound, request.pageToken);
+  const after = openPage(pageTokens, list, request.pageToken);
   const found = await checkouts.list(filter, viewer, after, limit + 1);
   const page = found.slice(0, limit);
   const last = found.length > limit ? page.at(-1)?.order.intentId : undefined;
   return {
     checkouts: page.map(formatCheckout),
-    nextPageToken: last === undefined ? "" : formatPageToken(bound, last),
+    nextPageToken: sealPage(pageTokens, list, last),
   };
 }
 
 async function listWebhookEvents(
-  webhooks: WebhookEvents | undefined,
+  { webhooks, pageTokens }: CheckoutServiceDeps,
   request: ListWebhookEventsRequest,
 ) {
   const state = parseWebhookState(request.state);
-  const bound: Bound = ["webhook events", state];
+  const list: List = ["webhook events", state];
   const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
-  const after = parsePageToken(bound, request.pageToken);
+  const after = openPage(pageTokens, list, request.pageToken);
   const page = (await webhooks?.list({ state }, after, limit)) ?? { events: [], next: undefined };
   return {
     events: page.events.map(formatWebhookEvent),
-    nextPageToken: page.next === undefined ? "" : formatPageToken(bound, page.next),
+    nextPageToken: sealPage(pageTokens, list, page.next),
   };
+}
+
+/** The position after which a page starts; undefined for the first. Throws INVALID_FIELD. */
+function openPage(pageTokens: PageTokens, list: List, token: string): string | undefined {
+  return token === "" ? undefined : pageTokens.open(list, token).toString("utf8");
+}
+
+/** The token of the page after a position; "" if there is none. */
+function sealPage(pageTokens: PageTokens, list: List, last: string | undefined): string {
+  return last === undefined ? "" : pageTokens.seal(list, Buffer.from(last, "utf8"));
 }
 
 function formatCreated({ record, payment }: Created) {

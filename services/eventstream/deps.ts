@@ -11,6 +11,7 @@ import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { createPageTokens } from "#common/wire/page-token.ts";
 import type { EventStreamConfig } from "./config.ts";
 import { createRecordsReads } from "./drivers/postgres.ts";
 import { createHubObserver, observeStream } from "./live/metrics.ts";
@@ -101,6 +102,7 @@ export async function createEventStreamDeps(
   return {
     stream,
     clusterId: engine.clusterId,
+    pageTokens: createPageTokens(`eventstream/${engine.clusterId}`, databaseUrl),
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
     dependencies: [tigerbeetle.dependency, postgres.dependency],

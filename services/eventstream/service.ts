@@ -11,6 +11,7 @@ import { shareMessage } from "#common/rpc/shared-message.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
 import { formatBalance } from "#common/wire/balance.ts";
 import { type Position, parseCursor } from "#common/wire/cursor.ts";
+import type { List, PageTokens } from "#common/wire/page-token.ts";
 import {
   formatNanoseconds,
   parseNanoseconds,
@@ -37,12 +38,14 @@ import type { StreamEvent } from "./read/event.ts";
 import { EventEncoder, parseEventType } from "./serve/encode.ts";
 import type { EventStream, StreamStart } from "./serve/event-stream.ts";
 import { compileFilter, type EventFilter } from "./serve/filter.ts";
-import { formatPageToken, parsePageToken } from "./serve/page-token.ts";
+import { packPlace, unpackPlace } from "./serve/list-place.ts";
 import type { StreamEnds, StreamMessage } from "./serve/subscription.ts";
 
 export interface EventStreamServiceDeps {
   readonly stream: EventStream;
   readonly clusterId: bigint;
+  /** Of this service on this cluster. */
+  readonly pageTokens: PageTokens;
   /** When a stream must have ended itself, counted from its start. */
   readonly streamAgeMsMax: number;
 }
@@ -111,22 +114,22 @@ async function listEvents(
   const place =
     request.pageToken === ""
       ? await deps.stream.placeList(start, to)
-      : parsePageToken(deps.clusterId, bound, request.pageToken);
+      : unpackPlace(deps.pageTokens.open(bound, request.pageToken));
   const eventsMax = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
   const page = await deps.stream.list(place, filter, eventsMax, ctx.signal);
   return create(ListEventsResponseSchema, {
     events: page.events.map((event) => encoder.event(event)),
-    nextPageToken: page.next === undefined ? "" : formatPageToken(deps.clusterId, bound, page.next),
+    nextPageToken: page.next === undefined ? "" : deps.pageTokens.seal(bound, packPlace(page.next)),
     cursor: encoder.cursor(page.position),
   });
 }
 
 /** What must be the same on every page of a list: the request without its page, and whose it is. */
-function boundRequest(request: ListEventsRequest, wallet: string | undefined): Uint8Array {
+function boundRequest(request: ListEventsRequest, wallet: string | undefined): List {
   const bound = clone(ListEventsRequestSchema, request);
   bound.pageSize = 0;
-  bound.pageToken = wallet ?? "";
-  return toBinary(ListEventsRequestSchema, bound);
+  bound.pageToken = "";
+  return ["events", wallet, toBinary(ListEventsRequestSchema, bound)];
 }
 
 async function* watchBalances(

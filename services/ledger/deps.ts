@@ -8,6 +8,7 @@ import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { createPageTokens } from "#common/wire/page-token.ts";
 import type { LedgerConfig } from "./config.ts";
 import { createLedgerRecords } from "./drivers/postgres.ts";
 import type { LedgerPorts } from "./ledger.ts";
@@ -59,7 +60,7 @@ export async function createLedgerDeps(
   // From here on it is the service's to close; what throws above closes what was opened by then.
   const closing = opened.move();
   return {
-    clusterId: config.engine.clusterId,
+    pageTokens: createPageTokens(`ledger/${config.engine.clusterId}`, config.databaseUrl),
     reader,
     evidence: records.evidence,
     reservations: createReservations(),

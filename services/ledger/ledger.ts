@@ -1,6 +1,7 @@
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import type { LedgerReader } from "#common/ledger/reader.ts";
 import type { Reservations } from "#common/ledger/reservations.ts";
+import type { PageTokens } from "#common/wire/page-token.ts";
 import { type Viewer, viewerOf } from "./viewer.ts";
 
 /** What this service asks of the records. Both throw RECORDS_UNAVAILABLE. */
@@ -13,8 +14,8 @@ export interface EvidenceReader {
 
 /** What the core needs from outside. */
 export interface LedgerPorts {
-  /** u128: the cluster to which page tokens belong. */
-  readonly clusterId: bigint;
+  /** Of this service on this cluster. */
+  readonly pageTokens: PageTokens;
   /** The engine, for one call: reads end when the signal fires. */
   readonly reader: (signal: AbortSignal) => LedgerReader;
   readonly evidence: EvidenceReader;
@@ -31,7 +32,7 @@ export interface Caller {
 
 /** The ledger as one caller may see it, for the time of one call. Every read of this service takes one. */
 export interface LedgerView {
-  readonly clusterId: bigint;
+  readonly pageTokens: PageTokens;
   readonly reader: LedgerReader;
   readonly evidence: EvidenceReader;
   readonly reservations: Reservations;
@@ -41,7 +42,7 @@ export interface LedgerView {
 /** Opens a caller's view. */
 export function viewLedger(ports: LedgerPorts, caller: Caller): LedgerView {
   return {
-    clusterId: ports.clusterId,
+    pageTokens: ports.pageTokens,
     reader: ports.reader(caller.signal),
     evidence: ports.evidence,
     reservations: ports.reservations,

@@ -1,14 +1,18 @@
 // Goal: a page token continues its own list and no other.
 import { describe, expect, test } from "vitest";
+import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
 import { formatPageToken, type List, type PageView, placeOf, type Span } from "./page.ts";
 
 const list: List = { name: "transfers", fields: [7n, undefined, 2] };
 const place = { after: 1_000n, to: 2_000n };
 const now = 5_000n;
 
-function viewOf(fields: { clusterId?: bigint; wallet?: string } = {}): PageView {
+const url = "postgres://ledger:secret@localhost/sovr";
+const pageTokens = createPageTokens("ledger/0", url);
+
+function viewOf(fields: { pageTokens?: PageTokens; wallet?: string } = {}): PageView {
   return {
-    clusterId: fields.clusterId ?? 0n,
+    pageTokens: fields.pageTokens ?? pageTokens,
     viewer: { wallet: fields.wallet, sees: () => true },
     reader: { clusterTime: async () => now },
   };
@@ -28,7 +32,7 @@ describe("a page token", () => {
     ["another list", viewOf(), { ...list, name: "accounts" }],
     ["another filter", viewOf(), { ...list, fields: [7n, undefined, 3] }],
     ["another caller", viewOf({ wallet: "0xabc" }), list],
-    ["another cluster", viewOf({ clusterId: 1n }), list],
+    ["another cluster", viewOf({ pageTokens: createPageTokens("ledger/1", url) }), list],
   ])("is refused for %s", async (_, view, other) => {
     await expect(placeOf(view, other, { ...first, pageToken: token })).rejects.toMatchObject(
       refusal,

@@ -30,7 +30,7 @@ interface Rule {
 const isPath = (target: string) => /^(common|engine|services|cli|test|bench|gen)\//.test(target);
 const serviceOf = (path: string) => path.split("/")[1];
 const drivers =
-  /^(@grpc\/|@connectrpc\/|@bufbuild\/|pg$|stripe$|tigerbeetle-node$|node:sqlite$|gen\/|common\/(rpc|postgres|tigerbeetle)\/)|\/drivers\//;
+  /^(@grpc\/|@connectrpc\/|@bufbuild\/|pg$|stripe$|tigerbeetle-node$|node:sqlite$|gen\/|common\/(rpc|postgres|tigerbeetle)\/|common\/wire\/(?!cursor|page-token))|\/drivers\//;
 
 /** The files of a service that are not its core: they know transport, contracts or drivers. */
 const outerFiles =
@@ -65,6 +65,13 @@ const rules: readonly Rule[] = [
     applies: (file) => file.startsWith("common/rpc/"),
     refuses: (target) =>
       /^common\/(?!rpc\/|process\/)\w+\//.test(target) || /^gen\/sovr\/(?!common\/)/.test(target),
+  },
+  {
+    says: "the wire's words are those of intents and of the ledger",
+    applies: (file) => file.startsWith("common/wire/"),
+    refuses: (target) =>
+      /^common\/(?!wire\/|intent\/|ledger\/(?!drivers\/))\w+\//.test(target) ||
+      target.startsWith("engine/"),
   },
   {
     says: "a process knows no RPC and no domain",
@@ -176,6 +183,9 @@ describe("the rules see", () => {
     ["services/clearing/core/x.ts", 'import { a } from "../drivers/postgres.ts";'],
     ["services/clearing/core/x.ts", 'import { Pool } from "pg";'],
     ["services/attestor/x.ts", 'import { a } from "#gen/sovr/attestor/v1/intent_pb.ts";'],
+    ["services/eventstream/live/x.ts", 'import { a } from "#common/wire/transfer.ts";'],
+    ["common/wire/x.ts", 'import { a } from "#common/postgres/pool.ts";'],
+    ["common/wire/x.ts", 'import { a } from "#common/ledger/drivers/tigerbeetle.ts";'],
     ["services/checkout/settle/x.ts", 'import { a } from "#common/rpc/client.ts";'],
     [
       "services/eventstream/live/x.ts",
@@ -204,6 +214,9 @@ describe("the rules let pass", () => {
     ["services/ledger/service.ts", 'import { a } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";'],
     ["services/ledger/drivers/postgres.ts", 'import { Pool } from "pg";'],
     ["engine/store/x.ts", 'import { a } from "../rows/words.ts";'],
+    ["services/ledger/page.ts", 'import { a } from "#common/wire/page-token.ts";'],
+    ["services/eventstream/live/x.ts", 'import { a } from "#common/wire/cursor.ts";'],
+    ["common/wire/x.ts", 'import { a } from "#common/ledger/reader.ts";'],
     ["common/rpc/x.ts", 'import { a } from "#common/process/logger.ts";'],
     ["common/rpc/x.ts", 'import { a } from "#common/domain-error.ts";'],
   ])("in %s: %s", (file, text) => {

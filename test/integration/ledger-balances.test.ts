@@ -11,6 +11,7 @@ import { createReservations } from "#common/ledger/reservations.ts";
 import { isWalletAccountId, walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { createPageTokens } from "#common/wire/page-token.ts";
 import { getBalances } from "../../services/ledger/balances.ts";
 import { type LedgerView, viewLedger } from "../../services/ledger/ledger.ts";
 import { getStatement } from "../../services/ledger/statement.ts";
@@ -226,9 +227,10 @@ function viewOf(client: Client, batchMax: number): LedgerView {
     byIntentId: () => Promise.resolve(undefined),
     byPrefixes: () => Promise.resolve(new Map()),
   };
+  const pageTokens = createPageTokens("ledger/0", "postgres://localhost/sovr");
   const reservations = createReservations();
   const caller = { wallet: undefined, signal: new AbortController().signal };
-  return viewLedger({ clusterId: 0n, reader, evidence, reservations }, caller);
+  return viewLedger({ pageTokens, reader, evidence, reservations }, caller);
 }
 
 function sample<T>(random: () => number, items: readonly T[], count: number): T[] {

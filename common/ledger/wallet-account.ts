@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { checksumAddress, walletBytes } from "#common/address.ts";
+import { assets } from "./assets.ts";
 import { walletIdsFrom } from "./chart.ts";
 
 /** True for the ids of wallet accounts: the upper half of the u128 range. */
@@ -16,6 +17,11 @@ export function walletAccountId(wallet: string, ledger: number): bigint {
   idPreimage.writeUInt32BE(ledger, 34);
   const first128 = BigInt(`0x${hash("sha256", idPreimage, "hex").slice(0, 32)}`);
   return walletIdsFrom | (first128 >> 1n);
+}
+
+/** The ids of a wallet's accounts, one for each asset. They may or may not exist. */
+export function walletAccountIds(wallet: string): bigint[] {
+  return assets.map((asset) => walletAccountId(wallet, asset.ledger));
 }
 
 /** How a wallet account's row carries the address: its low 128 bits and its high 32 bits. */

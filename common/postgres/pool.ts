@@ -56,6 +56,11 @@ export async function withRecords<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Whether an error says that a table does not exist: its owner makes it at its own first start. */
+export function isMissingTable(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === "42P01";
+}
+
 /** Asks PostgreSQL for a sign of life. Throws RECORDS_UNAVAILABLE. */
 export async function probePostgres(pool: pg.Pool): Promise<void> {
   await withRecords(() => pool.query("select 1"));

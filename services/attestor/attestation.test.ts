@@ -24,17 +24,17 @@ import {
 import {
   type AttestorPorts,
   type AttestRequest,
-  type Caller,
   createAttestor,
+  type ScopedCaller,
   type SignOnceStore,
 } from "./attestation.ts";
 import { createSigningKeys } from "./drivers/signer.ts";
 import { createRateLimit } from "./rate-limit.ts";
 
 const now = 1_800_000_000n;
-const operator: Caller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
-const shop: Caller = { scopes: new Set(["attest"]), wallet: undefined };
-const house: Caller = { scopes: new Set(["attest.house"]), wallet: undefined };
+const operator: ScopedCaller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
+const shop: ScopedCaller = { scopes: new Set(["attest"]), wallet: undefined };
+const house: ScopedCaller = { scopes: new Set(["attest.house"]), wallet: undefined };
 
 const signer: Signer = {
   address: attestorKey.address,
@@ -177,7 +177,7 @@ describe("authority", () => {
       ...fields,
     });
 
-  test.each<[string, Intent, Caller, string | undefined]>([
+  test.each<[string, Intent, ScopedCaller, string | undefined]>([
     ["a purchase by a shop", timely(), shop, undefined],
     ["a purchase by the house alone", timely(), house, "attest"],
     ["a funding by the house", timelyHouse(), house, undefined],
@@ -222,7 +222,7 @@ describe("authority", () => {
     const attestor = attestorOf();
     const intent = timely();
     await attestor.attest(requestOf(intent));
-    const caller: Caller = { scopes: operator.scopes, wallet: bob.address };
+    const caller: ScopedCaller = { scopes: operator.scopes, wallet: bob.address };
     for (const other of [intent, { ...intent, reference: "altered" }, timelyHouse()]) {
       await expect(attestor.attest(requestOf(other, { caller }))).rejects.toMatchObject({
         kind: "SCOPE_MISSING",

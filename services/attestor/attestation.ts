@@ -1,5 +1,7 @@
+import type { Caller } from "#common/caller.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
+import type { EvidenceReader } from "#common/intent/evidence.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import {
   type Authority,
@@ -43,17 +45,12 @@ export interface SignOnceStore {
   keep(intentId: string, attestation: Attestation): Promise<Attestation>;
 }
 
-/** Intents that were stored by Clearing. Both throw RECORDS_UNAVAILABLE. */
-export interface EvidenceReader {
-  byIntentId(intentId: string): Promise<Intent | undefined>;
-  byDigest(digest: string): Promise<Intent | undefined>;
-}
+/** How intents that were cleared are found. */
+export type RelatedEvidence = Pick<EvidenceReader, "byIntentId" | "byDigest">;
 
-/** Whoever asks, as far as the rules care. */
-export interface Caller {
+/** Who asks for a signature, and what the credential is for. */
+export interface ScopedCaller extends Caller {
   readonly scopes: ReadonlySet<string>;
-  /** The wallet, EIP-55, that the credential is bound to, if it is. */
-  readonly wallet: string | undefined;
 }
 
 export interface AttestRequest {
@@ -61,7 +58,7 @@ export interface AttestRequest {
   /** 65 bytes as lower-case `0x` hex, or "". */
   readonly walletSignature: string;
   readonly validateOnly: boolean;
-  readonly caller: Caller;
+  readonly caller: ScopedCaller;
 }
 
 /** What VerifyAttestation finds. */
@@ -86,7 +83,7 @@ export interface SigningKeys {
 export interface AttestorPorts {
   readonly digestIntent: DigestIntent;
   readonly store: SignOnceStore;
-  readonly evidence: EvidenceReader;
+  readonly evidence: RelatedEvidence;
   readonly keys: SigningKeys;
   /** Who made a signature: as recoverAddress. */
   readonly recover: RecoverAddress;
@@ -192,12 +189,12 @@ function checkBinding(caller: Caller, intent: Intent): void {
   });
 }
 
-function checkScopes(caller: Caller, authority: Authority): void {
+function checkScopes(caller: ScopedCaller, authority: Authority): void {
   if (authority.wallet) requireScope(caller, "attest");
   if (authority.house) requireScope(caller, "attest.house");
 }
 
-function requireScope(caller: Caller, scope: string): void {
+function requireScope(caller: ScopedCaller, scope: string): void {
   if (caller.scopes.has(scope)) return;
   throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scope}.`, {
     metadata: { scope },
@@ -216,12 +213,12 @@ function checkTimes(intent: Intent, now: bigint): void {
   );
 }
 
-async function readRelated(evidence: EvidenceReader, intent: Intent): Promise<RelatedIntents> {
+async function readRelated(evidence: RelatedEvidence, intent: Intent): Promise<RelatedIntents> {
   if (refersToPending(intent)) {
-    return { pending: await evidence.byIntentId(intent.pendingIntentId) };
+    return { pending: (await evidence.byIntentId(intent.pendingIntentId))?.intent };
   }
   if (refersToCorrected(intent) && intent.corrects !== "") {
-    return { corrected: await evidence.byDigest(intent.corrects) };
+    return { corrected: (await evidence.byDigest(intent.corrects))?.intent };
   }
   return {};
 }

@@ -10,7 +10,7 @@ import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { SigningKeys } from "./attestation.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
-import { createEvidenceReader, createSignOnceStore, migrations } from "./drivers/postgres.ts";
+import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
 import { createRateLimit } from "./rate-limit.ts";
 
 /** What the service is made of. */
@@ -69,7 +69,7 @@ export async function createAttestorDeps(
   const attestor = createAttestor({
     digestIntent: intentDigester(config.domain),
     store: createSignOnceStore(pool),
-    evidence: createEvidenceReader(pool),
+    evidence: createRelatedEvidence(pool),
     keys: config.keys,
     recover: countSignatureChecks().recover,
     signers: signersFile.current,

@@ -3,11 +3,10 @@ import { accountType } from "#common/ledger/account.ts";
 import { findAsset } from "#common/ledger/assets.ts";
 import type { AccountType } from "#common/ledger/chart.ts";
 import type { AccountRecord, Range } from "#common/ledger/reader.ts";
-import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { walletAccountId, walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf } from "./page.ts";
 import { scan } from "./scan.ts";
-import { walletAccountIds } from "./viewer.ts";
 
 /** Names an account: by its id, or by wallet (EIP-55) and ledger. */
 export type AccountSelector =

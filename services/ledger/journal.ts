@@ -9,11 +9,11 @@ import {
   transferId,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
+import { walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
 import { touchesOwn } from "./transfers.ts";
-import { walletAccountIds } from "./viewer.ts";
 
 /** A chain of transfers with the evidence that authorised it. */
 export interface JournalEntry extends AttestedIntent {

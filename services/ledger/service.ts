@@ -22,7 +22,7 @@ type LedgerServiceImpl = ServiceImpl<typeof proto.LedgerService>;
 /** The LedgerService over the core. */
 export function createLedgerService(ports: LedgerPorts): LedgerServiceImpl {
   const viewOf = (ctx: HandlerContext): LedgerView =>
-    viewLedger(ports, { wallet: requirePrincipal(ctx).wallet, signal: ctx.signal });
+    viewLedger(ports, requirePrincipal(ctx), ctx.signal);
   return { ...accountMethods(viewOf), ...transferMethods(viewOf) };
 }
 

@@ -1,5 +1,4 @@
-import { assets } from "#common/ledger/assets.ts";
-import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { walletAccountIds } from "#common/ledger/wallet-account.ts";
 
 /** What a caller may see. */
 export interface Viewer {
@@ -7,11 +6,6 @@ export interface Viewer {
   readonly wallet: string | undefined;
   /** True if the account is the caller's to see. */
   sees(accountId: bigint): boolean;
-}
-
-/** The ids of a wallet's accounts, one for each asset. They may or may not exist. */
-export function walletAccountIds(wallet: string): bigint[] {
-  return assets.map((asset) => walletAccountId(wallet, asset.ledger));
 }
 
 /** The viewer of a credential. */

@@ -13,7 +13,7 @@ import { recoverAddress } from "#common/intent/signature.ts";
 import { packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
-import type { AttestRequest, Caller } from "../../services/attestor/attestation.ts";
+import type { AttestRequest, ScopedCaller } from "../../services/attestor/attestation.ts";
 import type { AttestorConfig } from "../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../services/attestor/deps.ts";
 import { createSignOnceStore } from "../../services/attestor/drivers/postgres.ts";
@@ -36,7 +36,7 @@ import {
 } from "../support/intents/intents.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
-const operator: Caller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
+const operator: ScopedCaller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
 const nextKey = testKey(0xa77f);
 const longAgo = "2026-01-01T00:00:00Z";
 
@@ -382,8 +382,8 @@ describe("signers", () => {
 });
 
 describe("access", () => {
-  const shopper: Caller = { scopes: new Set(["attest"]), wallet: alice.address };
-  const service: Caller = { scopes: new Set(["attest"]), wallet: undefined };
+  const shopper: ScopedCaller = { scopes: new Set(["attest"]), wallet: alice.address };
+  const service: ScopedCaller = { scopes: new Set(["attest"]), wallet: undefined };
 
   test("house entries need attest.house, on a replay too", async () => {
     const { attestor } = await openReplica();

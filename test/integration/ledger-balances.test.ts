@@ -227,10 +227,10 @@ function viewOf(client: Client, batchMax: number): LedgerView {
     byIntentId: () => Promise.resolve(undefined),
     byPrefixes: () => Promise.resolve(new Map()),
   };
+  const { signal } = new AbortController();
   const pageTokens = createPageTokens("ledger/0", "postgres://localhost/sovr");
   const reservations = createReservations();
-  const caller = { wallet: undefined, signal: new AbortController().signal };
-  return viewLedger({ pageTokens, reader, evidence, reservations }, caller);
+  return viewLedger({ pageTokens, reader, evidence, reservations }, { wallet: undefined }, signal);
 }
 
 function sample<T>(random: () => number, items: readonly T[], count: number): T[] {

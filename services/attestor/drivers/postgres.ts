@@ -1,11 +1,10 @@
-import pg from "pg";
 import { formatWallet } from "#common/address.ts";
 import { groupCommit } from "#common/group-commit.ts";
-import type { Attestation, AttestedIntent, Intent } from "#common/intent/intent.ts";
+import type { Attestation } from "#common/intent/intent.ts";
 import { arrayLiteral, byteaCell } from "#common/postgres/array-literal.ts";
 import { hex, readEvidence, readEvidenceByDigest } from "#common/postgres/evidence.ts";
-import { type Pool, withRecords } from "#common/postgres/pool.ts";
-import type { EvidenceReader, SignedOnce, SignOnceStore } from "../attestation.ts";
+import { isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
+import type { RelatedEvidence, SignedOnce, SignOnceStore } from "../attestation.ts";
 
 /** The migrations of the tables that the Attestor owns. */
 export const migrations = new URL("../migrations/", import.meta.url);
@@ -171,7 +170,7 @@ function parseSignatures(row: SignatureRow): Signatures {
 }
 
 /** The evidence that Clearing keeps, read only. Concurrent calls share statements. */
-export function createEvidenceReader(pool: Pool): EvidenceReader {
+export function createRelatedEvidence(pool: Pool): RelatedEvidence {
   const byIntentId = groupCommit({
     ...group,
     run: async (intentIds: readonly string[]) => {
@@ -180,23 +179,17 @@ export function createEvidenceReader(pool: Pool): EvidenceReader {
     },
   });
   return {
-    byIntentId: async (intentId) => intentOf(await byIntentId(intentId)),
-    byDigest: async (digest) => intentOf(await ifThere(() => readEvidenceByDigest(pool, digest))),
+    byIntentId,
+    byDigest: (digest) => ifThere(() => readEvidenceByDigest(pool, digest)),
   };
 }
-
-function intentOf(evidence: AttestedIntent | undefined): Intent | undefined {
-  return evidence?.intent;
-}
-
-const undefinedTable = "42P01";
 
 /** Clearing makes its table at its first start. Before that nothing was cleared, and the answer is that there is none. */
 async function ifThere<Found>(read: () => Promise<Found>): Promise<Found | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === undefinedTable) return undefined;
+    if (isMissingTable(error)) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { zeroWallet } from "#common/address.ts";
+import type { Caller } from "#common/caller.ts";
 import { raceDeadline } from "#common/deadline.ts";
 import { asError, DomainError, invalidField } from "#common/domain-error.ts";
 import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
@@ -34,11 +35,7 @@ export interface ClearRequest extends AttestedIntent {
   readonly validateOnly: boolean;
 }
 
-/** Who calls. */
-export interface Caller {
-  /** The wallet, EIP-55, to which the caller's credentials are bound; undefined for operators and services. */
-  readonly wallet: string | undefined;
-}
+export type { Caller };
 
 /** How long a call may take. */
 export interface CallLimit {

@@ -1,4 +1,3 @@
-import pg from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import { clockSkewSeconds, lifetimeMaxSeconds } from "#common/intent/rules.ts";
@@ -9,7 +8,7 @@ import {
   phaseNumbers,
   readEvidenceByPrefix,
 } from "#common/postgres/evidence.ts";
-import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import { isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
 import type { RecordsReads } from "../read/event.ts";
 
 /** The most prefixes or ids of one query. */
@@ -27,22 +26,22 @@ export function createRecordsReads(pool: Pool, onAnswer?: () => void): RecordsRe
     }
   };
   return {
-    evidenceByPrefix: (prefixes) =>
-      ask(async () => {
-        if (prefixes.length <= keysMax) return readEvidenceByPrefix(pool, prefixes);
-        const found = new Map<string, AttestedIntent>();
-        for (const part of chunks(prefixes)) {
-          for (const entry of await readEvidenceByPrefix(pool, part)) found.set(...entry);
-        }
-        return found;
-      }),
+    evidence: { byPrefixes: (prefixes) => ask(() => readPrefixes(pool, prefixes)) },
     pendingsOpenAt: (seconds, after, limit) => ask(() => readPendings(pool, seconds, after, limit)),
     resolutionsOf: (pendingIntentIds) => ask(() => readResolutions(pool, pendingIntentIds)),
   };
 }
 
-function isMissingTable(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code === "42P01";
+async function readPrefixes(
+  pool: Pool,
+  prefixes: readonly string[],
+): Promise<Map<string, AttestedIntent>> {
+  if (prefixes.length <= keysMax) return readEvidenceByPrefix(pool, prefixes);
+  const found = new Map<string, AttestedIntent>();
+  for (const part of chunks(prefixes)) {
+    for (const entry of await readEvidenceByPrefix(pool, part)) found.set(...entry);
+  }
+  return found;
 }
 
 /** Clearing makes the tables when it starts; whoever starts before it waits. */

@@ -1,3 +1,4 @@
+import type { EvidenceReader } from "#common/intent/evidence.ts";
 import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
 import type { AccountRecord } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
@@ -49,10 +50,12 @@ export function eventId(
   return kind === "COMMIT" ? instant : `${instant}-${kind}-${pendingTimestamp}`;
 }
 
+/** How the evidence of chains is found. */
+export type ChainEvidence = Pick<EvidenceReader, "byPrefixes">;
+
 /** What the core needs of the records. Every call may throw RECORDS_UNAVAILABLE. */
 export interface RecordsReads {
-  /** Evidence by the digest prefix of rows, 24 bytes as `0x` hex. Unknown ones are left out. */
-  evidenceByPrefix(prefixes: readonly string[]): Promise<ReadonlyMap<string, AttestedIntent>>;
+  readonly evidence: ChainEvidence;
   /**
    * A page of the PENDING intents with a timeout whose reservation may still be open at an instant (unix seconds),
    * after the last one of the page before. A page that is shorter than `limit` is the last.

@@ -5,7 +5,7 @@ import {
   isDerivedRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
-import type { RecordsReads } from "./event.ts";
+import type { ChainEvidence } from "./event.ts";
 
 /** Chains by their evidence: one that has none, or differs from it in one field, is not in the map. */
 export type Attestations = ReadonlyMap<readonly CommittedTransfer[], AttestedIntent>;
@@ -20,19 +20,19 @@ interface Ahead {
 }
 
 /** Joins chains with their evidence. */
-export class EvidenceReader {
-  readonly #records: RecordsReads;
+export class EvidenceJoiner {
+  readonly #evidence: ChainEvidence;
   #ahead: Ahead | undefined;
 
-  constructor(records: RecordsReads) {
-    this.#records = records;
+  constructor(evidence: ChainEvidence) {
+    this.#evidence = evidence;
   }
 
   /** Asks for the evidence of transfers now, so that it is there when their chains are to be attested. */
   askAhead(transfers: readonly CommittedTransfer[]): void {
     const firsts = transfers.filter((_, index) => transfers[index - 1]?.linked !== true);
     const prefixes = new Set(firsts.map(formatDigestPrefix));
-    const found = this.#records.evidenceByPrefix([...prefixes]).catch(() => undefined);
+    const found = this.#evidence.byPrefixes([...prefixes]).catch(() => undefined);
     this.#ahead = { prefixes, found };
   }
 
@@ -54,11 +54,11 @@ export class EvidenceReader {
     this.#ahead = undefined;
     const known = await ahead?.found;
     if (ahead === undefined || known === undefined) {
-      return this.#records.evidenceByPrefix([...prefixes]);
+      return this.#evidence.byPrefixes([...prefixes]);
     }
     const others = [...prefixes].filter((prefix) => !ahead.prefixes.has(prefix));
     if (others.length === 0) return known;
-    return new Map([...known, ...(await this.#records.evidenceByPrefix(others))]);
+    return new Map([...known, ...(await this.#evidence.byPrefixes(others))]);
   }
 }
 

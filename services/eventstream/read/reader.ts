@@ -6,7 +6,7 @@ import { comparePositions, type Position } from "#common/wire/cursor.ts";
 import type { RecordsReads, StreamEvent } from "./event.ts";
 import { typeOfChain } from "./event.ts";
 import { Expiries, type Expiry, expiryOf } from "./expiries.ts";
-import { EvidenceReader } from "./join-evidence.ts";
+import { EvidenceJoiner } from "./join-evidence.ts";
 
 /** The most legs of an intent that can lie before a start inside its chain, and the leg that ends it. */
 const readBackRows = 64;
@@ -44,7 +44,7 @@ interface Due {
 export class EventReader {
   readonly #ledger: LedgerReader;
   readonly #records: RecordsReads;
-  readonly #evidence: EvidenceReader;
+  readonly #evidence: EvidenceJoiner;
   readonly #start: Position;
   readonly #openLegsMax: number;
   #expiries: Expiries | undefined;
@@ -62,7 +62,7 @@ export class EventReader {
   constructor(options: EventReaderOptions) {
     this.#ledger = options.ledger;
     this.#records = options.records;
-    this.#evidence = new EvidenceReader(options.records);
+    this.#evidence = new EvidenceJoiner(options.records.evidence);
     this.#start = options.start;
     this.#openLegsMax = options.openLegsMax;
     this.#transferMin = options.start.timestamp + 1n;

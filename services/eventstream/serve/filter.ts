@@ -1,5 +1,4 @@
-import { assets } from "#common/ledger/assets.ts";
-import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { EventType, StreamEvent } from "../read/event.ts";
 
 /** Which events: those that match all that is given; within a list one match is enough. An empty list is not given. */
@@ -90,9 +89,7 @@ export function walletOf(event: StreamEvent): string {
 
 /** Ids of all accounts that wallets (EIP-55) may have, one in every asset. */
 export function accountsOfWallets(wallets: readonly string[]): ReadonlySet<bigint> {
-  return new Set(
-    wallets.flatMap((wallet) => assets.map(({ ledger }) => walletAccountId(wallet, ledger))),
-  );
+  return new Set(wallets.flatMap(walletAccountIds));
 }
 
 function touchesAccount(event: StreamEvent, accountIds: ReadonlySet<bigint>): boolean {

@@ -1,11 +1,11 @@
 import { readEvidence, readEvidenceByPrefix } from "#common/postgres/evidence.ts";
 import { type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import type { EvidenceReader } from "../ledger.ts";
+import type { JournalEvidence } from "../ledger.ts";
 
 /** The records as this service uses them: evidence, only read, and what readiness asks. */
 export interface LedgerRecords {
-  readonly evidence: EvidenceReader;
+  readonly evidence: JournalEvidence;
   readonly dependency: Dependency;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { KeptAnswer } from "../objects/stored.ts";
 import { showToBrowser } from "../payments/payment-intents.ts";
-import { type Caller, secretKeyRequired } from "./api-key.ts";
+import { type KeyHolder, secretKeyRequired } from "./api-key.ts";
 import type { Call } from "./call.ts";
 import { type ErrorBody, invalidRequest, StripeSimError } from "./errors.ts";
 import { decodeForm, FormError, type FormMap } from "./form-codec.ts";
@@ -13,7 +13,7 @@ export interface ApiRequest {
   readonly path: string;
   /** Query of a GET or DELETE, body of a POST; without `key`. */
   readonly form: string;
-  readonly caller: Caller;
+  readonly caller: KeyHolder;
   readonly idempotencyKey: string | undefined;
 }
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { StripeSimError, unauthorized } from "./errors.ts";
 
-/** Who calls. */
-export interface Caller {
+/** Whose API key a call carries. */
+export interface KeyHolder {
   /** Stands for the key, which is kept nowhere. */
   readonly account: string;
   /** True for a publishable key. */
@@ -11,7 +11,7 @@ export interface Caller {
 }
 
 /** Reads the key from the header, or from the `key` parameter as Stripe.js sends it. Throws StripeSimError (401). */
-export function readCaller(request: IncomingMessage, parameter: string | undefined): Caller {
+export function readKeyHolder(request: IncomingMessage, parameter: string | undefined): KeyHolder {
   const key = keyOf(request.headers.authorization ?? "") ?? publishable(parameter);
   if (key === "") {
     throw unauthorized(

@@ -5,7 +5,7 @@ import type { StripeSimDeps } from "../deps.ts";
 import { newId } from "../objects/ids.ts";
 import { retrieveIntent } from "../payments/payment-intents.ts";
 import { type ApiAnswer, answerCall, errorBody, keepAnswersMs, keyInUse } from "./answer-call.ts";
-import { readCaller } from "./api-key.ts";
+import { readKeyHolder } from "./api-key.ts";
 import { authenticatedPage, authenticatePage, returnAddress } from "./authenticate-page.ts";
 import { apiVersion } from "./call.ts";
 import { invalidRequest, StripeSimError } from "./errors.ts";
@@ -74,7 +74,7 @@ export function createListener(deps: StripeSimDeps) {
     const form = new URLSearchParams(method === "POST" ? body : search);
     const parameter = form.get("key") ?? undefined;
     form.delete("key");
-    const caller = readCaller(request, parameter);
+    const caller = readKeyHolder(request, parameter);
     response.setHeader("stripe-version", readVersion(request));
     const idempotencyKey = readIdempotencyKey(request, response);
     const fault = deps.faults.takeApiFault(method, path);

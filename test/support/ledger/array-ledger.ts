@@ -90,15 +90,17 @@ export class ArrayLedger {
     };
     const prefixOf = ({ attestation }: AttestedIntent) => attestation.digest.slice(0, 50);
     return {
-      evidenceByPrefix: (prefixes) =>
-        ask(
-          () =>
-            new Map(
-              this.evidence
-                .filter((item) => prefixes.includes(prefixOf(item)))
-                .map((item) => [prefixOf(item), item]),
-            ),
-        ),
+      evidence: {
+        byPrefixes: (prefixes) =>
+          ask(
+            () =>
+              new Map(
+                this.evidence
+                  .filter((item) => prefixes.includes(prefixOf(item)))
+                  .map((item) => [prefixOf(item), item]),
+              ),
+          ),
+      },
       pendingsOpenAt: (_seconds, after, limit) =>
         ask(() => {
           const pendings = this.evidence.filter(

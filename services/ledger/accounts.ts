@@ -4,6 +4,7 @@ import { findAsset } from "#common/ledger/assets.ts";
 import type { AccountType } from "#common/ledger/chart.ts";
 import type { AccountRecord, Range } from "#common/ledger/reader.ts";
 import { walletAccountId, walletAccountIds } from "#common/ledger/wallet-account.ts";
+import type { List } from "#common/wire/page-token.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf } from "./page.ts";
 import { scan } from "./scan.ts";
@@ -83,7 +84,7 @@ export async function listAccounts(
   filter: AccountFilter,
   page: PageRequest,
 ): Promise<Page<AccountRecord>> {
-  const list = { name: "accounts", fields: [filter.code, filter.wallet, filter.type] };
+  const list: List = ["accounts", filter.code, filter.wallet, filter.type];
   const place = await placeOf(view, list, page);
   const { items, next } = await scan<AccountRecord, AccountRecord>({
     place,

@@ -10,6 +10,7 @@ import {
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
 import { walletAccountIds } from "#common/ledger/wallet-account.ts";
+import type { List } from "#common/wire/page-token.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
@@ -58,7 +59,7 @@ export async function listJournalEntries(
   page: PageRequest,
 ): Promise<Page<JournalEntry>> {
   const { wallet, from } = filter;
-  const list = { name: "journal", fields: [wallet, from, filter.to] };
+  const list: List = ["journal", wallet, from, filter.to];
   const place = await placeOf(view, list, page, filter);
   const { items, next } = await scan<CommittedTransfer, JournalEntry>({
     // The line that touches a wallet may come before the entry's last, which is what the span is about.

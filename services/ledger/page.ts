@@ -1,6 +1,6 @@
 import { invalidField } from "#common/domain-error.ts";
 import type { LedgerReader } from "#common/ledger/reader.ts";
-import type { PageTokens } from "#common/wire/page-token.ts";
+import type { List, PageTokens } from "#common/wire/page-token.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** Which part of a list a call wants. */
@@ -41,13 +41,6 @@ export interface PageView {
   readonly reader: Pick<LedgerReader, "clusterTime">;
 }
 
-/** A list: what its page tokens are bound to. */
-export interface List {
-  readonly name: string;
-  /** Every field of the request that must be the same on all pages. */
-  readonly fields: readonly (string | number | bigint | undefined)[];
-}
-
 const placeBytes = 8 + 8;
 
 /** Writes the token that continues a list at a place. */
@@ -64,8 +57,9 @@ function parsePageToken(view: PageView, list: List, text: string): Place {
   return { after: bytes.readBigUInt64BE(0), to: bytes.readBigUInt64BE(8) };
 }
 
-function boundOf({ viewer }: PageView, { name, fields }: List) {
-  return [name, viewer.wallet, ...fields];
+/** A list belongs to who asks. */
+function boundOf({ viewer }: PageView, list: List): List {
+  return [viewer.wallet, ...list];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { accountType } from "#common/ledger/account.ts";
 import type { AccountRecord } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import type { List } from "#common/wire/page-token.ts";
 import { getAccount } from "./accounts.ts";
 import { postedAt } from "./balances.ts";
 import type { LedgerView } from "./ledger.ts";
@@ -38,7 +39,7 @@ export async function getStatement(
 ): Promise<Statement> {
   const { reader } = view;
   const account = await getAccount(view, { accountId });
-  const list = { name: "statement", fields: [accountId, span.from, span.to] };
+  const list: List = ["statement", accountId, span.from, span.to];
   const place = await placeOf(view, list, page, span);
   const [openingBalance, closingBalance, balanceBefore, { items, next }] = await Promise.all([
     postedAt(reader, account, (span.from ?? 1n) - 1n),

@@ -1,6 +1,7 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { TransferPredicate } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import type { List } from "#common/wire/page-token.ts";
 import { getAccount } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
@@ -51,7 +52,7 @@ export async function listTransfers(
     );
   }
   if (accountId !== undefined) await getAccount(view, { accountId });
-  const list = { name: "transfers", fields: [accountId, code, filter.from, filter.to] };
+  const list: List = ["transfers", accountId, code, filter.from, filter.to];
   const { items, next } = await scan<CommittedTransfer, CommittedTransfer>({
     place: await placeOf(view, list, page, filter),
     wanted: page.pageSize,

@@ -62,9 +62,9 @@ export async function createCheckoutDeps(
   const { runtime } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const clock = overrides.nowMs ?? Date.now;
+  const nowMs = overrides.nowMs ?? Date.now;
   const { issuer, audience } = runtime.auth;
-  const credentials = createCredentials({ key: config.credentialKey, issuer, audience, clock });
+  const credentials = createCredentials({ key: config.credentialKey, issuer, audience, nowMs });
   await migrateAtStart(config.databaseUrl, "checkout", migrations);
   const pool = createPool({
     databaseUrl: config.databaseUrl,
@@ -80,12 +80,12 @@ export async function createCheckoutDeps(
       ? undefined
       : createStripe(config.stripe, { onCall: measureStripe() });
   const payments = stripe?.payments;
-  const settler = createSettler({ store, peers, payments, clock });
-  const refunds = createRefunds({ store, payments, settler, clock });
-  const fulfilments = createFulfilments({ ...config, store, settler, clock });
+  const settler = createSettler({ store, peers, payments, nowMs });
+  const refunds = createRefunds({ store, payments, settler, nowMs });
+  const fulfilments = createFulfilments({ ...config, store, settler, nowMs });
   const changes = createCheckoutWatch(watchersMax, tooMany);
   const listener = listenChanges(config.databaseUrl, changes, logger);
-  const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, clock });
+  const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, nowMs });
   const checks = startDueChecks({
     store,
     settler,
@@ -94,7 +94,7 @@ export async function createCheckoutDeps(
   });
   const webhooks =
     stripe &&
-    hearStripe(stripe, { store, settler, refunds, clock, logger }, pool, postgres.onSuccess);
+    hearStripe(stripe, { store, settler, refunds, nowMs, logger }, pool, postgres.onSuccess);
   return {
     checkouts,
     refunds,
@@ -115,7 +115,7 @@ export async function createCheckoutDeps(
 
 function hearStripe(
   { payments, events, verifyWebhook }: StripeGateway,
-  ports: Pick<WebhookRuntimeOptions, "store" | "settler" | "refunds" | "clock" | "logger">,
+  ports: Pick<WebhookRuntimeOptions, "store" | "settler" | "refunds" | "nowMs" | "logger">,
   pool: Pool,
   onSuccess: () => void,
 ): WebhookRuntime {

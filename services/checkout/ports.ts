@@ -195,6 +195,3 @@ export class RefundRefused extends Error {
     this.paymentIntentId = paymentIntentId;
   }
 }
-
-/** The core's clock, epoch milliseconds. */
-export type Clock = () => number;

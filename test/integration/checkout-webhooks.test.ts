@@ -122,7 +122,7 @@ async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
     events: stripe.events,
     verify: stripe.verifyWebhook,
     refunds: { syncFromStripe: async () => ({}) as CheckoutRecord },
-    clock: Date.now,
+    nowMs: Date.now,
     logger,
     settler,
     workerTimes: { pollMs: 50, ...options.workerTimes },

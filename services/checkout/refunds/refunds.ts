@@ -120,8 +120,8 @@ async function takeIn(
   return ports.store.change(record.order.intentId, (now) => asChange(judge(ports, now, refund)));
 }
 
-function judge({ clock }: RefundPorts, record: CheckoutRecord, refund: PaymentRefund) {
-  const nowMs = clock();
+function judge(ports: RefundPorts, record: CheckoutRecord, refund: PaymentRefund) {
+  const nowMs = ports.nowMs();
   return judgeRefund(record, refund, { intentId: newUuidV7(nowMs), nowMs });
 }
 

@@ -38,7 +38,7 @@ export async function enterLedger(
     const buried = await ports.store.change(
       order.intentId,
       whileCurrent(entry, attempt, (now, entryNow) =>
-        bury(now, entryNow, attempt, error, ports.clock()),
+        bury(now, entryNow, attempt, error, ports.nowMs()),
       ),
     );
     // Who signs from a balance is there to hear it; what a card has paid goes on by itself.

@@ -2,15 +2,7 @@ import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
-import type {
-  CallLimit,
-  Change,
-  CheckoutStore,
-  Clock,
-  Payment,
-  Payments,
-  Peers,
-} from "../ports.ts";
+import type { CallLimit, Change, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";
 import { isDead, isRefusal } from "./refusals.ts";
@@ -41,7 +33,8 @@ export interface SettlePorts {
   readonly peers: Peers;
   /** Undefined: no card can be charged here. */
   readonly payments: Payments | undefined;
-  readonly clock: Clock;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
 }
 
 /** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
@@ -53,7 +46,7 @@ export function createSettler(ports: SettlePorts): Settler {
     let record = read;
     let payment: Payment | undefined;
     for (let taken = 0; taken < stepsMax; taken += 1) {
-      const step = nextStep(record, ports.clock());
+      const step = nextStep(record, ports.nowMs());
       // What was just seen at Stripe need not be looked at again.
       if (step === undefined || (step.kind === "look" && !step.cancel && payment !== undefined))
         break;

@@ -18,7 +18,8 @@ export interface WebhookRuntimeOptions extends ProcessPorts {
   readonly webhooks: WebhookStore;
   readonly events: StripeEvents;
   readonly verify: WebhookRouteOptions["verify"];
-  readonly clock: () => number;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
   readonly logger: Logger;
   readonly workerTimes?: Partial<WebhookTimes>;
   readonly sweepTimes?: Partial<SweepTimes>;
@@ -69,7 +70,7 @@ export function startWebhookRuntime(options: WebhookRuntimeOptions): WebhookRunt
         metrics.delivered(outcome, type);
         logDelivery(logger, outcome, type);
       },
-      clock: options.clock,
+      nowMs: options.nowMs,
     }),
     async stop() {
       await Promise.all([worker.stop(), sweep.stop(), gauges.stop()]);

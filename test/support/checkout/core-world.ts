@@ -63,16 +63,16 @@ export class CheckoutCoreWorld {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { gateway, pool, sim } = parts;
-    const clock = Date.now;
+    const nowMs = Date.now;
     const { payments } = gateway;
     const peers = peersOf(parts);
     const store = createCheckoutStore(pool, () => {});
-    const settler = createSettler({ store, peers, payments, clock });
+    const settler = createSettler({ store, peers, payments, nowMs });
     this.store = store;
     this.settler = settler;
-    this.refunds = createRefunds({ store, payments, settler, clock });
+    this.refunds = createRefunds({ store, payments, settler, nowMs });
     const honoringAgentId = chart.instacart;
-    this.fulfilments = createFulfilments({ store, settler, clock, honoringAgentId });
+    this.fulfilments = createFulfilments({ store, settler, nowMs, honoringAgentId });
     const changes = createCheckoutWatch(1, () => new Error("nobody watches here"));
     const lifetimeMs = 1_800_000;
     this.checkouts = createCheckouts({
@@ -82,7 +82,7 @@ export class CheckoutCoreWorld {
       payments,
       changes,
       lifetimeMs,
-      clock,
+      nowMs,
     });
     this.sim = sim;
     this.stripe = new Stripe(secretKey, {

@@ -10,7 +10,7 @@ import type {
   Payments,
   Peers,
 } from "../ports.ts";
-import type { Settler } from "../settle/settle.ts";
+import type { Settler } from "../settle/ports.ts";
 import { purchaseIntent } from "./intents.ts";
 import {
   type CheckoutRecord,

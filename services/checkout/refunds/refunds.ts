@@ -13,6 +13,7 @@ import { linesOf, refundOfItems } from "../order/lines.ts";
 import { type CheckoutRecord, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
 import type { CallLimit, Change, PaymentRefund, Payments } from "../ports.ts";
+import { paymentsOf } from "../settle/payments-of.ts";
 import { leftToReturn } from "../settle/return-payment.ts";
 import { judgeRefund } from "./at-stripe.ts";
 
@@ -127,9 +128,4 @@ function judge(ports: RefundPorts, record: CheckoutRecord, refund: PaymentRefund
 
 function asChange(verdict: ReturnType<typeof judgeRefund>): Change | undefined {
   return typeof verdict === "string" ? undefined : verdict;
-}
-
-function paymentsOf({ payments }: RefundPorts): Payments {
-  if (payments !== undefined) return payments;
-  throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
 }

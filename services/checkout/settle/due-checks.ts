@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CheckoutStore } from "../ports.ts";
-import type { Settler } from "./settle.ts";
+import type { Settler } from "./ports.ts";
 
 export interface DueChecksOptions {
   readonly store: CheckoutStore;

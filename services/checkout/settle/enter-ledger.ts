@@ -9,8 +9,9 @@ import {
   entryAmount,
 } from "../order/order.ts";
 import { type CallLimit, type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
+import { paymentsOf } from "./payments-of.ts";
+import type { SettlePorts } from "./ports.ts";
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";
-import type { SettlePorts } from "./settle.ts";
 
 /** The most intents that an entry may have: every one but the last died for want of time or of a trusted signer. */
 const attemptsMax = 8;
@@ -170,14 +171,12 @@ async function refundAtStripe(
 
 /** Undefined: Stripe refuses for good. */
 async function makeRefund(
-  { payments }: SettlePorts,
+  ports: SettlePorts,
   paymentIntentId: string,
   entry: Entry,
   limit: CallLimit,
 ): Promise<PaymentRefund | undefined> {
-  if (payments === undefined) {
-    throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
-  }
+  const payments = paymentsOf(ports);
   const { entryId } = entry;
   try {
     return await payments.refund({ paymentIntentId, entryId, amount: entryAmount(entry) }, limit);

@@ -2,40 +2,13 @@ import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
-import type { CallLimit, Change, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
+import type { CallLimit, Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";
+import { paymentsOf } from "./payments-of.ts";
+import type { Settled, SettlePorts, Settler } from "./ports.ts";
 import { isDead, isRefusal } from "./refusals.ts";
 import { returnPayment } from "./return-payment.ts";
-
-/** Brings checkouts on. */
-export interface Settler {
-  /**
-   * Brings a checkout as far as it can come now, from what is stored and what Stripe and Clearing say now: whatever
-   * told us to look, and however often, the outcome is the same. Returns the record as it is then. Throws what
-   * stopped it, after which it is looked at again by itself. Throws CHECKOUT_NOT_FOUND.
-   */
-  settle(intentId: string, limit: CallLimit): Promise<CheckoutRecord>;
-  /**
-   * As `settle`, of a checkout that was just read, with the payment as Stripe told it last; undefined if Stripe was not
-   * asked.
-   */
-  settlePayment(record: CheckoutRecord, limit: CallLimit): Promise<Settled>;
-}
-
-export interface Settled {
-  readonly record: CheckoutRecord;
-  readonly payment: Payment | undefined;
-}
-
-export interface SettlePorts {
-  readonly store: CheckoutStore;
-  readonly peers: Peers;
-  /** Undefined: no card can be charged here. */
-  readonly payments: Payments | undefined;
-  /** Epoch milliseconds. */
-  readonly nowMs: () => number;
-}
 
 /** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
 const stepsMax = 64;
@@ -238,10 +211,4 @@ function abandoned(
 function whenState(state: Order["state"], change: Change) {
   return ({ order }: CheckoutRecord): Change | undefined =>
     order.state === state ? change : undefined;
-}
-
-function paymentsOf({ payments }: SettlePorts): Payments {
-  if (payments !== undefined) return payments;
-  // A card checkout of an earlier time, when there was a key.
-  throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
 }

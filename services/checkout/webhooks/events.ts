@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { CallLimit, CheckoutStore, Payments } from "../ports.ts";
 import type { Refunds } from "../refunds/refunds.ts";
-import type { Settler } from "../settle/settle.ts";
+import type { Settler } from "../settle/ports.ts";
 import type {
   StoredWebhook,
   StripeEvent,

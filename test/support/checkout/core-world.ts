@@ -27,7 +27,8 @@ import {
 import { createCheckoutWatch } from "../../../services/checkout/order/watch.ts";
 import type { CheckoutStore, Peers } from "../../../services/checkout/ports.ts";
 import { createRefunds, type Refunds } from "../../../services/checkout/refunds/refunds.ts";
-import { createSettler, type Settler } from "../../../services/checkout/settle/settle.ts";
+import type { Settler } from "../../../services/checkout/settle/ports.ts";
+import { createSettler } from "../../../services/checkout/settle/settle.ts";
 import type { ClearingDeps } from "../../../services/clearing/deps.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart, clearOne, newKey, operator, soon } from "../clearing/world.ts";

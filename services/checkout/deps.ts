@@ -8,10 +8,11 @@ import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { CheckoutConfig } from "./config.ts";
 import { createCredentials } from "./drivers/credentials.ts";
 import { openPeers } from "./drivers/peers.ts";
-import { checkoutChannel, createCheckoutStore, migrations } from "./drivers/postgres.ts";
-import { createWebhookStore } from "./drivers/postgres-webhooks.ts";
-import { createStripe, type StripeGateway } from "./drivers/stripe.ts";
-import { measureStripe } from "./drivers/stripe-metrics.ts";
+import { createCheckoutStore, migrations } from "./drivers/postgres/store.ts";
+import { createWebhookStore } from "./drivers/postgres/webhook-store.ts";
+import { checkoutChannel } from "./drivers/postgres/write-checkout.ts";
+import { createStripe, type StripeGateway } from "./drivers/stripe/gateway.ts";
+import { measureStripe } from "./drivers/stripe/metrics.ts";
 import { type Checkouts, createCheckouts } from "./order/checkouts.ts";
 import { createFulfilments, type Fulfilments } from "./order/fulfilment.ts";
 import { type CheckoutWatch, createCheckoutWatch } from "./order/watch.ts";
@@ -76,9 +77,7 @@ export async function createCheckoutDeps(
   const store = createCheckoutStore(pool, postgres.onSuccess);
   const peers = openPeers({ ...config, token: credentials.token });
   const stripe =
-    config.stripe === undefined
-      ? undefined
-      : createStripe(config.stripe, { onCall: measureStripe() });
+    config.stripe === undefined ? undefined : createStripe(config.stripe, measureStripe());
   const payments = stripe?.payments;
   const settler = createSettler({ store, peers, payments, nowMs });
   const refunds = createRefunds({ store, payments, settler, nowMs });

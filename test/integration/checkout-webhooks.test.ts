@@ -14,8 +14,11 @@ import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import { createWebhookStore } from "../../services/checkout/drivers/postgres-webhooks.ts";
-import { createStripe, type StripeGateway } from "../../services/checkout/drivers/stripe.ts";
+import { createWebhookStore } from "../../services/checkout/drivers/postgres/webhook-store.ts";
+import {
+  createStripe,
+  type StripeGateway,
+} from "../../services/checkout/drivers/stripe/gateway.ts";
 import type { CheckoutRecord } from "../../services/checkout/order/order.ts";
 import type { WebhookState } from "../../services/checkout/webhooks/ports.ts";
 import { webhookBytesMax } from "../../services/checkout/webhooks/route.ts";

@@ -1,4 +1,4 @@
-import { DomainError } from "#common/domain-error.ts";
+import type { DomainError } from "#common/domain-error.ts";
 import { successorOf } from "../order/intents.ts";
 import {
   type Attempt,

@@ -10,8 +10,14 @@ import type { Finding } from "../../../cli/audit/finding.ts";
 import { runAudit } from "../../../cli/audit/run-audit.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../../services/attestor/deps.ts";
-import { createCheckoutStore, migrations } from "../../../services/checkout/drivers/postgres.ts";
-import { createStripe, type StripeGateway } from "../../../services/checkout/drivers/stripe.ts";
+import {
+  createCheckoutStore,
+  migrations,
+} from "../../../services/checkout/drivers/postgres/store.ts";
+import {
+  createStripe,
+  type StripeGateway,
+} from "../../../services/checkout/drivers/stripe/gateway.ts";
 import { type Checkouts, createCheckouts } from "../../../services/checkout/order/checkouts.ts";
 import {
   createFulfilments,

@@ -6,7 +6,7 @@ import type {
   WebhookPage,
   WebhookState,
   WebhookStore,
-} from "../webhooks/ports.ts";
+} from "../../webhooks/ports.ts";
 
 /** The store of Stripe's events on PostgreSQL. `onSuccess` hears of every statement that was answered. */
 export function createWebhookStore(pool: Pool, onSuccess: () => void): WebhookStore {

@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
+import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import type { HttpRoutes } from "#common/process/http-routes.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
@@ -16,15 +16,18 @@ import { measureStripe } from "./drivers/stripe/metrics.ts";
 import { type Checkouts, createCheckouts } from "./order/checkouts.ts";
 import { createFulfilments, type Fulfilments } from "./order/fulfilment.ts";
 import { type CheckoutWatch, createCheckoutWatch } from "./order/watch.ts";
+import { refreshGauges } from "./refresh-gauges.ts";
 import { createRefunds, type Refunds } from "./refunds/refunds.ts";
 import { startDueChecks } from "./settle/due-checks.ts";
 import { createSettler } from "./settle/settle.ts";
-import type { WebhookEvents } from "./webhooks/events.ts";
-import {
-  startWebhookRuntime,
-  type WebhookRuntime,
-  type WebhookRuntimeOptions,
-} from "./webhooks/runtime.ts";
+import { createWebhookInbox } from "./webhooks/inbox.ts";
+import { createWebhookEvents, type WebhookEvents } from "./webhooks/operators-list.ts";
+import type { WebhookStore } from "./webhooks/ports.ts";
+import { type ProcessPorts, processEvent } from "./webhooks/process-event.ts";
+import { createWebhookRoute } from "./webhooks/route.ts";
+import { type SweepTimes, startWebhookSweep } from "./webhooks/sweep.ts";
+import { createWebhookTelemetry } from "./webhooks/telemetry.ts";
+import { startWebhookWorker, type WebhookTimes } from "./webhooks/worker.ts";
 
 /** What the service is made of. */
 export interface CheckoutDeps {
@@ -61,30 +64,22 @@ export async function createCheckoutDeps(
   overrides: CheckoutOverrides = {},
 ): Promise<CheckoutDeps> {
   const { runtime } = config;
+  const { nowMs = Date.now } = overrides;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const nowMs = overrides.nowMs ?? Date.now;
   const { issuer, audience } = runtime.auth;
   const credentials = createCredentials({ key: config.credentialKey, issuer, audience, nowMs });
-  await migrateAtStart(config.databaseUrl, "checkout", migrations);
-  const pool = createPool({
-    databaseUrl: config.databaseUrl,
-    applicationName: "sovr-checkout",
-    role: "sovr_checkout",
-    statementTimeoutMs,
-  });
-  const postgres = watchDependency("postgres", () => probePostgres(pool));
-  const store = createCheckoutStore(pool, postgres.onSuccess);
+  const records = await openRecords(config.databaseUrl);
+  const { store } = records;
   const peers = openPeers({ ...config, token: credentials.token });
-  const stripe =
-    config.stripe === undefined ? undefined : createStripe(config.stripe, measureStripe());
+  const stripe = config.stripe && createStripe(config.stripe, measureStripe());
   const payments = stripe?.payments;
   const settler = createSettler({ store, peers, payments, nowMs });
   const refunds = createRefunds({ store, payments, settler, nowMs });
   const fulfilments = createFulfilments({ ...config, store, settler, nowMs });
   const changes = createCheckoutWatch(watchersMax, tooMany);
-  const listener = listenChanges(config.databaseUrl, changes, logger);
   const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, nowMs });
+  const listener = listenChanges(config.databaseUrl, changes, logger);
   const checks = startDueChecks({
     store,
     settler,
@@ -93,7 +88,7 @@ export async function createCheckoutDeps(
   });
   const webhooks =
     stripe &&
-    hearStripe(stripe, { store, settler, refunds, nowMs, logger }, pool, postgres.onSuccess);
+    startWebhooks({ store, settler, refunds, stripe, webhooks: records.webhooks, nowMs, logger });
   return {
     checkouts,
     refunds,
@@ -102,24 +97,32 @@ export async function createCheckoutDeps(
     routes: webhooks === undefined ? {} : { "/webhooks/stripe": webhooks.route },
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
-    dependencies: [postgres.dependency],
+    dependencies: [records.dependency],
     async close() {
       await Promise.all([webhooks?.stop(), checks.stop(), listener.close()]);
       stripe?.close();
       peers.close();
-      await pool.end();
+      await records.close();
     },
   };
 }
 
-function hearStripe(
-  { payments, events, verifyWebhook }: StripeGateway,
-  ports: Pick<WebhookRuntimeOptions, "store" | "settler" | "refunds" | "nowMs" | "logger">,
-  pool: Pool,
-  onSuccess: () => void,
-): WebhookRuntime {
-  const webhooks = createWebhookStore(pool, onSuccess);
-  return startWebhookRuntime({ ...ports, payments, webhooks, events, verify: verifyWebhook });
+/** Creates the tables, and opens what is kept in them. */
+async function openRecords(databaseUrl: string) {
+  await migrateAtStart(databaseUrl, "checkout", migrations);
+  const pool = createPool({
+    databaseUrl,
+    applicationName: "sovr-checkout",
+    role: "sovr_checkout",
+    statementTimeoutMs,
+  });
+  const { dependency, onSuccess } = watchDependency("postgres", () => probePostgres(pool));
+  return {
+    store: createCheckoutStore(pool, onSuccess),
+    webhooks: createWebhookStore(pool, onSuccess),
+    dependency,
+    close: () => pool.end(),
+  };
 }
 
 function listenChanges(databaseUrl: string, changes: CheckoutWatch, logger: Logger) {
@@ -138,4 +141,57 @@ function tooMany(): DomainError<"LIMIT_EXCEEDED"> {
     metadata: { limit: String(watchersMax), what: "watchers per process" },
     retryAfterMs: 5_000,
   });
+}
+
+export interface WebhookDeps extends Omit<ProcessPorts, "payments"> {
+  readonly webhooks: WebhookStore;
+  readonly stripe: Omit<StripeGateway, "close">;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+  readonly workerTimes?: Partial<WebhookTimes>;
+  readonly sweepTimes?: Partial<SweepTimes>;
+}
+
+export type Webhooks = ReturnType<typeof startWebhooks>;
+
+/** Starts to hear Stripe: the route, the worker behind it, and the sweep for what the route has missed. */
+export function startWebhooks(deps: WebhookDeps) {
+  const { stripe, webhooks, nowMs, workerTimes = {}, sweepTimes = {} } = deps;
+  const telemetry = createWebhookTelemetry(deps.logger);
+  const ports: ProcessPorts = { ...deps, payments: stripe.payments };
+  const worker = startWebhookWorker({
+    store: webhooks,
+    process: (event, limit) => processEvent(ports, event, limit),
+    onEnd: telemetry.attempted,
+    onError: telemetry.workerFailed,
+    times: workerTimes,
+  });
+  const sweep = startWebhookSweep({
+    store: webhooks,
+    events: stripe.events,
+    onFound: (count) => {
+      telemetry.found(count);
+      worker.wake();
+    },
+    onError: telemetry.sweepFailed,
+    times: sweepTimes,
+  });
+  const gauges = refreshGauges(() => webhooks.readBacklog().then(telemetry.observe));
+  return {
+    /** For operators. */
+    events: createWebhookEvents(webhooks, worker.wake),
+    /** POST /webhooks/stripe. */
+    route: createWebhookRoute({
+      verify: stripe.verifyWebhook,
+      inbox: createWebhookInbox(webhooks),
+      wake: worker.wake,
+      onDelivery: telemetry.delivered,
+      nowMs,
+    }),
+    /** Ends what is under way, and takes it back. */
+    async stop() {
+      await Promise.all([worker.stop(), sweep.stop(), gauges.stop()]);
+    },
+  };
 }

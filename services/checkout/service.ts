@@ -32,7 +32,7 @@ import { products } from "./order/products.ts";
 import { type Bound, formatPageToken, parsePageToken } from "./page-token.ts";
 import type { CallLimit, CheckoutFilter } from "./ports.ts";
 import type { Refunds } from "./refunds/refunds.ts";
-import type { WebhookEvents } from "./webhooks/events.ts";
+import type { WebhookEvents } from "./webhooks/operators-list.ts";
 
 export interface CheckoutServiceDeps {
   readonly checkouts: Checkouts;

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { DomainError } from "#common/domain-error.ts";
 import type { HttpRoute } from "#common/process/http-routes.ts";
-import { isHandled } from "./events.ts";
 import type { WebhookInbox } from "./inbox.ts";
 import type { VerifiedWebhook, WebhookRefusal } from "./ports.ts";
+import { isHandled } from "./process-event.ts";
 
 /**
  * What a delivery came to: STORED or KNOWN from before; UNHANDLED, a type that concerns no checkout; refused; or, to be

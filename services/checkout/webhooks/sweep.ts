@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { webhookTypes } from "./events.ts";
 import type { StripeEvents, WebhookStore } from "./ports.ts";
+import { webhookTypes } from "./process-event.ts";
 
 export interface WebhookSweepOptions {
   readonly store: Pick<WebhookStore, "insert" | "claimSweep" | "advanceSweep">;

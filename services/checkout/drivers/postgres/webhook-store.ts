@@ -45,7 +45,7 @@ export function createWebhookStore(pool: Pool, onSuccess: () => void): WebhookSt
     async release({ eventId, attempts }) {
       await query("release", releaseAttempt, [eventId, attempts]);
     },
-    async list(state, after, limit) {
+    async list({ state }, after, limit) {
       const { rows } = await withRecords(() =>
         pool.query<EventRow>(listQuery(state, after, limit)),
       );

@@ -20,6 +20,7 @@ import { refreshGauges } from "./refresh-gauges.ts";
 import { createRefunds, type Refunds } from "./refunds/refunds.ts";
 import { startDueChecks } from "./settle/due-checks.ts";
 import { createSettler } from "./settle/settle.ts";
+import { createSettleTelemetry, overdueMs } from "./settle/telemetry.ts";
 import { createWebhookInbox } from "./webhooks/inbox.ts";
 import { createWebhookEvents, type WebhookEvents } from "./webhooks/operators-list.ts";
 import type { WebhookStore } from "./webhooks/ports.ts";
@@ -74,18 +75,16 @@ export async function createCheckoutDeps(
   const peers = openPeers({ ...config, token: credentials.token });
   const stripe = config.stripe && createStripe(config.stripe, measureStripe());
   const payments = stripe?.payments;
-  const settler = createSettler({ store, peers, payments, nowMs });
-  const refunds = createRefunds({ store, payments, settler, nowMs });
+  const telemetry = createSettleTelemetry(logger);
+  const { alarm } = telemetry;
+  const settler = createSettler({ store, peers, payments, nowMs, alarm });
+  const refunds = createRefunds({ store, payments, settler, nowMs, alarm });
   const fulfilments = createFulfilments({ ...config, store, settler, nowMs });
   const changes = createCheckoutWatch(watchersMax, tooMany);
   const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, nowMs });
   const listener = listenChanges(config.databaseUrl, changes, logger);
-  const checks = startDueChecks({
-    store,
-    settler,
-    onError: (intentId, error) =>
-      logger.warn({ intentId, err: error }, "a checkout waits and is tried again"),
-  });
+  const checks = startDueChecks({ store, settler, onError: telemetry.checkFailed });
+  const gauges = refreshGauges(() => store.readOverdue(overdueMs).then(telemetry.observe));
   const webhooks =
     stripe &&
     startWebhooks({ store, settler, refunds, stripe, webhooks: records.webhooks, nowMs, logger });
@@ -99,7 +98,7 @@ export async function createCheckoutDeps(
     logger,
     dependencies: [records.dependency],
     async close() {
-      await Promise.all([webhooks?.stop(), checks.stop(), listener.close()]);
+      await Promise.all([webhooks?.stop(), checks.stop(), gauges.stop(), listener.close()]);
       stripe?.close();
       peers.close();
       await records.close();

@@ -13,8 +13,9 @@ import { linesOf, refundOfItems } from "../order/lines.ts";
 import { type CheckoutRecord, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
 import type { CallLimit, Change, PaymentRefund, Payments } from "../ports.ts";
-import { paymentsOf } from "../settle/payments-of.ts";
-import { leftToReturn } from "../settle/return-payment.ts";
+import { paymentsOf, readPayment } from "../settle/payments-of.ts";
+import type { RaiseAlarm } from "../settle/ports.ts";
+import { endReturn, leftToReturn, returnedBy } from "../settle/return-payment.ts";
 import { judgeRefund } from "./at-stripe.ts";
 
 /** Gives money back, and keeps the books in step with what Stripe gave back. */
@@ -35,6 +36,7 @@ export interface Refunds {
 export interface RefundPorts extends ItemEntryPorts {
   /** Undefined: no card can be charged here. */
   readonly payments: Payments | undefined;
+  readonly alarm: RaiseAlarm;
 }
 
 export function createRefunds(ports: RefundPorts): Refunds {
@@ -102,9 +104,12 @@ async function syncReturn(
   const { intentId, paymentIntentId } = order;
   if (order.state !== "FAILED" || order.returnOwed) return record;
   const payments = paymentsOf(ports);
-  const payment = await payments.read(paymentIntentId, limit);
+  const { amountReceived } = await readPayment(payments, order, limit);
   const made = await payments.refunds(paymentIntentId, limit);
-  if (leftToReturn(order, payment?.amountReceived ?? 0n, made) === 0n) return record;
+  if (leftToReturn(order, amountReceived, made) === 0n) {
+    const returned = returnedBy(order, amountReceived, made);
+    return returned.kept === 0n ? record : endReturn(ports, record, returned);
+  }
   await ports.store.change(intentId, ({ order: now }) =>
     now.state === "FAILED" ? { order: { returnOwed: true } } : undefined,
   );

@@ -2,8 +2,8 @@ import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "../orde
 
 /** What a checkout waits for us to do. */
 export type Step =
-  /** CARD: have the intent attested, make the PaymentIntent. */
-  | { readonly kind: "offer" }
+  /** CARD: have the intent attested, make the PaymentIntent; when the time is up, for the last time. */
+  | { readonly kind: "offer"; readonly isLast: boolean }
   /** CARD: see what Stripe says of the payment; when the time is up, cancel it. */
   | { readonly kind: "look"; readonly cancel: boolean }
   /** BALANCE: the time to sign is up. */
@@ -26,7 +26,7 @@ export function nextStep(record: CheckoutRecord, nowMs: number): Step | undefine
   const isOver = nowMs >= order.expireTimeMs;
   switch (order.state) {
     case "CREATED":
-      return { kind: "offer" };
+      return { kind: "offer", isLast: isOver };
     case "AWAITING_PAYMENT":
       return { kind: "look", cancel: isOver };
     case "AWAITING_SIGNATURE":

@@ -5,10 +5,10 @@ import { readCheckout } from "../order/read-checkout.ts";
 import type { CallLimit, Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";
-import { paymentsOf } from "./payments-of.ts";
+import { paymentsOf, readPayment } from "./payments-of.ts";
 import type { Settled, SettlePorts, Settler } from "./ports.ts";
 import { isDead, isRefusal } from "./refusals.ts";
-import { returnPayment } from "./return-payment.ts";
+import { endReturn, returnPayment } from "./return-payment.ts";
 
 /** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
 const stepsMax = 64;
@@ -48,7 +48,7 @@ async function take(
 ): Promise<Settled> {
   switch (step.kind) {
     case "offer":
-      return offer(ports, record, limit);
+      return offer(ports, record, step.isLast, limit);
     case "look":
       return look(ports, record, step.cancel, limit);
     case "expire":
@@ -60,10 +60,14 @@ async function take(
   }
 }
 
-/** CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. */
+/**
+ * CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. What
+ * stops it is tried again until the time to pay is up.
+ */
 async function offer(
   ports: SettlePorts,
   record: CheckoutRecord,
+  isLast: boolean,
   limit: CallLimit,
 ): Promise<Settled> {
   const { order } = record;
@@ -82,13 +86,30 @@ async function offer(
     const changed = await ports.store.change(order.intentId, whenState("CREATED", offered));
     return { record: changed, payment };
   } catch (error) {
+    // A process that leaves has not heard what it asked for; another will.
+    if (isLast && limit.signal?.aborted !== true) return endUnoffered(ports, record, error);
     if (!isRefusal(error)) throw error;
-    // Its secret never went out, so nobody can pay what may have been made for it.
     await ports.store.change(order.intentId, (now) =>
       now.order.state === "CREATED" ? abandoned(now, "FAILED", error.kind) : undefined,
     );
     throw error;
   }
+}
+
+/** CARD: the end of what nobody could be offered. Its secret never went out, so nobody can pay what may have been made. */
+async function endUnoffered(
+  { store, alarm }: SettlePorts,
+  { order: { intentId } }: CheckoutRecord,
+  error: unknown,
+): Promise<Settled> {
+  const reason = error instanceof DomainError ? error.kind : "INTERNAL";
+  const record = await store.change(intentId, (now) =>
+    now.order.state === "CREATED"
+      ? abandoned(now, "CANCELLED", reason, `time is up, and no payment was offered: ${reason}`)
+      : undefined,
+  );
+  if (record.order.state === "CANCELLED") alarm({ end: "NEVER_OFFERED", intentId, cause: error });
+  return { record, payment: undefined };
 }
 
 /** CARD: what Stripe says now decides. */
@@ -102,10 +123,7 @@ async function look(
   const payments = paymentsOf(ports);
   const payment = cancel
     ? await payments.cancel(order.paymentIntentId, limit)
-    : await payments.read(order.paymentIntentId, limit);
-  if (payment === undefined) {
-    throw new Error(`Stripe does not know the PaymentIntent of checkout ${order.intentId}`);
-  }
+    : await readPayment(payments, order, limit);
   const changed = await ports.store.change(order.intentId, (now) =>
     now.order.state === "AWAITING_PAYMENT" ? seen(now, payment) : undefined,
   );
@@ -185,12 +203,9 @@ async function giveBack(
 ): Promise<Settled> {
   const { order } = record;
   const payments = paymentsOf(ports);
-  const payment = await payments.read(order.paymentIntentId, limit);
-  const refundId = await returnPayment(payments, order, payment?.amountReceived ?? 0n, limit);
-  const changed = await ports.store.change(order.intentId, (now) =>
-    now.order.returnOwed ? { order: { returnOwed: false, returnedRefundId: refundId } } : undefined,
-  );
-  return { record: changed, payment };
+  const payment = await readPayment(payments, order, limit);
+  const returned = await returnPayment(payments, order, payment.amountReceived, limit);
+  return { record: await endReturn(ports, record, returned), payment };
 }
 
 /** The end of a checkout that buys nothing: its purchase will never enter the ledger. */

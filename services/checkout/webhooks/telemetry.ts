@@ -11,9 +11,13 @@ export interface WebhookTelemetry {
   found(count: number): void;
   /** The worker cannot reach the records. */
   workerFailed(error: unknown): void;
-  sweepFailed(error: unknown): void;
+  /** So many rounds of the sweep in a row have been stopped. */
+  sweepFailed(error: unknown, failures: number): void;
   observe(backlog: WebhookBacklog): void;
 }
+
+/** Five minutes of rounds: until one passes again, a lost webhook is not healed. */
+const failuresLoud = 15;
 
 export function createWebhookTelemetry(logger: Logger): WebhookTelemetry {
   const meter = getMeter("sovr.checkout");
@@ -25,6 +29,9 @@ export function createWebhookTelemetry(logger: Logger): WebhookTelemetry {
   });
   const swept = meter.createCounter("webhook_swept", {
     description: "Events that the sweep has found before, or instead of, their webhook.",
+  });
+  const sweepFailures = meter.createCounter("webhook_sweep_failures", {
+    description: "Rounds of the sweep that were stopped; each is made again.",
   });
   return {
     delivered(outcome, type) {
@@ -38,7 +45,11 @@ export function createWebhookTelemetry(logger: Logger): WebhookTelemetry {
     },
     found: (count) => swept.add(count),
     workerFailed: (error) => logger.warn({ err: error }, "webhook events wait"),
-    sweepFailed: (error) => logger.warn({ err: error }, "the sweep for lost webhooks waits"),
+    sweepFailed(error, failures) {
+      sweepFailures.add(1);
+      const level = failures >= failuresLoud ? "error" : "warn";
+      logger[level]({ err: error, failures }, "the sweep for lost webhooks waits");
+    },
     observe: backlogGauges(),
   };
 }

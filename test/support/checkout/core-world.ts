@@ -33,7 +33,7 @@ import {
 import { createCheckoutWatch } from "../../../services/checkout/order/watch.ts";
 import type { CheckoutStore, Peers } from "../../../services/checkout/ports.ts";
 import { createRefunds, type Refunds } from "../../../services/checkout/refunds/refunds.ts";
-import type { Settler } from "../../../services/checkout/settle/ports.ts";
+import type { RaiseAlarm, Settler } from "../../../services/checkout/settle/ports.ts";
 import { createSettler } from "../../../services/checkout/settle/settle.ts";
 import type { ClearingDeps } from "../../../services/clearing/deps.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
@@ -64,6 +64,8 @@ export class CheckoutCoreWorld {
   /** The merchant's own way to Stripe: the dashboard, and the shopper's browser. */
   readonly stripe: Stripe;
   readonly sim: StartedStripeSim;
+  /** What operators were told: the end and the checkout. */
+  readonly alarms: [string, string][] = [];
   readonly #parts: Parts;
   #orders = 0;
 
@@ -71,13 +73,14 @@ export class CheckoutCoreWorld {
     this.#parts = parts;
     const { gateway, pool, sim } = parts;
     const nowMs = Date.now;
+    const alarm: RaiseAlarm = ({ end, intentId }) => this.alarms.push([end, intentId]);
     const { payments } = gateway;
     const peers = peersOf(parts);
     const store = createCheckoutStore(pool, () => {});
-    const settler = createSettler({ store, peers, payments, nowMs });
+    const settler = createSettler({ store, peers, payments, nowMs, alarm });
     this.store = store;
     this.settler = settler;
-    this.refunds = createRefunds({ store, payments, settler, nowMs });
+    this.refunds = createRefunds({ store, payments, settler, nowMs, alarm });
     const honoringAgentId = chart.instacart;
     this.fulfilments = createFulfilments({ store, settler, nowMs, honoringAgentId });
     const changes = createCheckoutWatch(1, () => new Error("nobody watches here"));
@@ -165,6 +168,16 @@ export class CheckoutCoreWorld {
       `insert into checkout_attempt (intent_id, entry_id, number, intent, state)
        select id, id, 1, a.intent, 'PENDING' from unnest($2::uuid[]) as _ (id), checkout_attempt a where a.intent_id = $1`,
       [order.intentId, ids],
+    );
+  }
+
+  /** Makes an order one whose time was up so long ago, and nothing has changed since. */
+  async setOverdue({ order }: CheckoutRecord, ms: number): Promise<void> {
+    await this.#parts.pool.query(
+      `update checkout_order set next_check_time = now(),
+         expire_time = now() - $2 * interval '1 millisecond',
+         change_time = now() - ($2 + 60000) * interval '1 millisecond' where intent_id = $1`,
+      [order.intentId, ms],
     );
   }
 

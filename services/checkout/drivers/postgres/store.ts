@@ -1,7 +1,7 @@
 import { walletBytes } from "#common/address.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
 import type { CheckoutRecord } from "../../order/order.ts";
-import type { CheckoutFilter, CheckoutStore } from "../../ports.ts";
+import type { CheckoutFilter, CheckoutStore, DueCheckout, Overdue } from "../../ports.ts";
 import {
   parseRecord,
   type RecordRow,
@@ -46,6 +46,7 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
     list: (filter, after, limit) => listCheckouts(pool, filter, after, limit),
     change: (intentId, decide) => transaction((client) => changeCheckout(client, intentId, decide)),
     claimDue: (limit) => claimDue(pool, limit),
+    readOverdue: (forMs) => readOverdue(pool, forMs),
   };
 }
 
@@ -100,18 +101,37 @@ async function listCheckouts(
   return rows.map(parseRecord);
 }
 
+/** Since when a checkout is due: what waits for a time, from that time on. */
+const dueSince = `case when state in ('AWAITING_SIGNATURE', 'AWAITING_PAYMENT')
+  then greatest(change_time, expire_time) else change_time end`;
+
 /** Once in a quarter of the time for which nothing has changed: soon at first, and no storm after an outage. */
-async function claimDue(pool: Pool, limit: number): Promise<string[]> {
+async function claimDue(pool: Pool, limit: number): Promise<DueCheckout[]> {
   const { rows } = await withRecords(() =>
-    pool.query<{ intent_id: string }>(
+    pool.query<{ intent_id: string; overdue_ms: string }>(
       `update checkout_order set next_check_time = now() + least(greatest(
          (now() - change_time) / 4, interval '5 seconds'), interval '5 minutes')
        where intent_id in (
          select intent_id from checkout_order where next_check_time <= now()
          order by next_check_time limit $1 for update skip locked)
-       returning intent_id`,
+       returning intent_id, extract(epoch from now() - ${dueSince}) * 1000 as overdue_ms`,
       [limit],
     ),
   );
-  return rows.map(({ intent_id }) => intent_id);
+  return rows.map(({ intent_id, overdue_ms }) => ({
+    intentId: intent_id,
+    overdueMs: Math.max(0, Number(overdue_ms)),
+  }));
+}
+
+async function readOverdue(pool: Pool, forMs: number): Promise<Overdue> {
+  const { rows } = await withRecords(() =>
+    pool.query<{ count: string; oldest_ms: string | null }>(
+      `select count(*) as count, extract(epoch from now() - min(since)) * 1000 as oldest_ms
+       from (select ${dueSince} as since from checkout_order where next_check_time is not null) as due
+       where since <= now() - $1 * interval '1 millisecond'`,
+      [forMs],
+    ),
+  );
+  return { count: Number(rows[0]?.count ?? 0), oldestMs: Number(rows[0]?.oldest_ms ?? 0) };
 }

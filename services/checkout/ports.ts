@@ -7,7 +7,7 @@ import type {
   Item,
   Order,
   Portion,
-} from "./order/order.ts";
+} from "./order/record.ts";
 
 /** How long a call may take. */
 export interface CallLimit {

@@ -8,14 +8,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import type { ItemEntry } from "../../services/checkout/order/item-entry.ts";
+import type { ItemEntry } from "../../services/checkout/order/enter-items.ts";
 import { linesOf } from "../../services/checkout/order/lines.ts";
 import {
   type CheckoutRecord,
   type Entry,
   entryAmount,
   type Item,
-} from "../../services/checkout/order/order.ts";
+} from "../../services/checkout/order/record.ts";
 import { type CheckoutCoreWorld, startCheckoutCoreWorld } from "../support/checkout/core-world.ts";
 import { chart, soon } from "../support/clearing/world.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";

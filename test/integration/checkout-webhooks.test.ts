@@ -20,7 +20,7 @@ import {
   createStripe,
   type StripeGateway,
 } from "../../services/checkout/drivers/stripe/gateway.ts";
-import type { CheckoutRecord } from "../../services/checkout/order/order.ts";
+import type { CheckoutRecord } from "../../services/checkout/order/record.ts";
 import type { WebhookState } from "../../services/checkout/webhooks/ports.ts";
 import { webhookBytesMax } from "../../services/checkout/webhooks/route.ts";
 import { webhookTimes } from "../../services/checkout/webhooks/worker.ts";

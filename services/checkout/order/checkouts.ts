@@ -12,6 +12,7 @@ import type {
 } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
 import { purchaseIntent } from "./intents.ts";
+import { findProduct, priceOf, usd } from "./products.ts";
 import {
   type CheckoutRecord,
   currentAttempt,
@@ -19,8 +20,7 @@ import {
   type Order,
   type PaymentMethod,
   purchaseOf,
-} from "./order.ts";
-import { findProduct, priceOf, usd } from "./products.ts";
+} from "./record.ts";
 import type { CheckoutWatch } from "./watch.ts";
 
 /** Who asks: undefined is an operator or a merchant's server, who may see all; else the wallet that is bound. */

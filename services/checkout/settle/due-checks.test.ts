@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { CheckoutRecord } from "../order/order.ts";
+import type { CheckoutRecord } from "../order/record.ts";
 import type { DueCheckout } from "../ports.ts";
 import { startDueChecks } from "./due-checks.ts";
 

@@ -7,7 +7,7 @@ import {
   currentAttempt,
   type Entry,
   entryAmount,
-} from "../order/order.ts";
+} from "../order/record.ts";
 import { type CallLimit, type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
 import { paymentsOf } from "./payments-of.ts";
 import type { SettlePorts } from "./ports.ts";

@@ -1,4 +1,4 @@
-import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "../order/order.ts";
+import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "../order/record.ts";
 
 /** What a checkout waits for us to do. */
 export type Step =

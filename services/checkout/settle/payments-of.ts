@@ -1,5 +1,5 @@
 import { DomainError } from "#common/domain-error.ts";
-import type { Order } from "../order/order.ts";
+import type { Order } from "../order/record.ts";
 import type { CallLimit, Payment, Payments } from "../ports.ts";
 
 /** Stripe, for a card checkout of a time when there was a key. Throws PAYMENTS_UNAVAILABLE if there is none now. */

@@ -1,4 +1,4 @@
-import type { CheckoutRecord } from "../order/order.ts";
+import type { CheckoutRecord } from "../order/record.ts";
 import type { CallLimit, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 
 /** Brings checkouts on. */

@@ -1,6 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
-import type { CheckoutRecord, Order } from "../order/order.ts";
+import type { CheckoutRecord, Order } from "../order/record.ts";
 import {
   type CallLimit,
   type Change,

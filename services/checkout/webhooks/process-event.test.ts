@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { CheckoutRecord } from "../order/order.ts";
+import type { CheckoutRecord } from "../order/record.ts";
 import type { Payment } from "../ports.ts";
 import { isHandled, type ProcessPorts, processEvent, webhookTypes } from "./process-event.ts";
 

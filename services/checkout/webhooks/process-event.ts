@@ -1,5 +1,5 @@
 import type { CallLimit, CheckoutStore, Payments } from "../ports.ts";
-import type { Refunds } from "../refunds/refunds.ts";
+import type { Refunds } from "../refunds/give-back.ts";
 import type { Settler } from "../settle/ports.ts";
 import type { StripeEvent } from "./ports.ts";
 

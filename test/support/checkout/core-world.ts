@@ -29,12 +29,12 @@ import {
   type Item,
   type PaymentMethod,
   purchaseOf,
-} from "../../../services/checkout/order/order.ts";
+} from "../../../services/checkout/order/record.ts";
 import { createCheckoutWatch } from "../../../services/checkout/order/watch.ts";
 import type { CheckoutStore, Peers } from "../../../services/checkout/ports.ts";
-import { createRefunds, type Refunds } from "../../../services/checkout/refunds/refunds.ts";
+import { createRefunds, type Refunds } from "../../../services/checkout/refunds/give-back.ts";
 import type { RaiseAlarm, Settler } from "../../../services/checkout/settle/ports.ts";
-import { createSettler } from "../../../services/checkout/settle/settle.ts";
+import { createSettler } from "../../../services/checkout/settle/steps.ts";
 import type { ClearingDeps } from "../../../services/clearing/deps.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart, clearOne, newKey, operator, soon } from "../clearing/world.ts";

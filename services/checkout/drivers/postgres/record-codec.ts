@@ -12,7 +12,7 @@ import type {
   PaymentMethod,
   Portion,
   Transition,
-} from "../../order/order.ts";
+} from "../../order/record.ts";
 
 /** A checkout with all that belongs to it, as `selectRecord` reads it in one statement and so at one instant. */
 export interface RecordRow {

@@ -1,6 +1,6 @@
 import { walletBytes } from "#common/address.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
-import type { CheckoutRecord } from "../../order/order.ts";
+import type { CheckoutRecord } from "../../order/record.ts";
 import type { CheckoutFilter, CheckoutStore, DueCheckout, Overdue } from "../../ports.ts";
 import {
   parseRecord,

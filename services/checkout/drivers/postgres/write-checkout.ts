@@ -3,8 +3,8 @@ import { walletBytes } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import type { PoolClient } from "#common/postgres/pool.ts";
-import type { CheckoutRecord, CheckoutState, Order } from "../../order/order.ts";
 import { checkoutNotFound } from "../../order/read-checkout.ts";
+import type { CheckoutRecord, CheckoutState, Order } from "../../order/record.ts";
 import type { Change, CheckoutStore, EntryChange, NewEntry } from "../../ports.ts";
 import { nextCheckMs } from "../../settle/next-step.ts";
 import {

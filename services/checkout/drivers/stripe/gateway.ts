@@ -3,22 +3,18 @@ import { Agent as HttpsAgent } from "node:https";
 import Stripe from "stripe";
 import type { StripeConfig } from "../../config.ts";
 import type { Payments } from "../../ports.ts";
-import type { StripeEvents, VerifiedWebhook } from "../../webhooks/ports.ts";
+import type { StripeEvents } from "../../webhooks/ports.ts";
 import { caller, type OnCall } from "./call.ts";
 import { openEvents } from "./events.ts";
 import { openPayments } from "./payments.ts";
 import { openRefunds } from "./refunds.ts";
-import { verifyWebhook } from "./verify-webhook.ts";
+import { type VerifyWebhook, webhookVerifier } from "./verify-webhook.ts";
 
 /** Stripe, as Checkout uses it. */
 export interface StripeGateway {
   readonly payments: Payments;
   readonly events: StripeEvents;
-  /**
-   * Checks a webhook's signature by every secret that is configured, and its time to 300 s of `nowMs` on both sides.
-   * `header` is Stripe-Signature, "" if there is none. Pure.
-   */
-  verifyWebhook(body: Buffer, header: string, nowMs: number): VerifiedWebhook;
+  readonly verifyWebhook: VerifyWebhook;
   /** Closes the connections. */
   close(): void;
 }
@@ -47,8 +43,7 @@ export function createStripe(config: StripeConfig, onCall?: OnCall): StripeGatew
   return {
     payments: { ...openPayments(stripe, call), ...openRefunds(stripe, call) },
     events: openEvents(stripe, call),
-    verifyWebhook: (body, header, nowMs) =>
-      verifyWebhook(stripe, config.webhookSecrets, { body, header, nowMs }),
+    verifyWebhook: webhookVerifier(stripe, config.webhookSecrets),
     close: () => agent.destroy(),
   };
 }

@@ -5,7 +5,7 @@ import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { purchaseIntent } from "../order/intents.ts";
-import type { CheckoutRecord, CheckoutState, Order } from "../order/order.ts";
+import type { CheckoutRecord, CheckoutState, Order } from "../order/record.ts";
 import {
   type Change,
   type CheckoutStore,
@@ -16,7 +16,7 @@ import {
 } from "../ports.ts";
 import { nextCheckMs } from "./next-step.ts";
 import type { Alarm } from "./ports.ts";
-import { createSettler } from "./settle.ts";
+import { createSettler } from "./steps.ts";
 
 const intentId = newUuidV7();
 const createTimeMs = 1_800_000_000_000;

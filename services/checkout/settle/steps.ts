@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
-import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
+import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/record.ts";
 import type { CallLimit, Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, type Step } from "./next-step.ts";

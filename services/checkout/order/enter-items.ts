@@ -4,6 +4,7 @@ import { newUuidV7 } from "#common/uuid.ts";
 import type { CallLimit, CheckoutStore } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
 import type { Issue } from "./intents.ts";
+import { readCheckout } from "./read-checkout.ts";
 import {
   type CheckoutRecord,
   clearedAttempt,
@@ -11,8 +12,7 @@ import {
   type Item,
   type Portion,
   purchaseOf,
-} from "./order.ts";
-import { readCheckout } from "./read-checkout.ts";
+} from "./record.ts";
 
 /** A refund or a fulfilment of items, as it is asked for. */
 export interface ItemRequest {

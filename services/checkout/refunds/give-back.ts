@@ -1,6 +1,5 @@
 import { DomainError } from "#common/domain-error.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { refundIntent } from "../order/intents.ts";
 import {
   type DecideItems,
   enterItems,
@@ -8,15 +7,16 @@ import {
   type ItemEntry,
   type ItemEntryPorts,
   type ItemRequest,
-} from "../order/item-entry.ts";
+} from "../order/enter-items.ts";
+import { refundIntent } from "../order/intents.ts";
 import { linesOf, refundOfItems } from "../order/lines.ts";
-import { type CheckoutRecord, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
+import { type CheckoutRecord, purchaseOf } from "../order/record.ts";
 import type { CallLimit, Change, PaymentRefund, Payments } from "../ports.ts";
 import { paymentsOf, readPayment } from "../settle/payments-of.ts";
 import type { RaiseAlarm } from "../settle/ports.ts";
 import { endReturn, leftToReturn, returnedBy } from "../settle/return-payment.ts";
-import { judgeRefund } from "./at-stripe.ts";
+import { judgeRefund } from "./judge-refund.ts";
 
 /** Gives money back, and keeps the books in step with what Stripe gave back. */
 export interface Refunds {

@@ -34,7 +34,7 @@ export interface SettlePorts {
 /** An end that somebody must hear of, for Checkout does no more about it by itself. */
 export interface Alarm {
   /**
-   * NEVER_OFFERED: the time to pay was up before a payment could be made for the order. NOT_RETURNED: Stripe refuses for
+   * NEVER_OFFERED: it was given up before a payment could be made for the order. NOT_RETURNED: Stripe refuses for
    * good to give back a payment that bought nothing; it is owed to the shopper in another way.
    */
   readonly end: "NEVER_OFFERED" | "NOT_RETURNED";

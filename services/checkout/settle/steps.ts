@@ -4,10 +4,10 @@ import { readCheckout } from "../order/read-checkout.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/record.ts";
 import type { CallLimit, Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
-import { nextStep, type Step } from "./next-step.ts";
+import { nextStep, offerEndMs, type Step } from "./next-step.ts";
 import { paymentsOf, readPayment } from "./payments-of.ts";
 import type { Settled, SettlePorts, Settler } from "./ports.ts";
-import { isDead, isRefusal } from "./refusals.ts";
+import { isAnswer, isDead, isRefusal } from "./refusals.ts";
 import { endReturn, returnPayment } from "./return-payment.ts";
 
 /** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
@@ -48,7 +48,7 @@ async function take(
 ): Promise<Settled> {
   switch (step.kind) {
     case "offer":
-      return offer(ports, record, step.isLast, limit);
+      return offer(ports, record, limit);
     case "look":
       return look(ports, record, step.cancel, limit);
     case "expire":
@@ -62,12 +62,11 @@ async function take(
 
 /**
  * CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. What
- * stops it is tried again until the time to pay is up.
+ * stops it is tried again, but not for ever.
  */
 async function offer(
   ports: SettlePorts,
   record: CheckoutRecord,
-  isLast: boolean,
   limit: CallLimit,
 ): Promise<Settled> {
   const { order } = record;
@@ -86,8 +85,9 @@ async function offer(
     const changed = await ports.store.change(order.intentId, whenState("CREATED", offered));
     return { record: changed, payment };
   } catch (error) {
-    // A process that leaves has not heard what it asked for; another will.
-    if (isLast && limit.signal?.aborted !== true) return endUnoffered(ports, record, error);
+    if (ports.nowMs() >= offerEndMs(order, isAnswer(error))) {
+      return endUnoffered(ports, record, error);
+    }
     if (!isRefusal(error)) throw error;
     await ports.store.change(order.intentId, (now) =>
       now.order.state === "CREATED" ? abandoned(now, "FAILED", error.kind) : undefined,

@@ -22,6 +22,7 @@ import {
 import { type Product as ProductProto, ProductSchema } from "#gen/sovr/checkout/v1/product_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import { type ItemState, itemsOf } from "./order/lines.ts";
+import { type Product, priceOf, usd } from "./order/products.ts";
 import {
   type CheckoutRecord,
   type CheckoutState,
@@ -31,8 +32,7 @@ import {
   entryAmount,
   type PaymentMethod,
   purchaseOf,
-} from "./order/order.ts";
-import { type Product, priceOf, usd } from "./order/products.ts";
+} from "./order/record.ts";
 import type { StoredWebhook, WebhookState } from "./webhooks/ports.ts";
 
 const states = {

@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import { listen } from "#common/postgres/listen.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
+import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import type { HttpRoutes } from "#common/process/http-routes.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
@@ -9,22 +9,27 @@ import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
 import type { CheckoutConfig } from "./config.ts";
 import { createCredentials } from "./drivers/credentials.ts";
 import { openPeers } from "./drivers/peers.ts";
-import { checkoutChannel, createCheckoutStore, migrations } from "./drivers/postgres.ts";
-import { createWebhookStore } from "./drivers/postgres-webhooks.ts";
-import { createStripe, type StripeGateway } from "./drivers/stripe.ts";
-import { measureStripe } from "./drivers/stripe-metrics.ts";
+import { createCheckoutStore, migrations } from "./drivers/postgres/store.ts";
+import { createWebhookStore } from "./drivers/postgres/webhook-store.ts";
+import { checkoutChannel } from "./drivers/postgres/write-checkout.ts";
+import { createStripe, type StripeGateway } from "./drivers/stripe/gateway.ts";
+import { measureStripe } from "./drivers/stripe/metrics.ts";
 import { type Checkouts, createCheckouts } from "./order/checkouts.ts";
 import { createFulfilments, type Fulfilments } from "./order/fulfilment.ts";
 import { type CheckoutWatch, createCheckoutWatch } from "./order/watch.ts";
-import { createRefunds, type Refunds } from "./refunds/refunds.ts";
+import { refreshGauges } from "./refresh-gauges.ts";
+import { createRefunds, type Refunds } from "./refunds/give-back.ts";
 import { startDueChecks } from "./settle/due-checks.ts";
-import { createSettler } from "./settle/settle.ts";
-import type { WebhookEvents } from "./webhooks/events.ts";
-import {
-  startWebhookRuntime,
-  type WebhookRuntime,
-  type WebhookRuntimeOptions,
-} from "./webhooks/runtime.ts";
+import { createSettler } from "./settle/steps.ts";
+import { createSettleTelemetry, overdueMs } from "./settle/telemetry.ts";
+import { createWebhookInbox } from "./webhooks/inbox.ts";
+import { createWebhookEvents, type WebhookEvents } from "./webhooks/operators-list.ts";
+import type { WebhookStore } from "./webhooks/ports.ts";
+import { type ProcessPorts, processEvent } from "./webhooks/process-event.ts";
+import { createWebhookRoute } from "./webhooks/route.ts";
+import { type SweepTimes, startWebhookSweep } from "./webhooks/sweep.ts";
+import { createWebhookTelemetry } from "./webhooks/telemetry.ts";
+import { startWebhookWorker, type WebhookTimes } from "./webhooks/worker.ts";
 
 /** What the service is made of. */
 export interface CheckoutDeps {
@@ -62,41 +67,29 @@ export async function createCheckoutDeps(
   overrides: CheckoutOverrides = {},
 ): Promise<CheckoutDeps> {
   const { runtime } = config;
+  const { nowMs = Date.now } = overrides;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const clock = overrides.nowMs ?? Date.now;
   const { issuer, audience } = runtime.auth;
-  const credentials = createCredentials({ key: config.credentialKey, issuer, audience, clock });
-  await migrateAtStart(config.databaseUrl, "checkout", migrations);
-  const pool = createPool({
-    databaseUrl: config.databaseUrl,
-    applicationName: "sovr-checkout",
-    role: "sovr_checkout",
-    statementTimeoutMs,
-  });
-  const postgres = watchDependency("postgres", () => probePostgres(pool));
-  const store = createCheckoutStore(pool, postgres.onSuccess);
+  const credentials = createCredentials({ key: config.credentialKey, issuer, audience, nowMs });
+  const records = await openRecords(config.databaseUrl);
+  const { store } = records;
   const peers = openPeers({ ...config, token: credentials.token });
-  const stripe =
-    config.stripe === undefined
-      ? undefined
-      : createStripe(config.stripe, { onCall: measureStripe() });
+  const stripe = config.stripe && createStripe(config.stripe, measureStripe());
   const payments = stripe?.payments;
-  const settler = createSettler({ store, peers, payments, clock });
-  const refunds = createRefunds({ store, payments, settler, clock });
-  const fulfilments = createFulfilments({ ...config, store, settler, clock });
+  const telemetry = createSettleTelemetry(logger);
+  const { alarm } = telemetry;
+  const settler = createSettler({ store, peers, payments, nowMs, alarm });
+  const refunds = createRefunds({ store, payments, settler, nowMs, alarm });
+  const fulfilments = createFulfilments({ ...config, store, settler, nowMs });
   const changes = createCheckoutWatch(watchersMax, tooMany);
+  const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, nowMs });
   const listener = listenChanges(config.databaseUrl, changes, logger);
-  const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, clock });
-  const checks = startDueChecks({
-    store,
-    settler,
-    onError: (intentId, error) =>
-      logger.warn({ intentId, err: error }, "a checkout waits and is tried again"),
-  });
+  const checks = startDueChecks({ store, settler, onError: telemetry.checkFailed });
+  const gauges = refreshGauges(() => store.readOverdue(overdueMs).then(telemetry.observe));
   const webhooks =
     stripe &&
-    hearStripe(stripe, { store, settler, refunds, clock, logger }, pool, postgres.onSuccess);
+    startWebhooks({ store, settler, refunds, stripe, webhooks: records.webhooks, nowMs, logger });
   return {
     checkouts,
     refunds,
@@ -106,24 +99,32 @@ export async function createCheckoutDeps(
     pageTokens: createPageTokens("checkout", config.databaseUrl),
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
-    dependencies: [postgres.dependency],
+    dependencies: [records.dependency],
     async close() {
-      await Promise.all([webhooks?.stop(), checks.stop(), listener.close()]);
+      await Promise.all([webhooks?.stop(), checks.stop(), gauges.stop(), listener.close()]);
       stripe?.close();
       peers.close();
-      await pool.end();
+      await records.close();
     },
   };
 }
 
-function hearStripe(
-  { payments, events, verifyWebhook }: StripeGateway,
-  ports: Pick<WebhookRuntimeOptions, "store" | "settler" | "refunds" | "clock" | "logger">,
-  pool: Pool,
-  onSuccess: () => void,
-): WebhookRuntime {
-  const webhooks = createWebhookStore(pool, onSuccess);
-  return startWebhookRuntime({ ...ports, payments, webhooks, events, verify: verifyWebhook });
+/** Creates the tables, and opens what is kept in them. */
+async function openRecords(databaseUrl: string) {
+  await migrateAtStart(databaseUrl, "checkout", migrations);
+  const pool = createPool({
+    databaseUrl,
+    applicationName: "sovr-checkout",
+    role: "sovr_checkout",
+    statementTimeoutMs,
+  });
+  const { dependency, onSuccess } = watchDependency("postgres", () => probePostgres(pool));
+  return {
+    store: createCheckoutStore(pool, onSuccess),
+    webhooks: createWebhookStore(pool, onSuccess),
+    dependency,
+    close: () => pool.end(),
+  };
 }
 
 function listenChanges(databaseUrl: string, changes: CheckoutWatch, logger: Logger) {
@@ -142,4 +143,57 @@ function tooMany(): DomainError<"LIMIT_EXCEEDED"> {
     metadata: { limit: String(watchersMax), what: "watchers per process" },
     retryAfterMs: 5_000,
   });
+}
+
+export interface WebhookDeps extends Omit<ProcessPorts, "payments"> {
+  readonly webhooks: WebhookStore;
+  readonly stripe: Omit<StripeGateway, "close">;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+  readonly workerTimes?: Partial<WebhookTimes>;
+  readonly sweepTimes?: Partial<SweepTimes>;
+}
+
+export type Webhooks = ReturnType<typeof startWebhooks>;
+
+/** Starts to hear Stripe: the route, the worker behind it, and the sweep for what the route has missed. */
+export function startWebhooks(deps: WebhookDeps) {
+  const { stripe, webhooks, nowMs, workerTimes = {}, sweepTimes = {} } = deps;
+  const telemetry = createWebhookTelemetry(deps.logger);
+  const ports: ProcessPorts = { ...deps, payments: stripe.payments };
+  const worker = startWebhookWorker({
+    store: webhooks,
+    process: (event, limit) => processEvent(ports, event, limit),
+    onEnd: telemetry.attempted,
+    onError: telemetry.workerFailed,
+    times: workerTimes,
+  });
+  const sweep = startWebhookSweep({
+    store: webhooks,
+    events: stripe.events,
+    onFound: (count) => {
+      telemetry.found(count);
+      worker.wake();
+    },
+    onError: telemetry.sweepFailed,
+    times: sweepTimes,
+  });
+  const gauges = refreshGauges(() => webhooks.readBacklog().then(telemetry.observe));
+  return {
+    /** For operators. */
+    events: createWebhookEvents(webhooks, worker.wake),
+    /** POST /webhooks/stripe. */
+    route: createWebhookRoute({
+      verify: stripe.verifyWebhook,
+      inbox: createWebhookInbox(webhooks),
+      wake: worker.wake,
+      onDelivery: telemetry.delivered,
+      nowMs,
+    }),
+    /** Ends what is under way, and takes it back. */
+    async stop() {
+      await Promise.all([worker.stop(), sweep.stop(), gauges.stop()]);
+    },
+  };
 }

@@ -7,7 +7,7 @@ import type {
   Item,
   Order,
   Portion,
-} from "./order/order.ts";
+} from "./order/record.ts";
 
 /** How long a call may take. */
 export interface CallLimit {
@@ -98,7 +98,23 @@ export interface CheckoutStore {
    * Takes at most `limit` checkouts that are due, and puts each off so that no other process takes it: for longer the
    * longer nothing has changed, between five seconds and five minutes.
    */
-  claimDue(limit: number): Promise<string[]>;
+  claimDue(limit: number): Promise<DueCheckout[]>;
+  /** Those that have been due for `forMs` milliseconds and more without a change. */
+  readOverdue(forMs: number): Promise<Overdue>;
+}
+
+/** A checkout that is to be brought on. */
+export interface DueCheckout {
+  readonly intentId: string;
+  /** For how long it has been due without a change, milliseconds. */
+  readonly overdueMs: number;
+}
+
+/** How much is overdue. */
+export interface Overdue {
+  readonly count: number;
+  /** Of the oldest, milliseconds; 0 if none is. */
+  readonly oldestMs: number;
 }
 
 /**
@@ -195,6 +211,3 @@ export class RefundRefused extends Error {
     this.paymentIntentId = paymentIntentId;
   }
 }
-
-/** The core's clock, epoch milliseconds. */
-export type Clock = () => number;

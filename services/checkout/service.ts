@@ -28,11 +28,11 @@ import {
 } from "./codec.ts";
 import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./order/checkouts.ts";
 import type { Fulfilments } from "./order/fulfilment.ts";
-import { clearedAttempt, currentAttempt, purchaseOf } from "./order/order.ts";
 import { products } from "./order/products.ts";
+import { clearedAttempt, currentAttempt, purchaseOf } from "./order/record.ts";
 import type { CallLimit, CheckoutFilter } from "./ports.ts";
-import type { Refunds } from "./refunds/refunds.ts";
-import type { WebhookEvents } from "./webhooks/events.ts";
+import type { Refunds } from "./refunds/give-back.ts";
+import type { WebhookEvents } from "./webhooks/operators-list.ts";
 
 export interface CheckoutServiceDeps {
   readonly checkouts: Checkouts;

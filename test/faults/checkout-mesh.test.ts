@@ -21,7 +21,7 @@ import { fundingIntent, usd } from "../../cli/client/intents.ts";
 import type { Wallet } from "../../cli/client/wallets.ts";
 import { developmentBatchMax } from "../../cli/parts/tigerbeetle.ts";
 import { keyFiles } from "../../cli/state/keys.ts";
-import { webhookTypes } from "../../services/checkout/webhooks/events.ts";
+import { webhookTypes } from "../../services/checkout/webhooks/process-event.ts";
 import { checkoutClient, type Market, openMarket, pick } from "../support/checkout/market.ts";
 import { type Books, type OrderRow, readBooks } from "../support/checkout/market-books.ts";
 import { breakMarket } from "../support/checkout/market-faults.ts";

@@ -8,14 +8,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import type { ItemEntry } from "../../services/checkout/order/item-entry.ts";
+import type { ItemEntry } from "../../services/checkout/order/enter-items.ts";
 import { linesOf } from "../../services/checkout/order/lines.ts";
 import {
   type CheckoutRecord,
   type Entry,
   entryAmount,
   type Item,
-} from "../../services/checkout/order/order.ts";
+} from "../../services/checkout/order/record.ts";
 import { type CheckoutCoreWorld, startCheckoutCoreWorld } from "../support/checkout/core-world.ts";
 import { chart, soon } from "../support/clearing/world.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";
@@ -442,6 +442,39 @@ describe("a payment that bought nothing", () => {
     ]);
     expect(await sync(record)).toEqual(after);
   });
+
+  test("and whose refund fails later is told to an operator once, and given back by hand", async () => {
+    const record = await payTooLittle();
+    const { order } = await read(record);
+    expect(world.alarms).not.toContainEqual(["NOT_RETURNED", order.intentId]);
+    world.sim.control.failRefund(order.returnedRefundId);
+    const after = await sync(record);
+
+    expect(after.order).toMatchObject({ state: "FAILED", returnOwed: false });
+    expect(after.transitions.at(-1)?.cause).toBe("Stripe refuses to give back 3.49 USD");
+    expect(await sync(record)).toEqual(after);
+    await dashboard(record);
+    expect(await sync(record)).toEqual(after);
+    expect(world.alarms.filter(([, intentId]) => intentId === order.intentId)).toEqual([
+      ["NOT_RETURNED", order.intentId],
+    ]);
+  });
+});
+
+test("a checkout that does not come on is overdue from when its time was up", async () => {
+  const record = await world.pay(one("MILK"), "CARD", { confirm: false });
+  expect(await world.store.readOverdue(60_000)).toEqual({ count: 0, oldestMs: 0 });
+  await world.setOverdue(record, 3_600_000);
+
+  const { count, oldestMs } = await world.store.readOverdue(60_000);
+  expect(count).toBe(1);
+  expect(oldestMs).toBeGreaterThanOrEqual(3_600_000);
+  const [due] = await world.store.claimDue(10);
+  expect(due?.intentId).toBe(record.order.intentId);
+  expect(due?.overdueMs).toBeGreaterThanOrEqual(3_600_000);
+  expect(due?.overdueMs).toBeLessThan(3_660_000);
+  expect((await read(record)).order.state).toBe("CANCELLED");
+  expect((await world.store.readOverdue(0)).count).toBe(0);
 });
 
 describe("a refund that Stripe cannot pay", () => {

@@ -14,16 +14,15 @@ import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import { createWebhookStore } from "../../services/checkout/drivers/postgres-webhooks.ts";
-import { createStripe, type StripeGateway } from "../../services/checkout/drivers/stripe.ts";
-import type { CheckoutRecord } from "../../services/checkout/order/order.ts";
+import { startWebhooks, type WebhookDeps, type Webhooks } from "../../services/checkout/deps.ts";
+import { createWebhookStore } from "../../services/checkout/drivers/postgres/webhook-store.ts";
+import {
+  createStripe,
+  type StripeGateway,
+} from "../../services/checkout/drivers/stripe/gateway.ts";
+import type { CheckoutRecord } from "../../services/checkout/order/record.ts";
 import type { WebhookState } from "../../services/checkout/webhooks/ports.ts";
 import { webhookBytesMax } from "../../services/checkout/webhooks/route.ts";
-import {
-  startWebhookRuntime,
-  type WebhookRuntime,
-  type WebhookRuntimeOptions,
-} from "../../services/checkout/webhooks/runtime.ts";
 import { webhookTimes } from "../../services/checkout/webhooks/worker.ts";
 import { type StartedStripeSim, startStripeSim } from "../../services/stripe-sim/start.ts";
 import { signWebhook } from "../../services/stripe-sim/webhooks/signature.ts";
@@ -80,11 +79,11 @@ afterEach(async () => {
 interface Receiver {
   readonly url: string;
   readonly metricsUrl: string;
-  readonly runtime: WebhookRuntime;
+  readonly runtime: Webhooks;
   stop(): Promise<void>;
 }
 
-type ReceiverOptions = Pick<WebhookRuntimeOptions, "workerTimes" | "sweepTimes"> & {
+type ReceiverOptions = Pick<WebhookDeps, "workerTimes" | "sweepTimes"> & {
   readonly port?: number;
 };
 
@@ -94,7 +93,7 @@ let settled: string[] = [];
 const stuck = new Set<string>();
 /** Checkouts that take until they are told to stop. */
 const slow = new Set<string>();
-const settler: WebhookRuntimeOptions["settler"] = {
+const settler: WebhookDeps["settler"] = {
   async settle(intentId, { signal }) {
     if (stuck.has(intentId)) throw new DomainError("PAYMENTS_UNAVAILABLE", "come back later");
     settled.push(intentId);
@@ -115,14 +114,12 @@ async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
     applicationName: "test-checkout",
     role: "sovr_checkout",
   });
-  const runtime = startWebhookRuntime({
+  const runtime = startWebhooks({
     webhooks: createWebhookStore(pool, () => undefined),
     store: { findByPayment: async (id) => id, read: async () => undefined },
-    payments: stripe.payments,
-    events: stripe.events,
-    verify: stripe.verifyWebhook,
+    stripe,
     refunds: { syncFromStripe: async () => ({}) as CheckoutRecord },
-    clock: Date.now,
+    nowMs: Date.now,
     logger,
     settler,
     workerTimes: { pollMs: 50, ...options.workerTimes },

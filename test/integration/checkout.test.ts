@@ -2,6 +2,9 @@
 // Method: the real service over gRPC with its real peers, PostgreSQL and the embedded ledger; Stripe is the simulator,
 // spoken to by the official SDK, and its webhooks come back to the service's own port.
 
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { ConnectError } from "@connectrpc/connect";
 import { Stripe } from "stripe";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -292,6 +295,42 @@ describe("time", () => {
     }
     expect(await world.books()).toMatchObject({ stripe: before.stripe + 750n });
   });
+});
+
+test("a card that Stripe refuses to take for good ends when the time is up", async () => {
+  // A key that may not: whatever is asked, however often.
+  const refusing = createServer((_request, response) => {
+    response.writeHead(403, { "content-type": "application/json" });
+    response.end('{"error":{"type":"invalid_request_error","code":"permission_denied"}}');
+  }).listen(0, "127.0.0.1");
+  onTestFinished(async () => {
+    refusing.closeAllConnections();
+    refusing.close();
+    await world.setAhead(0);
+    await world.stopCheckout();
+    await world.startCheckout();
+  });
+  await once(refusing, "listening");
+  const { port } = refusing.address() as AddressInfo;
+  const lifetimeSeconds = 60;
+  await world.stopCheckout();
+  await world.startCheckout({
+    CHECKOUT_LIFETIME_SECONDS: String(lifetimeSeconds),
+    STRIPE_API_URL: `http://127.0.0.1:${port}`,
+  });
+  const { key, client } = shopper();
+  const order = world.order(key.address, PaymentMethod.CARD, milk);
+  expect((await refusal(client.createCheckout(order))).reason).toBe("INTERNAL");
+  const waiting = await reached(client, order.intentId, CheckoutState.CREATED);
+  expect(states(waiting)).toEqual(["CREATED"]);
+
+  // Its intent, attested before Stripe refused, has expired as well.
+  await world.setAhead(2 * lifetimeSeconds * 1_000);
+  const ended = await reached(client, order.intentId, CheckoutState.CANCELLED);
+  expect(states(ended)).toEqual(["CREATED", "CANCELLED"]);
+  expect(ended.transitions.at(-1)?.cause).toBe("time is up, and no payment was offered: INTERNAL");
+  expect(ended.failureReason).toBe(ErrorReason.INTERNAL);
+  expect((await refusal(client.createCheckout(order))).reason).toBe("INTENT_EXPIRED");
 });
 
 describe("a balance", () => {

@@ -13,7 +13,7 @@ function open(key: string = JSON.stringify(jwk)) {
     key,
     issuer: "sovr",
     audience: "sovr-mesh",
-    clock: () => nowMs,
+    nowMs: () => nowMs,
   });
   return {
     token: () => credentials.token(),

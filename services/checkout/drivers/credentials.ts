@@ -14,7 +14,7 @@ export interface CredentialsOptions {
   readonly issuer: string;
   readonly audience: string;
   /** Epoch milliseconds. */
-  readonly clock: () => number;
+  readonly nowMs: () => number;
 }
 
 /** What Checkout does at its peers, and no more: it reads no ledger and settles nobody else's intents. */
@@ -44,7 +44,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   return {
     token() {
-      const nowMs = options.clock();
+      const nowMs = options.nowMs();
       const ageMs = nowMs - issuedAtMs;
       // A clock that was set back makes a token from the future, which lives too long for its readers.
       if (current === undefined || ageMs < 0 || ageMs >= renewAfterMs) {

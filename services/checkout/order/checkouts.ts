@@ -6,13 +6,13 @@ import type {
   CallLimit,
   CheckoutFilter,
   CheckoutStore,
-  Clock,
   Payment,
   Payments,
   Peers,
 } from "../ports.ts";
-import type { Settler } from "../settle/settle.ts";
+import type { Settler } from "../settle/ports.ts";
 import { purchaseIntent } from "./intents.ts";
+import { findProduct, priceOf, usd } from "./products.ts";
 import {
   type CheckoutRecord,
   currentAttempt,
@@ -20,8 +20,7 @@ import {
   type Order,
   type PaymentMethod,
   purchaseOf,
-} from "./order.ts";
-import { findProduct, priceOf, usd } from "./products.ts";
+} from "./record.ts";
 import type { CheckoutWatch } from "./watch.ts";
 
 /** Who asks: undefined is an operator or a merchant's server, who may see all; else the wallet that is bound. */
@@ -78,7 +77,8 @@ export interface CheckoutOptions {
   readonly payments: Payments | undefined;
   readonly changes: CheckoutWatch;
   readonly lifetimeMs: number;
-  readonly clock: Clock;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
 }
 
 export function createCheckouts(options: CheckoutOptions): Checkouts {
@@ -152,7 +152,7 @@ async function createCheckout(
 
 /** The order that a request asks for. Throws what is wrong with it before anything is stored. */
 function orderOf(
-  { lifetimeMs, clock, payments }: CheckoutOptions,
+  { lifetimeMs, nowMs, payments }: CheckoutOptions,
   request: CreateRequest,
   viewer: Viewer,
 ): Order {
@@ -175,7 +175,7 @@ function orderOf(
       { metadata: { expectedAmount: expectedAmount.toString(), amount: amount.toString() } },
     );
   }
-  const createTimeMs = clock();
+  const createTimeMs = nowMs();
   return {
     intentId: request.intentId,
     merchantId: request.merchantId,
@@ -252,7 +252,7 @@ function checkSame(stored: Order, asked: Order): void {
 
 /** BALANCE: the wallet's word. The Attestor checks it before it is taken; a wrong one changes nothing. */
 async function sign(
-  { store, peers, clock }: CheckoutOptions,
+  { store, peers, nowMs }: CheckoutOptions,
   record: CheckoutRecord,
   walletSignature: string,
   limit: CallLimit,
@@ -260,7 +260,7 @@ async function sign(
   const { order } = record;
   if (order.state !== "AWAITING_SIGNATURE") return record;
   const { intent } = currentAttempt(purchaseOf(record));
-  if (clock() >= order.expireTimeMs) throw intentExpired(intent);
+  if (nowMs() >= order.expireTimeMs) throw intentExpired(intent);
   const [attestation] = await Promise.all([
     peers.attest(intent, walletSignature, limit),
     peers.openWallet(order.wallet, order.ledger, limit),

@@ -1,6 +1,5 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { CallLimit } from "../ports.ts";
-import { fulfilmentIntent } from "./intents.ts";
 import {
   type DecideItems,
   enterItems,
@@ -8,7 +7,8 @@ import {
   type ItemEntry,
   type ItemEntryPorts,
   type ItemRequest,
-} from "./item-entry.ts";
+} from "./enter-items.ts";
+import { fulfilmentIntent } from "./intents.ts";
 import { fulfilmentOfItems, linesOf } from "./lines.ts";
 
 /** Hands goods over. */

@@ -14,7 +14,7 @@ import {
   refundIntent,
   successorOf,
 } from "./intents.ts";
-import type { Entry, Order, PaymentMethod, Portion } from "./order.ts";
+import type { Entry, Order, PaymentMethod, Portion } from "./record.ts";
 
 const wallet = walletAccountId(alice.address, usd);
 const nowMs = Date.UTC(2026, 10, 24, 12, 0, 0, 789);

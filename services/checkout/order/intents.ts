@@ -5,8 +5,8 @@ import { lifetimeMaxSeconds } from "#common/intent/rules.ts";
 import { chartAccounts } from "#common/ledger/chart.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { clearedAttempt, type Entry, entryAmount, type Order, type Portion } from "./order.ts";
 import { findProduct, products, usd } from "./products.ts";
+import { clearedAttempt, type Entry, entryAmount, type Order, type Portion } from "./record.ts";
 
 /** A new intent's id and the time at which it is made. */
 export interface Issue {

@@ -12,6 +12,7 @@ import {
   refundOfAmount,
   refundOfItems,
 } from "./lines.ts";
+import { findProduct, priceOf, products } from "./products.ts";
 import {
   type CheckoutRecord,
   type Entry,
@@ -20,8 +21,7 @@ import {
   type Item,
   type Order,
   type Portion,
-} from "./order.ts";
-import { findProduct, priceOf, products } from "./products.ts";
+} from "./record.ts";
 
 type Record = Pick<CheckoutRecord, "order" | "entries">;
 

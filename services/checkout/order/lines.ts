@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
-import type { CheckoutRecord, Entry, Item, Order, Portion } from "./order.ts";
 import { findProduct, products } from "./products.ts";
+import type { CheckoutRecord, Entry, Item, Order, Portion } from "./record.ts";
 
 /** One good of one item: what was bought of it and what became of that. Minor units. */
 export interface Line {

@@ -1,6 +1,6 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { CheckoutStore } from "../ports.ts";
-import type { CheckoutRecord } from "./order.ts";
+import type { CheckoutRecord } from "./record.ts";
 
 /** A checkout that must be there. Throws CHECKOUT_NOT_FOUND. */
 export async function readCheckout(

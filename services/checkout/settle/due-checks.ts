@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CheckoutStore } from "../ports.ts";
-import type { Settler } from "./settle.ts";
+import type { CheckoutStore, DueCheckout } from "../ports.ts";
+import type { Settler } from "./ports.ts";
 
 export interface DueChecksOptions {
-  readonly store: CheckoutStore;
-  readonly settler: Settler;
-  /** Hears of a checkout that could not be brought on; it will be looked at again. */
-  readonly onError: (intentId: string | undefined, error: unknown) => void;
+  readonly store: Pick<CheckoutStore, "claimDue">;
+  readonly settler: Pick<Settler, "settle">;
+  /** Hears of a checkout that could not be brought on, which will be looked at again; undefined: of the records. */
+  readonly onError: (due: DueCheckout | undefined, error: unknown) => void;
 }
 
 /** How often it looks for checkouts that are due, how many it takes at once, and how long each may take. */
@@ -21,16 +21,16 @@ const settleMs = 20_000;
 export function startDueChecks(options: DueChecksOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const settle = async (intentId: string) => {
+  const settle = async (due: DueCheckout) => {
     try {
-      await options.settler.settle(intentId, { deadlineMs: Date.now() + settleMs, signal });
+      await options.settler.settle(due.intentId, { deadlineMs: Date.now() + settleMs, signal });
     } catch (error) {
-      if (!signal.aborted) options.onError(intentId, error);
+      if (!signal.aborted) options.onError(due, error);
     }
   };
   const run = async () => {
     while (!signal.aborted) {
-      let taken: readonly string[] = [];
+      let taken: readonly DueCheckout[] = [];
       try {
         taken = await options.store.claimDue(takenMax);
       } catch (error) {

@@ -1,4 +1,4 @@
-import { DomainError } from "#common/domain-error.ts";
+import type { DomainError } from "#common/domain-error.ts";
 import { successorOf } from "../order/intents.ts";
 import {
   type Attempt,
@@ -7,10 +7,11 @@ import {
   currentAttempt,
   type Entry,
   entryAmount,
-} from "../order/order.ts";
+} from "../order/record.ts";
 import { type CallLimit, type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
+import { paymentsOf } from "./payments-of.ts";
+import type { SettlePorts } from "./ports.ts";
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";
-import type { SettlePorts } from "./settle.ts";
 
 /** The most intents that an entry may have: every one but the last died for want of time or of a trusted signer. */
 const attemptsMax = 8;
@@ -38,7 +39,7 @@ export async function enterLedger(
     const buried = await ports.store.change(
       order.intentId,
       whileCurrent(entry, attempt, (now, entryNow) =>
-        bury(now, entryNow, attempt, error, ports.clock()),
+        bury(now, entryNow, attempt, error, ports.nowMs()),
       ),
     );
     // Who signs from a balance is there to hear it; what a card has paid goes on by itself.
@@ -170,14 +171,12 @@ async function refundAtStripe(
 
 /** Undefined: Stripe refuses for good. */
 async function makeRefund(
-  { payments }: SettlePorts,
+  ports: SettlePorts,
   paymentIntentId: string,
   entry: Entry,
   limit: CallLimit,
 ): Promise<PaymentRefund | undefined> {
-  if (payments === undefined) {
-    throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
-  }
+  const payments = paymentsOf(ports);
   const { entryId } = entry;
   try {
     return await payments.refund({ paymentIntentId, entryId, amount: entryAmount(entry) }, limit);

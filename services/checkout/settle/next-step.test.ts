@@ -5,7 +5,7 @@ import type {
   Entry,
   EntryState,
   PaymentMethod,
-} from "../order/order.ts";
+} from "../order/record.ts";
 import { nextCheckMs, nextStep } from "./next-step.ts";
 
 const createTimeMs = 1_000_000;

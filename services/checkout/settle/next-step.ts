@@ -1,4 +1,4 @@
-import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "../order/order.ts";
+import { type CheckoutRecord, type Entry, type Order, purchaseOf } from "../order/record.ts";
 
 /** What a checkout waits for us to do. */
 export type Step =
@@ -19,6 +19,8 @@ const afterExpiryMs = 5_000;
 const takeUpMs = 15_000;
 /** What is under way and was not finished by who began it. */
 const finishMs = 5_000;
+/** Stripe forgets an idempotency key after a day: from then on the same request makes another payment. */
+const sameRequestMs = 23 * 3_600_000;
 
 /** What is to be done now; undefined: nothing, until something happens. Pure. */
 export function nextStep(record: CheckoutRecord, nowMs: number): Step | undefined {
@@ -42,6 +44,17 @@ export function nextStep(record: CheckoutRecord, nowMs: number): Step | undefine
       return entry === undefined ? undefined : { kind: "enter", entry };
     }
   }
+}
+
+/**
+ * When an offer that fails is given up, epoch milliseconds. Refused, when the time to pay is up. Unanswered, a payment may
+ * have been made that has to be cancelled, so it is asked for as long as that gives the same one. Pure.
+ */
+export function offerEndMs(
+  { createTimeMs, expireTimeMs }: Pick<Order, "createTimeMs" | "expireTimeMs">,
+  isAnswered: boolean,
+): number {
+  return isAnswered ? expireTimeMs : createTimeMs + sameRequestMs;
 }
 
 /** When a checkout is to be looked at if nothing else happens, epoch milliseconds; undefined: never. Pure. */

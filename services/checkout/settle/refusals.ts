@@ -23,6 +23,23 @@ export function isRefusal(error: unknown): error is DomainError {
   return error instanceof DomainError && (refused.has(error.kind) || isRevoked(error));
 }
 
+/** Nobody has said no: what was asked for may have happened, or may happen when it is asked for again. */
+const unanswered: ReadonlySet<Reason> = new Set<Reason>([
+  "PAYMENTS_UNAVAILABLE",
+  "RECORDS_UNAVAILABLE",
+  "LEDGER_UNAVAILABLE",
+  "OUTCOME_UNKNOWN",
+  "NOT_SENT",
+  "CANCELLED",
+  "DRAINING",
+  "RATE_LIMITED",
+]);
+
+/** True if whoever was asked has said something that will be the same the next time, or that nobody foresaw. */
+export function isAnswer(error: unknown): boolean {
+  return !(error instanceof DomainError && unanswered.has(error.kind));
+}
+
 /** True if the intent, attested, is dead for ever. */
 export function isDead(error: unknown): error is DomainError {
   return error instanceof DomainError && (dead.has(error.kind) || isRevoked(error));

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createWebhookInbox } from "./inbox.ts";
 import type { StripeEvent } from "./ports.ts";
@@ -26,19 +27,37 @@ describe("createWebhookInbox", () => {
   it("stores the first at once, and all that come meanwhile together", async () => {
     const store = manualStore();
     const inbox = createWebhookInbox(store);
-    const results = ["a", "b", "c", "b"].map((id) => inbox(event(id)));
+    const first = inbox(event("a"));
+    await expect.poll(() => store.statements.length).toBe(1);
+    const results = ["b", "c", "b"].map((id) => inbox(event(id)));
+    await nextTurn();
     expect(store.statements.map(({ ids }) => ids)).toEqual([["a"]]);
     store.statements[0]?.end();
-    expect(await results[0]).toBe(true);
+    expect(await first).toBe(true);
     await expect.poll(() => store.statements[1]?.ids).toEqual(["b", "c", "b"]);
     store.statements[1]?.end(["c"]);
-    expect(await Promise.all(results)).toEqual([true, true, false, false]);
+    expect(await Promise.all(results)).toEqual([true, false, false]);
+  });
+
+  it("answers no event before it is stored", async () => {
+    const store = manualStore();
+    const inbox = createWebhookInbox(store);
+    let answered = false;
+    const stored = inbox(event("a")).then(() => {
+      answered = true;
+    });
+    await expect.poll(() => store.statements.length).toBe(1);
+    await nextTurn();
+    expect(answered).toBe(false);
+    store.statements[0]?.end();
+    await stored;
   });
 
   it("tells those of a statement that failed, and goes on with the next", async () => {
     const store = manualStore();
     const inbox = createWebhookInbox(store);
     const failed = inbox(event("a"));
+    await expect.poll(() => store.statements.length).toBe(1);
     const next = inbox(event("b"));
     store.statements[0]?.fail();
     await expect(failed).rejects.toThrow("away");
@@ -54,8 +73,10 @@ describe("createWebhookInbox", () => {
   it("refuses for now what would wait behind too many", async () => {
     const store = manualStore();
     const inbox = createWebhookInbox(store, 2);
-    const waiting = ["a", "b", "c"].map((id) => inbox(event(id)));
-    await expect(inbox(event("d"))).rejects.toMatchObject({ kind: "RECORDS_UNAVAILABLE" });
+    const first = inbox(event("a"));
+    await expect.poll(() => store.statements.length).toBe(1);
+    const waiting = [first, inbox(event("b")), inbox(event("c"))];
+    await expect(inbox(event("d"))).rejects.toMatchObject({ kind: "RATE_LIMITED" });
     for (const index of [0, 1]) {
       await expect.poll(() => store.statements.length).toBe(index + 1);
       store.statements[index]?.end();

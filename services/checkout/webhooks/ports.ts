@@ -89,7 +89,7 @@ export interface WebhookStore {
   release(event: Pick<StoredWebhook, "eventId" | "attempts">): Promise<void>;
   /** Newest first, in this state or in any, after a position that an earlier page gave; at most `limit`. */
   list(
-    state: WebhookState | undefined,
+    filter: { readonly state: WebhookState | undefined },
     after: string | undefined,
     limit: number,
   ): Promise<WebhookPage>;

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { DomainError } from "#common/domain-error.ts";
 import type { HttpRoute } from "#common/process/http-routes.ts";
-import { isHandled } from "./events.ts";
 import type { WebhookInbox } from "./inbox.ts";
 import type { VerifiedWebhook, WebhookRefusal } from "./ports.ts";
+import { isHandled } from "./process-event.ts";
 
 /**
  * What a delivery came to: STORED or KNOWN from before; UNHANDLED, a type that concerns no checkout; refused; or, to be
@@ -26,7 +26,8 @@ export interface WebhookRouteOptions {
   readonly wake: () => void;
   /** Hears of every delivery; the type is "" unless its signature was right. */
   readonly onDelivery: (outcome: DeliveryOutcome, type: string) => void;
-  readonly clock: () => number;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
 }
 
 /** Stripe's largest events are some tens of kilobytes. */
@@ -60,14 +61,14 @@ interface Received {
 }
 
 async function receive(
-  { verify, inbox, wake, clock }: WebhookRouteOptions,
+  { verify, inbox, wake, nowMs }: WebhookRouteOptions,
   request: IncomingMessage,
 ): Promise<Received> {
   if (request.method !== "POST") return refused("METHOD", 405, { allow: "POST" });
   const body = await readBody(request);
   if (typeof body === "string") return refused(body, body === "TOO_LARGE" ? 413 : 400);
   const header = request.headers["stripe-signature"];
-  const verified = verify(body, typeof header === "string" ? header : "", clock());
+  const verified = verify(body, typeof header === "string" ? header : "", nowMs());
   if (verified.refusal !== undefined) return refused(verified.refusal, 400);
   const { event } = verified;
   if (!isHandled(event.type)) return accepted("UNHANDLED", event.type);

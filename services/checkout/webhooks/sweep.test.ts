@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StripeEvent, StripeEventPage } from "./ports.ts";
-import { sweepOnce, sweepTimes } from "./sweep.ts";
+import { startWebhookSweep, sweepOnce, sweepTimes } from "./sweep.ts";
 
 const signal = new AbortController().signal;
 const startMs = 1_764_000_000_000;
@@ -104,5 +104,27 @@ describe("sweepOnce", () => {
       "away",
     );
     expect(world.sweptToMs).toBe(startMs);
+  });
+});
+
+describe("startWebhookSweep", () => {
+  it("begins anew when it cannot go on after an event that Stripe knows no longer", async () => {
+    const { options, world } = worldWith([1, 2, 3, 4, 5].map(eventAt));
+    const failures: number[] = [];
+    const list = (request: { sinceMs: number; after: string | undefined }) =>
+      request.after === "evt_4"
+        ? Promise.reject(new Error("no such event"))
+        : options.events.list(request);
+    const sweep = startWebhookSweep({
+      ...options,
+      events: { list },
+      onError: (_error, count) => failures.push(count),
+      times: { ...times, everyMs: 1 },
+    });
+    await expect.poll(() => failures.length).toBeGreaterThan(times.failuresMax + 1);
+    await sweep.stop();
+    // A round that goes on claims nothing: the second claim is the one after the last failure.
+    expect(failures.slice(0, 4)).toEqual([1, 2, 3, 1]);
+    expect(world.claims).toBeGreaterThan(1);
   });
 });

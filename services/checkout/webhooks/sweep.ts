@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { webhookTypes } from "./events.ts";
 import type { StripeEvents, WebhookStore } from "./ports.ts";
+import { webhookTypes } from "./process-event.ts";
 
 export interface WebhookSweepOptions {
   readonly store: Pick<WebhookStore, "insert" | "claimSweep" | "advanceSweep">;
   readonly events: StripeEvents;
   /** Hears of events that no webhook has told yet. */
   readonly onFound: (count: number) => void;
-  /** Hears what stopped a round; the next one begins where the last whole one ended. */
-  readonly onError: (error: unknown) => void;
+  /** Hears what stopped a round, and how many have been stopped in a row. */
+  readonly onError: (error: unknown, failures: number) => void;
   readonly times?: Partial<SweepTimes>;
 }
 
@@ -20,6 +20,8 @@ export interface SweepTimes {
   readonly pageMs: number;
   /** Pages of 100 in one round; the next goes on after them. */
   readonly pagesMax: number;
+  /** So often a round that was not finished is taken up; then one begins where the last whole one ended. */
+  readonly failuresMax: number;
 }
 
 export const sweepTimes: SweepTimes = {
@@ -27,6 +29,7 @@ export const sweepTimes: SweepTimes = {
   overlapMs: 120_000,
   pageMs: 10_000,
   pagesMax: 50,
+  failuresMax: 3,
 };
 
 /** Where a round that was not finished goes on. */
@@ -47,14 +50,19 @@ export function startWebhookSweep(options: WebhookSweepOptions): { stop(): Promi
   const { signal } = stopping;
   const run = async () => {
     let unfinished: Unfinished | undefined;
+    let failures = 0;
     while (!signal.aborted) {
       let waitMs = times.everyMs;
       try {
         unfinished = await sweepOnce(options, times, unfinished, signal);
+        failures = 0;
         // What is left over does not wait for the next time.
         if (unfinished !== undefined) waitMs /= 20;
       } catch (error) {
-        if (!signal.aborted) options.onError(error);
+        failures += 1;
+        // Stripe may know the event no longer after which it was to go on.
+        if (failures >= times.failuresMax) unfinished = undefined;
+        if (!signal.aborted) options.onError(error, failures);
       }
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }

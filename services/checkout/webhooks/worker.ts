@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { CallLimit } from "../ports.ts";
-import type { Processed } from "./events.ts";
 import type { AttemptEnd, StoredWebhook, WebhookStore } from "./ports.ts";
+import type { Processed } from "./process-event.ts";
 
 export interface WebhookWorkerOptions {
   readonly store: Pick<WebhookStore, "claim" | "finish" | "release">;

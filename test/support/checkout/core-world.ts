@@ -10,8 +10,14 @@ import type { Finding } from "../../../cli/audit/finding.ts";
 import { runAudit } from "../../../cli/audit/run-audit.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../../services/attestor/deps.ts";
-import { createCheckoutStore, migrations } from "../../../services/checkout/drivers/postgres.ts";
-import { createStripe, type StripeGateway } from "../../../services/checkout/drivers/stripe.ts";
+import {
+  createCheckoutStore,
+  migrations,
+} from "../../../services/checkout/drivers/postgres/store.ts";
+import {
+  createStripe,
+  type StripeGateway,
+} from "../../../services/checkout/drivers/stripe/gateway.ts";
 import { type Checkouts, createCheckouts } from "../../../services/checkout/order/checkouts.ts";
 import {
   createFulfilments,
@@ -23,11 +29,12 @@ import {
   type Item,
   type PaymentMethod,
   purchaseOf,
-} from "../../../services/checkout/order/order.ts";
+} from "../../../services/checkout/order/record.ts";
 import { createCheckoutWatch } from "../../../services/checkout/order/watch.ts";
 import type { CheckoutStore, Peers } from "../../../services/checkout/ports.ts";
-import { createRefunds, type Refunds } from "../../../services/checkout/refunds/refunds.ts";
-import { createSettler, type Settler } from "../../../services/checkout/settle/settle.ts";
+import { createRefunds, type Refunds } from "../../../services/checkout/refunds/give-back.ts";
+import type { RaiseAlarm, Settler } from "../../../services/checkout/settle/ports.ts";
+import { createSettler } from "../../../services/checkout/settle/steps.ts";
 import type { ClearingDeps } from "../../../services/clearing/deps.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart, clearOne, newKey, operator, soon } from "../clearing/world.ts";
@@ -57,22 +64,25 @@ export class CheckoutCoreWorld {
   /** The merchant's own way to Stripe: the dashboard, and the shopper's browser. */
   readonly stripe: Stripe;
   readonly sim: StartedStripeSim;
+  /** What operators were told: the end and the checkout. */
+  readonly alarms: [string, string][] = [];
   readonly #parts: Parts;
   #orders = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     const { gateway, pool, sim } = parts;
-    const clock = Date.now;
+    const nowMs = Date.now;
+    const alarm: RaiseAlarm = ({ end, intentId }) => this.alarms.push([end, intentId]);
     const { payments } = gateway;
     const peers = peersOf(parts);
     const store = createCheckoutStore(pool, () => {});
-    const settler = createSettler({ store, peers, payments, clock });
+    const settler = createSettler({ store, peers, payments, nowMs, alarm });
     this.store = store;
     this.settler = settler;
-    this.refunds = createRefunds({ store, payments, settler, clock });
+    this.refunds = createRefunds({ store, payments, settler, nowMs, alarm });
     const honoringAgentId = chart.instacart;
-    this.fulfilments = createFulfilments({ store, settler, clock, honoringAgentId });
+    this.fulfilments = createFulfilments({ store, settler, nowMs, honoringAgentId });
     const changes = createCheckoutWatch(1, () => new Error("nobody watches here"));
     const lifetimeMs = 1_800_000;
     this.checkouts = createCheckouts({
@@ -82,7 +92,7 @@ export class CheckoutCoreWorld {
       payments,
       changes,
       lifetimeMs,
-      clock,
+      nowMs,
     });
     this.sim = sim;
     this.stripe = new Stripe(secretKey, {
@@ -158,6 +168,16 @@ export class CheckoutCoreWorld {
       `insert into checkout_attempt (intent_id, entry_id, number, intent, state)
        select id, id, 1, a.intent, 'PENDING' from unnest($2::uuid[]) as _ (id), checkout_attempt a where a.intent_id = $1`,
       [order.intentId, ids],
+    );
+  }
+
+  /** Makes an order one whose time was up so long ago, and nothing has changed since. */
+  async setOverdue({ order }: CheckoutRecord, ms: number): Promise<void> {
+    await this.#parts.pool.query(
+      `update checkout_order set next_check_time = now(),
+         expire_time = now() - $2 * interval '1 millisecond',
+         change_time = now() - ($2 + 60000) * interval '1 millisecond' where intent_id = $1`,
+      [order.intentId, ms],
     );
   }
 

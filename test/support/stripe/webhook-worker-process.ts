@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { createPool } from "#common/postgres/pool.ts";
-import { createWebhookStore } from "../../../services/checkout/drivers/postgres-webhooks.ts";
+import { createWebhookStore } from "../../../services/checkout/drivers/postgres/webhook-store.ts";
 import { startWebhookWorker } from "../../../services/checkout/webhooks/worker.ts";
 
 const [databaseUrl = "", leaseMs = ""] = process.argv.slice(2);

@@ -13,9 +13,9 @@ import {
   entryAmount,
   type Order,
   type Portion,
-} from "../order/order.ts";
+} from "../order/record.ts";
 import type { Change, NewEntry, PaymentRefund } from "../ports.ts";
-import { judgeRefund, type Verdict } from "./at-stripe.ts";
+import { judgeRefund, type Verdict } from "./judge-refund.ts";
 
 const nowMs = Date.UTC(2026, 10, 24, 12);
 const issue = () => ({ intentId: newUuidV7(nowMs), nowMs });

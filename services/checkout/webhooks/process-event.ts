@@ -1,43 +1,7 @@
-import { DomainError } from "#common/domain-error.ts";
 import type { CallLimit, CheckoutStore, Payments } from "../ports.ts";
-import type { Refunds } from "../refunds/refunds.ts";
-import type { Settler } from "../settle/settle.ts";
-import type {
-  StoredWebhook,
-  StripeEvent,
-  WebhookPage,
-  WebhookState,
-  WebhookStore,
-} from "./ports.ts";
-
-/** What operators do with events. */
-export interface WebhookEvents {
-  /** Newest first, after the position `after` that an earlier page gave. RECORDS_UNAVAILABLE. */
-  list(
-    filter: { readonly state: WebhookState | undefined },
-    after: string | undefined,
-    limit: number,
-  ): Promise<WebhookPage>;
-  /** Makes an event due again. Throws WEBHOOK_EVENT_NOT_FOUND, RECORDS_UNAVAILABLE. */
-  replay(eventId: string): Promise<StoredWebhook>;
-}
-
-/** `wake` is called when something is due. */
-export function createWebhookEvents(store: WebhookStore, wake: () => void): WebhookEvents {
-  return {
-    list: ({ state }, after, limit) => store.list(state, after, limit),
-    async replay(eventId) {
-      const event = await store.replay(eventId);
-      if (event === undefined) {
-        throw new DomainError("WEBHOOK_EVENT_NOT_FOUND", `there is no event ${eventId}`, {
-          metadata: { eventId },
-        });
-      }
-      wake();
-      return event;
-    },
-  };
-}
+import type { Refunds } from "../refunds/give-back.ts";
+import type { Settler } from "../settle/ports.ts";
+import type { StripeEvent } from "./ports.ts";
 
 /** The types that concern a checkout, and what each concerns. Every other type is answered and forgotten. */
 const concerns: Readonly<Record<string, "payment" | "refunds">> = {

@@ -6,7 +6,7 @@ import {
   type Entry,
   entryAmount,
   purchaseOf,
-} from "../order/order.ts";
+} from "../order/record.ts";
 import type { Change, NewEntry, PaymentRefund } from "../ports.ts";
 
 /** What a refund at Stripe asks of the books. LATER: what is on its way must arrive first. */

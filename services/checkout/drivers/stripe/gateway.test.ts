@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createStripe, type StripeGateway, type StripeOutcome } from "./stripe.ts";
+import type { StripeOutcome } from "./call.ts";
+import { createStripe, type StripeGateway } from "./gateway.ts";
 
 interface Asked {
   readonly call: string;
@@ -60,7 +61,7 @@ beforeAll(async () => {
       webhookSecrets: ["whsec_thenewone", "whsec_theoldone"],
       apiUrl: new URL(`http://127.0.0.1:${port}`),
     },
-    { onCall: (operation, outcome) => outcomes.push([operation, outcome]) },
+    (operation, outcome) => outcomes.push([operation, outcome]),
   );
 });
 afterAll(() => {

@@ -2,121 +2,24 @@ import pg from "pg";
 import { walletBytes } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
-import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
-import type { CheckoutRecord, CheckoutState, Order } from "../order/order.ts";
-import { checkoutNotFound } from "../order/read-checkout.ts";
-import type { Change, CheckoutFilter, CheckoutStore, EntryChange, NewEntry } from "../ports.ts";
-import { nextCheckMs } from "../settle/next-step.ts";
-import { formatJson, parseRecord, type RecordRow, selectRecord } from "./record-codec.ts";
-
-/** Where the SQL files are. */
-export const migrations = new URL("../migrations/", import.meta.url);
+import type { PoolClient } from "#common/postgres/pool.ts";
+import { checkoutNotFound } from "../../order/read-checkout.ts";
+import type { CheckoutRecord, CheckoutState, Order } from "../../order/record.ts";
+import type { Change, CheckoutStore, EntryChange, NewEntry } from "../../ports.ts";
+import { nextCheckMs } from "../../settle/next-step.ts";
+import {
+  formatJson,
+  parseRecord,
+  type RecordRow,
+  selectById,
+  selectConflicting,
+} from "./record-codec.ts";
 
 /** The channel on which a changed checkout is told; the payload is its intent id. */
 export const checkoutChannel = "sovr_checkout_changed";
 
-/** A statement that each connection plans once: to plan these costs more than to run them. */
-interface Statement {
-  readonly name: string;
-  readonly text: string;
-}
-
-const selectById: Statement = {
-  name: "checkout-by-id",
-  text: `${selectRecord} where o.intent_id = $1`,
-};
-const selectByOrder: Statement = {
-  name: "checkout-by-order",
-  text: `${selectRecord} where o.merchant_id = $1 and o.order_id = $2`,
-};
-const selectConflicting: Statement = {
-  name: "checkout-conflicting",
-  text: `${selectRecord} where o.intent_id = $1 or (o.merchant_id = $2 and o.order_id = $3)
-    order by o.intent_id = $1 desc limit 1`,
-};
-
-/** The checkout store on PostgreSQL. `onSuccess` hears of every transaction that was answered. */
-export function createCheckoutStore(pool: Pool, onSuccess: () => void): CheckoutStore {
-  const transaction = async <Result>(work: (client: PoolClient) => Promise<Result>) => {
-    const result = await inTransaction(pool, work);
-    onSuccess();
-    return result;
-  };
-  const readOne = async (statement: Statement, values: readonly unknown[]) => {
-    const { rows } = await withRecords(() =>
-      pool.query<RecordRow>({ ...statement, values: [...values] }),
-    );
-    onSuccess();
-    return rows[0] === undefined ? undefined : parseRecord(rows[0]);
-  };
-  return {
-    insert: (order, purchase, transitions) =>
-      transaction((client) => insertCheckout(client, order, purchase, transitions)),
-    read: (intentId) => readOne(selectById, [intentId]),
-    readByOrder: (merchantId, orderId) => readOne(selectByOrder, [merchantId, orderId]),
-    async findByPayment(paymentIntentId) {
-      const { rows } = await withRecords(() =>
-        pool.query<{ intent_id: string }>(
-          "select intent_id from checkout_order where payment_intent_id = $1",
-          [paymentIntentId],
-        ),
-      );
-      return rows[0]?.intent_id;
-    },
-    list: (filter, after, limit) => listCheckouts(pool, filter, after, limit),
-    change: (intentId, decide) => transaction((client) => changeCheckout(client, intentId, decide)),
-    claimDue: (limit) => claimDue(pool, limit),
-  };
-}
-
-async function inTransaction<Result>(
-  pool: Pool,
-  work: (client: PoolClient) => Promise<Result>,
-): Promise<Result> {
-  return withRecords(async () => {
-    const client = await pool.connect();
-    let broken = false;
-    try {
-      await client.query("begin");
-      const result = await work(client);
-      await client.query("commit");
-      return result;
-    } catch (error) {
-      // A connection that cannot roll back is not given back to the pool.
-      broken = await client.query("rollback").then(
-        () => false,
-        () => true,
-      );
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  });
-}
-
-/** Inserts what has an intent id of its own. An id stands for one intent in all of Checkout, whatever it is for. */
-async function insertOnce(
-  client: PoolClient,
-  intentId: string,
-  text: string,
-  values: unknown[],
-): Promise<void> {
-  try {
-    await client.query(text, values);
-  } catch (error) {
-    const isTaken =
-      error instanceof pg.DatabaseError &&
-      error.code === "23505" &&
-      /^checkout_(attempt|entry)_pkey$/.test(error.constraint ?? "");
-    if (!isTaken) throw error;
-    throw new DomainError("INTENT_ID_REUSED", "the intent id stands for another intent", {
-      metadata: { intentId },
-      cause: error,
-    });
-  }
-}
-
-async function insertCheckout(
+/** See CheckoutStore.insert. Runs in a transaction. */
+export async function insertCheckout(
   client: PoolClient,
   order: Order,
   purchase: Intent,
@@ -176,7 +79,8 @@ async function readConflicting(client: PoolClient, order: Order): Promise<Checko
   return parseRecord(row);
 }
 
-async function changeCheckout(
+/** See CheckoutStore.change. Runs in a transaction. */
+export async function changeCheckout(
   client: PoolClient,
   intentId: string,
   decide: (record: CheckoutRecord) => Change | undefined,
@@ -306,6 +210,28 @@ async function insertAttempt(
   );
 }
 
+/** Inserts what has an intent id of its own. An id stands for one intent in all of Checkout, whatever it is for. */
+async function insertOnce(
+  client: PoolClient,
+  intentId: string,
+  text: string,
+  values: unknown[],
+): Promise<void> {
+  try {
+    await client.query(text, values);
+  } catch (error) {
+    const isTaken =
+      error instanceof pg.DatabaseError &&
+      error.code === "23505" &&
+      /^checkout_(attempt|entry)_pkey$/.test(error.constraint ?? "");
+    if (!isTaken) throw error;
+    throw new DomainError("INTENT_ID_REUSED", "the intent id stands for another intent", {
+      metadata: { intentId },
+      cause: error,
+    });
+  }
+}
+
 async function updateEntry(client: PoolClient, entry: EntryChange): Promise<void> {
   await client.query(
     `update checkout_entry set state = coalesce($2, state), stripe_refund_id = coalesce($3, stripe_refund_id)
@@ -340,48 +266,6 @@ async function updateAttempt(
 function nextCheckTime({ order, entries }: CheckoutRecord): Date | null {
   const atMs = nextCheckMs(order, entries, Date.now());
   return atMs === undefined ? null : new Date(atMs);
-}
-
-async function listCheckouts(
-  pool: Pool,
-  filter: CheckoutFilter,
-  after: string | undefined,
-  limit: number,
-): Promise<CheckoutRecord[]> {
-  const values: unknown[] = [limit];
-  const where: string[] = [];
-  const add = (condition: (parameter: string) => string, value: unknown) => {
-    values.push(value);
-    where.push(condition(`$${values.length}`));
-  };
-  if (filter.merchantId !== "") add((value) => `o.merchant_id = ${value}`, filter.merchantId);
-  if (filter.wallet !== "") add((value) => `o.wallet = ${value}`, walletBytes(filter.wallet));
-  if (filter.state !== undefined) add((value) => `o.state = ${value}`, filter.state);
-  if (after !== undefined) add((value) => `o.intent_id < ${value}`, after);
-  const condition = where.length === 0 ? "" : `where ${where.join(" and ")}`;
-  const { rows } = await withRecords(() =>
-    pool.query<RecordRow>(
-      `${selectRecord} ${condition} order by o.intent_id desc limit $1`,
-      values,
-    ),
-  );
-  return rows.map(parseRecord);
-}
-
-/** Once in a quarter of the time for which nothing has changed: soon at first, and no storm after an outage. */
-async function claimDue(pool: Pool, limit: number): Promise<string[]> {
-  const { rows } = await withRecords(() =>
-    pool.query<{ intent_id: string }>(
-      `update checkout_order set next_check_time = now() + least(greatest(
-         (now() - change_time) / 4, interval '5 seconds'), interval '5 minutes')
-       where intent_id in (
-         select intent_id from checkout_order where next_check_time <= now()
-         order by next_check_time limit $1 for update skip locked)
-       returning intent_id`,
-      [limit],
-    ),
-  );
-  return rows.map(({ intent_id }) => intent_id);
 }
 
 function orNull(text: string): string | null {

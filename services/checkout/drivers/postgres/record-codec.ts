@@ -12,7 +12,7 @@ import type {
   PaymentMethod,
   Portion,
   Transition,
-} from "../order/order.ts";
+} from "../../order/record.ts";
 
 /** A checkout with all that belongs to it, as `selectRecord` reads it in one statement and so at one instant. */
 export interface RecordRow {
@@ -116,6 +116,26 @@ export const selectRecord = `
           from checkout_attempt a where a.entry_id = e.entry_id)) order by e.number), '[]')
       from checkout_entry e where e.checkout_id = o.intent_id) as entries
   from checkout_order o`;
+
+/** A statement that each connection plans once: to plan these costs more than to run them. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export const selectById: Statement = {
+  name: "checkout-by-id",
+  text: `${selectRecord} where o.intent_id = $1`,
+};
+export const selectByOrder: Statement = {
+  name: "checkout-by-order",
+  text: `${selectRecord} where o.merchant_id = $1 and o.order_id = $2`,
+};
+export const selectConflicting: Statement = {
+  name: "checkout-conflicting",
+  text: `${selectRecord} where o.intent_id = $1 or (o.merchant_id = $2 and o.order_id = $3)
+    order by o.intent_id = $1 desc limit 1`,
+};
 
 /** The domain's record of a row. */
 export function parseRecord(row: RecordRow): CheckoutRecord {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { CheckoutRecord } from "../order/order.ts";
+import type { CheckoutRecord } from "../order/record.ts";
 import type { Payment } from "../ports.ts";
-import { isHandled, type ProcessPorts, processEvent, webhookTypes } from "./events.ts";
+import { isHandled, type ProcessPorts, processEvent, webhookTypes } from "./process-event.ts";
 
 const checkoutId = "0192f0c1-0000-7000-8000-000000000001";
 const limit = { deadlineMs: Number.MAX_SAFE_INTEGER };

@@ -6,7 +6,7 @@ import type {
   WebhookPage,
   WebhookState,
   WebhookStore,
-} from "../webhooks/ports.ts";
+} from "../../webhooks/ports.ts";
 
 /** The store of Stripe's events on PostgreSQL. `onSuccess` hears of every statement that was answered. */
 export function createWebhookStore(pool: Pool, onSuccess: () => void): WebhookStore {
@@ -45,7 +45,7 @@ export function createWebhookStore(pool: Pool, onSuccess: () => void): WebhookSt
     async release({ eventId, attempts }) {
       await query("release", releaseAttempt, [eventId, attempts]);
     },
-    async list(state, after, limit) {
+    async list({ state }, after, limit) {
       const { rows } = await withRecords(() =>
         pool.query<EventRow>(listQuery(state, after, limit)),
       );

@@ -1,48 +1,14 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
-import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
-import type {
-  CallLimit,
-  Change,
-  CheckoutStore,
-  Clock,
-  Payment,
-  Payments,
-  Peers,
-} from "../ports.ts";
+import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/record.ts";
+import type { CallLimit, Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
-import { nextStep, type Step } from "./next-step.ts";
-import { isDead, isRefusal } from "./refusals.ts";
-import { returnPayment } from "./return-payment.ts";
-
-/** Brings checkouts on. */
-export interface Settler {
-  /**
-   * Brings a checkout as far as it can come now, from what is stored and what Stripe and Clearing say now: whatever
-   * told us to look, and however often, the outcome is the same. Returns the record as it is then. Throws what
-   * stopped it, after which it is looked at again by itself. Throws CHECKOUT_NOT_FOUND.
-   */
-  settle(intentId: string, limit: CallLimit): Promise<CheckoutRecord>;
-  /**
-   * As `settle`, of a checkout that was just read, with the payment as Stripe told it last; undefined if Stripe was not
-   * asked.
-   */
-  settlePayment(record: CheckoutRecord, limit: CallLimit): Promise<Settled>;
-}
-
-export interface Settled {
-  readonly record: CheckoutRecord;
-  readonly payment: Payment | undefined;
-}
-
-export interface SettlePorts {
-  readonly store: CheckoutStore;
-  readonly peers: Peers;
-  /** Undefined: no card can be charged here. */
-  readonly payments: Payments | undefined;
-  readonly clock: Clock;
-}
+import { nextStep, offerEndMs, type Step } from "./next-step.ts";
+import { paymentsOf, readPayment } from "./payments-of.ts";
+import type { Settled, SettlePorts, Settler } from "./ports.ts";
+import { isAnswer, isDead, isRefusal } from "./refusals.ts";
+import { endReturn, returnPayment } from "./return-payment.ts";
 
 /** A checkout takes a few steps; more than this is a loop, and the rest is for the next look. */
 const stepsMax = 64;
@@ -53,7 +19,7 @@ export function createSettler(ports: SettlePorts): Settler {
     let record = read;
     let payment: Payment | undefined;
     for (let taken = 0; taken < stepsMax; taken += 1) {
-      const step = nextStep(record, ports.clock());
+      const step = nextStep(record, ports.nowMs());
       // What was just seen at Stripe need not be looked at again.
       if (step === undefined || (step.kind === "look" && !step.cancel && payment !== undefined))
         break;
@@ -94,7 +60,10 @@ async function take(
   }
 }
 
-/** CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. */
+/**
+ * CARD: the wallet is opened, the intent attested and the PaymentIntent made before the shopper hears of either. What
+ * stops it is tried again, but not for ever.
+ */
 async function offer(
   ports: SettlePorts,
   record: CheckoutRecord,
@@ -116,13 +85,31 @@ async function offer(
     const changed = await ports.store.change(order.intentId, whenState("CREATED", offered));
     return { record: changed, payment };
   } catch (error) {
+    if (ports.nowMs() >= offerEndMs(order, isAnswer(error))) {
+      return endUnoffered(ports, record, error);
+    }
     if (!isRefusal(error)) throw error;
-    // Its secret never went out, so nobody can pay what may have been made for it.
     await ports.store.change(order.intentId, (now) =>
       now.order.state === "CREATED" ? abandoned(now, "FAILED", error.kind) : undefined,
     );
     throw error;
   }
+}
+
+/** CARD: the end of what nobody could be offered. Its secret never went out, so nobody can pay what may have been made. */
+async function endUnoffered(
+  { store, alarm }: SettlePorts,
+  { order: { intentId } }: CheckoutRecord,
+  error: unknown,
+): Promise<Settled> {
+  const reason = error instanceof DomainError ? error.kind : "INTERNAL";
+  const record = await store.change(intentId, (now) =>
+    now.order.state === "CREATED"
+      ? abandoned(now, "CANCELLED", reason, `time is up, and no payment was offered: ${reason}`)
+      : undefined,
+  );
+  if (record.order.state === "CANCELLED") alarm({ end: "NEVER_OFFERED", intentId, cause: error });
+  return { record, payment: undefined };
 }
 
 /** CARD: what Stripe says now decides. */
@@ -136,10 +123,7 @@ async function look(
   const payments = paymentsOf(ports);
   const payment = cancel
     ? await payments.cancel(order.paymentIntentId, limit)
-    : await payments.read(order.paymentIntentId, limit);
-  if (payment === undefined) {
-    throw new Error(`Stripe does not know the PaymentIntent of checkout ${order.intentId}`);
-  }
+    : await readPayment(payments, order, limit);
   const changed = await ports.store.change(order.intentId, (now) =>
     now.order.state === "AWAITING_PAYMENT" ? seen(now, payment) : undefined,
   );
@@ -219,12 +203,9 @@ async function giveBack(
 ): Promise<Settled> {
   const { order } = record;
   const payments = paymentsOf(ports);
-  const payment = await payments.read(order.paymentIntentId, limit);
-  const refundId = await returnPayment(payments, order, payment?.amountReceived ?? 0n, limit);
-  const changed = await ports.store.change(order.intentId, (now) =>
-    now.order.returnOwed ? { order: { returnOwed: false, returnedRefundId: refundId } } : undefined,
-  );
-  return { record: changed, payment };
+  const payment = await readPayment(payments, order, limit);
+  const returned = await returnPayment(payments, order, payment.amountReceived, limit);
+  return { record: await endReturn(ports, record, returned), payment };
 }
 
 /** The end of a checkout that buys nothing: its purchase will never enter the ledger. */
@@ -245,10 +226,4 @@ function abandoned(
 function whenState(state: Order["state"], change: Change) {
   return ({ order }: CheckoutRecord): Change | undefined =>
     order.state === state ? change : undefined;
-}
-
-function paymentsOf({ payments }: SettlePorts): Payments {
-  if (payments !== undefined) return payments;
-  // A card checkout of an earlier time, when there was a key.
-  throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
 }

@@ -1,9 +1,10 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import type { CallLimit, CheckoutStore, Clock } from "../ports.ts";
-import type { Settler } from "../settle/settle.ts";
+import type { CallLimit, CheckoutStore } from "../ports.ts";
+import type { Settler } from "../settle/ports.ts";
 import type { Issue } from "./intents.ts";
+import { readCheckout } from "./read-checkout.ts";
 import {
   type CheckoutRecord,
   clearedAttempt,
@@ -11,8 +12,7 @@ import {
   type Item,
   type Portion,
   purchaseOf,
-} from "./order.ts";
-import { readCheckout } from "./read-checkout.ts";
+} from "./record.ts";
 
 /** A refund or a fulfilment of items, as it is asked for. */
 export interface ItemRequest {
@@ -32,7 +32,8 @@ export interface ItemEntry {
 export interface ItemEntryPorts {
   readonly store: CheckoutStore;
   readonly settler: Settler;
-  readonly clock: Clock;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
 }
 
 /** What is to be stored of a new entry, decided from the checkout as it is while it is locked. Pure. */
@@ -63,7 +64,7 @@ export async function enterItems(
       metadata: { merchantId, orderId },
     });
   }
-  const nowMs = ports.clock();
+  const nowMs = ports.nowMs();
   const issue = { intentId: request.intentId || newUuidV7(nowMs), nowMs };
   const stored = await ports.store.change(found.order.intentId, (record) => {
     if (isStored(record, kind, request, issue.intentId)) return undefined;

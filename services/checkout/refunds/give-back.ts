@@ -1,6 +1,5 @@
 import { DomainError } from "#common/domain-error.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { refundIntent } from "../order/intents.ts";
 import {
   type DecideItems,
   enterItems,
@@ -8,13 +7,16 @@ import {
   type ItemEntry,
   type ItemEntryPorts,
   type ItemRequest,
-} from "../order/item-entry.ts";
+} from "../order/enter-items.ts";
+import { refundIntent } from "../order/intents.ts";
 import { linesOf, refundOfItems } from "../order/lines.ts";
-import { type CheckoutRecord, purchaseOf } from "../order/order.ts";
 import { readCheckout } from "../order/read-checkout.ts";
+import { type CheckoutRecord, purchaseOf } from "../order/record.ts";
 import type { CallLimit, Change, PaymentRefund, Payments } from "../ports.ts";
-import { leftToReturn } from "../settle/return-payment.ts";
-import { judgeRefund } from "./at-stripe.ts";
+import { paymentsOf, readPayment } from "../settle/payments-of.ts";
+import type { RaiseAlarm } from "../settle/ports.ts";
+import { endReturn, leftToReturn, returnedBy } from "../settle/return-payment.ts";
+import { judgeRefund } from "./judge-refund.ts";
 
 /** Gives money back, and keeps the books in step with what Stripe gave back. */
 export interface Refunds {
@@ -34,6 +36,7 @@ export interface Refunds {
 export interface RefundPorts extends ItemEntryPorts {
   /** Undefined: no card can be charged here. */
   readonly payments: Payments | undefined;
+  readonly alarm: RaiseAlarm;
 }
 
 export function createRefunds(ports: RefundPorts): Refunds {
@@ -101,9 +104,12 @@ async function syncReturn(
   const { intentId, paymentIntentId } = order;
   if (order.state !== "FAILED" || order.returnOwed) return record;
   const payments = paymentsOf(ports);
-  const payment = await payments.read(paymentIntentId, limit);
+  const { amountReceived } = await readPayment(payments, order, limit);
   const made = await payments.refunds(paymentIntentId, limit);
-  if (leftToReturn(order, payment?.amountReceived ?? 0n, made) === 0n) return record;
+  if (leftToReturn(order, amountReceived, made) === 0n) {
+    const returned = returnedBy(order, amountReceived, made);
+    return returned.kept === 0n ? record : endReturn(ports, record, returned);
+  }
   await ports.store.change(intentId, ({ order: now }) =>
     now.state === "FAILED" ? { order: { returnOwed: true } } : undefined,
   );
@@ -120,16 +126,11 @@ async function takeIn(
   return ports.store.change(record.order.intentId, (now) => asChange(judge(ports, now, refund)));
 }
 
-function judge({ clock }: RefundPorts, record: CheckoutRecord, refund: PaymentRefund) {
-  const nowMs = clock();
+function judge(ports: RefundPorts, record: CheckoutRecord, refund: PaymentRefund) {
+  const nowMs = ports.nowMs();
   return judgeRefund(record, refund, { intentId: newUuidV7(nowMs), nowMs });
 }
 
 function asChange(verdict: ReturnType<typeof judgeRefund>): Change | undefined {
   return typeof verdict === "string" ? undefined : verdict;
-}
-
-function paymentsOf({ payments }: RefundPorts): Payments {
-  if (payments !== undefined) return payments;
-  throw new DomainError("PAYMENTS_UNAVAILABLE", "no Stripe key is configured here");
 }

@@ -1,8 +1,8 @@
 import { durationHistogram, getMeter } from "#common/process/metrics.ts";
-import type { StripeOptions } from "./stripe.ts";
+import type { OnCall } from "./call.ts";
 
 /** Measures calls to Stripe, for `createStripe`. */
-export function measureStripe(): NonNullable<StripeOptions["onCall"]> {
+export function measureStripe(): OnCall {
   const duration = durationHistogram(
     getMeter("sovr.checkout"),
     "stripe_request_duration_seconds",

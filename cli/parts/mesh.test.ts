@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
-import { meshParts } from "./mesh-parts.ts";
+import { meshParts } from "./mesh.ts";
 import type { Part } from "./part.ts";
 
 const identity = {

@@ -1,4 +1,4 @@
-import { table } from "../cli/supervisor/ready-text.ts";
+import { table } from "../cli/command/text.ts";
 import type { Aim, Measured } from "./measured.ts";
 
 /** The lines of one engine as a table; the last columns compare with the first line that has a rate, the raw client's. */

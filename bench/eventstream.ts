@@ -22,7 +22,7 @@ import { createRpcClient } from "#common/rpc/client.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { table } from "../cli/supervisor/ready-text.ts";
+import { table } from "../cli/command/text.ts";
 import { startEventStreamEnvoy } from "../test/support/eventstream/envoy.ts";
 import {
   type EventStreamProcess,

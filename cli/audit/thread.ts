@@ -1,10 +1,10 @@
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { Problem } from "../command/problem.ts";
-import type { AuditConfig } from "./audit-config.ts";
 import type { AuditResult, AuditState, Progress } from "./audit-ledger.ts";
+import type { AuditConfig } from "./config.ts";
 import type { Finding } from "./finding.ts";
-import type { RunAuditOptions } from "./run-audit.ts";
+import type { RunAuditOptions } from "./run.ts";
 
 /** What the thread is told. */
 export interface AuditThreadTask extends Pick<RunAuditOptions, "findingsMax" | "checkpointFile"> {
@@ -39,7 +39,7 @@ export function runAuditOnThread(
   const { findingsMax, checkpointFile } = options;
   const task: AuditThreadTask = { config, findingsMax, checkpointFile };
   setFlagsFromString(`--heap-growing-percent=${heapGrowth}`);
-  const worker = new Worker(new URL("./audit-worker.ts", import.meta.url), {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     workerData: task,
     resourceLimits,
   });

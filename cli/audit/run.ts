@@ -3,7 +3,6 @@ import { DomainError } from "#common/domain-error.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { Problem } from "../command/problem.ts";
-import type { AuditConfig } from "./audit-config.ts";
 import {
   type AuditOptions,
   type AuditResult,
@@ -11,6 +10,7 @@ import {
   auditLedger,
 } from "./audit-ledger.ts";
 import { type CheckpointScope, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { AuditConfig } from "./config.ts";
 import { startExaminers } from "./examiners.ts";
 import { createAuditLedger } from "./tigerbeetle.ts";
 

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ConfigError } from "#common/process/environment.ts";
 import { Problem } from "../command/problem.ts";
-import type { AuditThreadMessage, AuditThreadTask } from "./audit-thread.ts";
-import { runAudit } from "./run-audit.ts";
+import { runAudit } from "./run.ts";
+import type { AuditThreadMessage, AuditThreadTask } from "./thread.ts";
 
 // The thread of an audit. What is no Problem ends it with an error.
 const { config, findingsMax, checkpointFile } = workerData as AuditThreadTask;

@@ -7,13 +7,13 @@ import {
   PaymentMethod,
   type Transition,
 } from "#gen/sovr/checkout/v1/checkout_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { usd } from "../currency.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { Money } from "../shell/money.tsx";
 import { dayAndTime, exactTime } from "../shell/time.ts";
-import { usd } from "../shop/products.ts";
-import classes from "../shop/purchase-steps.module.css";
 import { useStore } from "../store.ts";
 import { isCleared, type Purchase, problemOf } from "./purchase.ts";
+import classes from "./steps.module.css";
 
 type Standing = "done" | "active" | "waiting" | "failed";
 

@@ -2,7 +2,7 @@ import { postingCodes } from "#common/intent/posting-codes.ts";
 import { findChartAccount } from "#common/ledger/chart.ts";
 import { type Event, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import type { Transfer } from "#gen/sovr/ledger/v1/transfer_pb.ts";
-import { usd } from "../shop/products.ts";
+import { usd } from "../currency.ts";
 import { walletAccountId } from "../wallet/ids.ts";
 
 /** An event for people. */

@@ -1,17 +1,17 @@
 import { Button, Skeleton, Title } from "@mantine/core";
 import { useState } from "react";
+import { FeedPanel } from "../activity/feed-panel.tsx";
 import { BalanceCard } from "../balances/balance-card.tsx";
-import { FeedPanel } from "../events/feed-panel.tsx";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useProducts } from "../goods/use-products.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { CheckoutDialog, type Chosen } from "../purchase/checkout-dialog.tsx";
-import { UnfinishedPurchases } from "../purchase/unfinished-purchases.tsx";
+import { UnfinishedPurchases } from "../purchase/unfinished.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { useStore } from "../store.ts";
 import { quantityOf } from "./basket.ts";
 import { BasketBar, BasketPanel } from "./basket-panel.tsx";
+import classes from "./page.module.css";
 import { ProductCard } from "./product-card.tsx";
-import classes from "./shop-page.module.css";
-import { useProducts } from "./use-products.ts";
 
 export function ShopPage() {
   const { products, problem, retry } = useProducts();

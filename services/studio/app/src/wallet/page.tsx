@@ -6,16 +6,16 @@ import { formatAmount } from "#common/ledger/assets.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { BalanceCard } from "../balances/balance-card.tsx";
 import { useFaucet } from "../balances/use-faucet.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { usd } from "../currency.ts";
 import { explain } from "../mesh/problem.ts";
 import type { Protocol } from "../mesh/transport.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { Copyable } from "../shell/copyable.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { clockTime } from "../shell/time.ts";
-import { usd } from "../shop/products.ts";
 import { useStore } from "../store.ts";
 import { walletAccountId } from "./ids.ts";
-import classes from "./wallet-page.module.css";
+import classes from "./page.module.css";
 
 interface WalletPageProps {
   readonly onForget: () => void;

@@ -7,7 +7,8 @@ import {
   ClearingIntentSchema,
   Phase,
 } from "#gen/sovr/attestor/v1/intent_pb.ts";
-import { merchantId, usd } from "../shop/products.ts";
+import { usd } from "../currency.ts";
+import { merchantId } from "../goods/products.ts";
 import { newUuidV7, walletAccountId } from "../wallet/ids.ts";
 
 // For tests: what Checkout proposes for the bundle.

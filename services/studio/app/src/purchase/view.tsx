@@ -2,20 +2,20 @@ import { Button, Skeleton, Stack } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import { CardPayment } from "../card/card-payment.tsx";
-import { useMesh } from "../mesh/mesh.tsx";
-import { StateChip } from "../orders/state-chip.tsx";
+import { CardPayment } from "../card/payment.tsx";
+import { usd } from "../currency.ts";
+import { OrderLines } from "../goods/order-lines.tsx";
+import { useMesh } from "../mesh-context.tsx";
 import { Money } from "../shell/money.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { hrefs } from "../shell/route.ts";
-import { usd } from "../shop/products.ts";
-import classes from "../shop/purchase-view.module.css";
 import { IntentInWords } from "./intent-in-words.tsx";
-import { OrderLines } from "./order-lines.tsx";
 import { isCleared, type Purchase, problemOf, standingOf } from "./purchase.ts";
-import { PurchaseSteps } from "./purchase-steps.tsx";
-import { isRunning, runPurchase, signPurchase } from "./run-purchase.ts";
+import { isRunning, runPurchase, signPurchase } from "./run.ts";
+import { StateChip } from "./state-chip.tsx";
+import { PurchaseSteps } from "./steps.tsx";
 import { useCheckoutWatch } from "./use-checkout-watch.ts";
+import classes from "./view.module.css";
 
 interface PurchaseViewProps {
   readonly purchase: Purchase;

@@ -7,16 +7,16 @@ import {
   CheckoutService,
   type ListCheckoutsResponse,
 } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useProducts } from "../goods/use-products.ts";
 import { explain } from "../mesh/problem.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { CheckoutDialog, type Chosen } from "../purchase/checkout-dialog.tsx";
 import { isEnd } from "../purchase/purchase.ts";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { hrefs } from "../shell/route.ts";
-import { useProducts } from "../shop/use-products.ts";
 import { useStore } from "../store.ts";
-import { OrderRow } from "./order-row.tsx";
-import classes from "./orders-page.module.css";
+import classes from "./page.module.css";
+import { OrderRow } from "./row.tsx";
 
 const pageSize = 20;
 /** How soon a change shows of an order that is not at its end and of which no event comes. */

@@ -3,12 +3,12 @@ import { CreditCard, ScrollText, Wallet } from "lucide-react";
 import { type Checkout, CheckoutState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
 import { declineInWords } from "../card/decline-words.ts";
+import { itemsInWords } from "../goods/products.ts";
+import { StateChip } from "../purchase/state-chip.tsx";
 import { Money } from "../shell/money.tsx";
 import { hrefs } from "../shell/route.ts";
 import { dayAndTime } from "../shell/time.ts";
-import { itemsInWords } from "../shop/products.ts";
-import classes from "./order-row.module.css";
-import { StateChip } from "./state-chip.tsx";
+import classes from "./row.module.css";
 
 interface OrderRowProps {
   readonly checkout: Checkout;

@@ -3,8 +3,8 @@ import { FlaskConical, Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import mark from "../mark.svg";
 import { ColorSchemeButton } from "../shell/shell.tsx";
-import { type DemoWallet, keepWallet } from "./demo-wallet.ts";
-import classes from "./welcome-page.module.css";
+import { type DemoWallet, keepWallet } from "../wallet/demo-wallet.ts";
+import classes from "./page.module.css";
 
 interface WelcomePageProps {
   readonly onWallet: (wallet: DemoWallet) => void;

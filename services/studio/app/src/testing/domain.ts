@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { intentDomain } from "#common/intent/digest.ts";
 import { intentTypes } from "#common/intent/typed-data.ts";
 import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
-import { keepWallet } from "./demo-wallet.ts";
+import { keepWallet } from "../wallet/demo-wallet.ts";
 
 // For tests: a mesh's signing domain as GetDomain tells it, and a wallet.
 

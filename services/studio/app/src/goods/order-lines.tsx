@@ -1,8 +1,8 @@
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
+import { usd } from "../currency.ts";
 import { Money } from "../shell/money.tsx";
-import classes from "../shop/order-lines.module.css";
-import { amountOf, itemsInWords, usd } from "../shop/products.ts";
-import type { OrderItem } from "./purchase.ts";
+import classes from "./order-lines.module.css";
+import { amountOf, itemsInWords, type OrderItem } from "./products.ts";
 import { Stepper } from "./stepper.tsx";
 
 interface OrderLinesProps {

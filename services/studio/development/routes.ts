@@ -6,8 +6,8 @@ import { parseSignature } from "#common/intent/signature.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { parseU128 } from "#common/u128.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
-import type { Development } from "./development.ts";
-import { sendJson } from "./site.ts";
+import { sendJson } from "../site.ts";
+import type { Development } from "./giveaway.ts";
 
 const bodyBytesMax = 2_048;
 

@@ -1,7 +1,7 @@
 import { importJWK, jwtVerify, SignJWT } from "jose";
 import { parseWallet } from "#common/address.ts";
-import type { DevelopmentConfig } from "./config.ts";
-import { walletScopes } from "./development.ts";
+import type { DevelopmentConfig } from "../config.ts";
+import { walletScopes } from "./giveaway.ts";
 
 /** The issuer of a development mesh. */
 export interface Issuer {

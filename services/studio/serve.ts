@@ -5,7 +5,7 @@ import { durationHistogram, getMeter, metricsHandler } from "#common/process/met
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
-import { createDevelopmentRoutes } from "./development-routes.ts";
+import { createDevelopmentRoutes } from "./development/routes.ts";
 import { createSite } from "./site.ts";
 
 /** Studio's server, listening. */

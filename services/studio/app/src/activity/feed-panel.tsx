@@ -1,6 +1,6 @@
 import { Skeleton, Text } from "@mantine/core";
 import { Radio } from "lucide-react";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useMesh } from "../mesh-context.tsx";
 import { hrefs } from "../shell/route.ts";
 import { clockTime } from "../shell/time.ts";
 import { useStore } from "../store.ts";

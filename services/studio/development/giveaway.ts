@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { RateLimit } from "../rate-limit.ts";
 
 /** What a wallet's session may do: read, be told, and spend its own money. Nothing of the house's. */
 export const walletScopes = [

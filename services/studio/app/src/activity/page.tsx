@@ -1,11 +1,11 @@
 import { Title } from "@mantine/core";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useMesh } from "../mesh-context.tsx";
 import { Copyable } from "../shell/copyable.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { clockTime } from "../shell/time.ts";
 import { useStore } from "../store.ts";
-import classes from "./activity-page.module.css";
 import { FeedPanel } from "./feed-panel.tsx";
+import classes from "./page.module.css";
 
 /** Everything that the stream told, and how sure one can be of it. */
 export function ActivityPage() {

@@ -2,12 +2,12 @@ import { Button, CloseButton } from "@mantine/core";
 import { Hourglass } from "lucide-react";
 import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
-import { itemsInWords } from "../shop/products.ts";
-import classes from "../shop/unfinished-purchases.module.css";
+import { itemsInWords } from "../goods/products.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import { isOver, isTooLate, mayDismiss, type Purchase, standingOf } from "./purchase.ts";
-import { isRunning } from "./run-purchase.ts";
+import { isRunning } from "./run.ts";
+import classes from "./unfinished.module.css";
 
 interface UnfinishedPurchasesProps {
   readonly products: readonly Product[];

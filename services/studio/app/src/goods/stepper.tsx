@@ -1,8 +1,8 @@
 import { ActionIcon } from "@mantine/core";
 import { Minus, Plus } from "lucide-react";
 import type { Ref } from "react";
-import { quantityMax } from "../shop/basket.ts";
-import classes from "../shop/stepper.module.css";
+import { quantityMax } from "./products.ts";
+import classes from "./stepper.module.css";
 
 interface StepperProps {
   /** Of the product, in lower case: "milk". */

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "#common/process/logger.ts";
 import { studioConfig } from "./config.ts";
 import { createStudioDeps } from "./deps.ts";
-import { type RunningStudio, serveStudio } from "./serve-studio.ts";
+import { type RunningStudio, serveStudio } from "./serve.ts";
 
 const script = `${"console.log(1);".repeat(100)}\n`;
 

@@ -12,10 +12,10 @@ import {
 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { type Event, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
+import { usd } from "../currency.ts";
 import { Money } from "../shell/money.tsx";
 import { hrefs } from "../shell/route.ts";
 import { dayAndTime } from "../shell/time.ts";
-import { usd } from "../shop/products.ts";
 import classes from "./event-row.module.css";
 import { describeEvent, type EventWords } from "./event-words.ts";
 

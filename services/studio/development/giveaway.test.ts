@@ -2,8 +2,8 @@ import { SigningKey } from "ethers/crypto";
 import { hashMessage } from "ethers/hash";
 import { computeAddress } from "ethers/transaction";
 import { beforeEach, describe, expect, it } from "vitest";
-import { createDevelopment, type Development, faucetMax, tokenSeconds } from "./development.ts";
-import { createRateLimit } from "./rate-limit.ts";
+import { createRateLimit } from "../rate-limit.ts";
+import { createDevelopment, type Development, faucetMax, tokenSeconds } from "./giveaway.ts";
 
 const key = new SigningKey(`0x${"11".repeat(32)}`);
 const wallet = computeAddress(key);

@@ -13,9 +13,9 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { JournalEntry } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { codeName } from "../events/event-words.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { codeName } from "../activity/event-words.ts";
 import { explain } from "../mesh/problem.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { accountName } from "../shell/account-name.ts";
 import { Copyable } from "../shell/copyable.tsx";
 import { Money } from "../shell/money.tsx";
@@ -23,7 +23,7 @@ import { ProblemBox } from "../shell/problem-box.tsx";
 import { hrefs } from "../shell/route.ts";
 import { exactTime } from "../shell/time.ts";
 import { ChecksPanel } from "./checks-panel.tsx";
-import classes from "./journal-page.module.css";
+import classes from "./page.module.css";
 
 const zeroWallet = `0x${"0".repeat(40)}`;
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

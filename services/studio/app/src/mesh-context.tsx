@@ -3,15 +3,15 @@ import { createContext, useContext } from "react";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { type BalanceWatch, openBalanceWatch } from "../balances/balance-watch.ts";
-import { type Feed, openFeed } from "../events/feed.ts";
-import { openPurchases, type Purchases } from "../purchase/purchases.ts";
-import { type BasketStore, openBasket } from "../shop/basket.ts";
-import { usd } from "../shop/products.ts";
-import { loadPageConfig, type PageConfig } from "../studio-config.ts";
-import type { DemoWallet } from "../wallet/demo-wallet.ts";
-import { openSession, postJson, type Session } from "./session.ts";
-import { openTransport, type Protocol } from "./transport.ts";
+import { type Feed, openFeed } from "./activity/feed.ts";
+import { type BalanceWatch, openBalanceWatch } from "./balances/watch.ts";
+import { usd } from "./currency.ts";
+import { openSession, postJson, type Session } from "./mesh/session.ts";
+import { openTransport, type Protocol } from "./mesh/transport.ts";
+import { openPurchases, type Purchases } from "./purchase/purchases.ts";
+import { type BasketStore, openBasket } from "./shop/basket.ts";
+import { loadPageConfig, type PageConfig } from "./studio-config.ts";
+import type { DemoWallet } from "./wallet/demo-wallet.ts";
 
 /** The mesh as one wallet sees it. */
 export interface Mesh {

@@ -2,15 +2,15 @@ import { Skeleton } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
 import { CheckoutState } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { usd } from "../currency.ts";
 import { explain, explainReason, type Problem } from "../mesh/problem.ts";
+import { useMesh } from "../mesh-context.tsx";
 import type { Purchase } from "../purchase/purchase.ts";
-import { runPurchase } from "../purchase/run-purchase.ts";
+import { runPurchase } from "../purchase/run.ts";
 import { Money } from "../shell/money.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
-import { usd } from "../shop/products.ts";
-import type { CardOutcome } from "./card-outcome.ts";
 import { declineInWords } from "./decline-words.ts";
+import type { CardOutcome } from "./outcome.ts";
 import { SimulatorForm } from "./simulator-form.tsx";
 
 // Its library comes when a card is paid with it, and never where there is a simulator.

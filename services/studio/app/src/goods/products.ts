@@ -1,8 +1,13 @@
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import type { OrderItem } from "../purchase/purchase.ts";
 
-/** Everything is paid in dollars here. */
-export const usd = 1;
+export interface OrderItem {
+  readonly sku: string;
+  /** 1 to 10,000. */
+  readonly quantity: number;
+}
+
+/** The most of one product in a basket. Checkout would take more, but nobody's kitchen does. */
+export const quantityMax = 99;
 
 /** Whose shop this is. */
 export const merchantId = "sovr-market";

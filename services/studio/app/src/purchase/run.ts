@@ -1,5 +1,6 @@
-import type { Mesh } from "../mesh/mesh.tsx";
-import { carryOut, type Purchase } from "./purchase.ts";
+import type { Mesh } from "../mesh-context.tsx";
+import { carryOut } from "./carry-out.ts";
+import type { Purchase } from "./purchase.ts";
 
 /** The intents that Checkout is being asked about now. One purchase runs once, however often it is asked to. */
 const running = new Set<string>();

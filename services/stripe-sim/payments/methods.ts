@@ -1,11 +1,4 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
-import {
-  invalidRequest,
-  parameterMissing,
-  resourceMissing,
-  StripeSimError,
-} from "../http/errors.ts";
 import {
   changeMetadata,
   choice,
@@ -17,6 +10,13 @@ import {
   required,
   text,
 } from "../http/params.ts";
+import type { Call } from "../objects/call.ts";
+import {
+  invalidRequest,
+  parameterMissing,
+  resourceMissing,
+  StripeSimError,
+} from "../objects/errors.ts";
 import { newId } from "../objects/ids.ts";
 import { cardByName, cardByNumber, hasCheckDigit, type TestCard } from "./test-cards.ts";
 

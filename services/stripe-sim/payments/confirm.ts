@@ -1,9 +1,14 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
-import { type ErrorBody, invalidRequest, StripeSimError, unexpectedState } from "../http/errors.ts";
+import type { Call } from "../objects/call.ts";
+import {
+  type ErrorBody,
+  invalidRequest,
+  StripeSimError,
+  unexpectedState,
+} from "../objects/errors.ts";
 import { emit } from "../webhooks/events.ts";
 import { addCharge, addFailedCharge } from "./charges.ts";
-import { cardOf, checkUnused, findPaymentMethod, markUsed } from "./payment-methods.ts";
+import { cardOf, checkUnused, findPaymentMethod, markUsed } from "./methods.ts";
 import { authenticationRequired, type Decline } from "./test-cards.ts";
 
 export interface AttemptOptions {

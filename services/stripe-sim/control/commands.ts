@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
-import { invalidRequest, resourceMissing, StripeSimError } from "../http/errors.ts";
+import type { Call } from "../objects/call.ts";
+import { invalidRequest, resourceMissing, StripeSimError } from "../objects/errors.ts";
 import type { Store } from "../objects/store.ts";
-import { authenticate } from "../payments/confirm-payment.ts";
-import { findIntent } from "../payments/payment-intents.ts";
+import { authenticate } from "../payments/confirm.ts";
+import { findIntent } from "../payments/intents.ts";
 import { failRefund, succeedRefund } from "../payments/refunds.ts";
 import { listEndpoints } from "../webhooks/endpoints.ts";
 import type { SenderCounts, WebhooksSender } from "../webhooks/sender.ts";

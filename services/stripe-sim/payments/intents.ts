@@ -1,17 +1,16 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
+import { changeMetadata, type Read } from "../http/params.ts";
+import type { Call } from "../objects/call.ts";
 import {
   invalidRequest,
   parameterMissing,
   resourceMissing,
   unexpectedState,
-} from "../http/errors.ts";
-import { changeMetadata, type Read } from "../http/params.ts";
+} from "../objects/errors.ts";
 import { checkCharge, formatAmount } from "../objects/money.ts";
 import { emit } from "../webhooks/events.ts";
 import { captureCharge, findCharge } from "./charges.ts";
-import { confirmIntent } from "./confirm-payment.ts";
-import { newIntent, textOrNull } from "./new-payment-intent.ts";
+import { confirmIntent } from "./confirm.ts";
 import type {
   cancelIntentParams,
   captureIntentParams,
@@ -20,8 +19,9 @@ import type {
   ownIntentParams,
   retrieveIntentParams,
   updateIntentParams,
-} from "./payment-intent-params.ts";
-import { createPaymentMethod, findPaymentMethod } from "./payment-methods.ts";
+} from "./intent-params.ts";
+import { createPaymentMethod, findPaymentMethod } from "./methods.ts";
+import { newIntent, textOrNull } from "./new-intent.ts";
 
 export function findIntent(call: Call, id: string): Stripe.PaymentIntent {
   const stored = call.store.find("payment_intent", id);

@@ -11,7 +11,7 @@ import {
   url,
 } from "../http/params.ts";
 import { amountMax } from "../objects/money.ts";
-import { paymentMethodParams } from "./payment-methods.ts";
+import { paymentMethodParams } from "./methods.ts";
 
 const captureMethod = choice("automatic", "automatic_async", "manual");
 

@@ -1,8 +1,8 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
 import { changeMetadata, type Read } from "../http/params.ts";
+import type { Call } from "../objects/call.ts";
 import { newId, randomText } from "../objects/ids.ts";
-import type { createIntentParams } from "./payment-intent-params.ts";
+import type { createIntentParams } from "./intent-params.ts";
 
 /** A PaymentIntent as it begins. */
 export function newIntent(

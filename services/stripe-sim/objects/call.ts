@@ -1,5 +1,5 @@
 import type { Faults } from "../control/faults.ts";
-import type { Store } from "../objects/store.ts";
+import type { Store } from "./store.ts";
 
 export const apiVersion = "2026-10-28.endive";
 

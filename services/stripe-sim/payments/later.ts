@@ -1,10 +1,10 @@
 import type { Logger } from "#common/process/logger.ts";
-import type { Call } from "../http/call.ts";
-import { finishCharge } from "../payments/charges.ts";
-import { finishProcessing } from "../payments/confirm-payment.ts";
-import { failRefund, succeedRefund } from "../payments/refunds.ts";
-import type { Store } from "./store.ts";
-import type { Task } from "./stored.ts";
+import type { Call } from "../objects/call.ts";
+import type { Store } from "../objects/store.ts";
+import type { Task } from "../objects/stored.ts";
+import { finishCharge } from "./charges.ts";
+import { finishProcessing } from "./confirm.ts";
+import { failRefund, succeedRefund } from "./refunds.ts";
 
 const tickMsMax = 60_000;
 

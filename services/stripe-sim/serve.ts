@@ -1,9 +1,9 @@
 import { createServer } from "node:http";
 import { closeHttp, listenHttp } from "#common/process/listen-http.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
-import type { StripeSimConfig } from "../config.ts";
-import type { StripeSimDeps } from "../deps.ts";
-import { createListener } from "./listener.ts";
+import type { StripeSimConfig } from "./config.ts";
+import type { StripeSimDeps } from "./deps.ts";
+import { createListener } from "./http/listener.ts";
 
 /** The simulator, listening. */
 export interface RunningStripeSim extends Stopping {

@@ -1,55 +1,33 @@
 import type { SQLInputValue, StatementSync } from "node:sqlite";
-import type { Engine } from "./engine.ts";
-import { ACCOUNT_FLAG, FILTER_FLAG } from "./execute/status.ts";
+import type { Engine } from "../engine.ts";
+import { ACCOUNT_FLAG } from "../rows/flags.ts";
 import {
   at,
   BALANCE_TIMESTAMP,
   bytesOf,
   equal128,
   FILTER,
-  isMax128,
-  isZero64,
-  isZero128,
   loadBytes,
   ROW_BYTES,
   ROW_WORDS,
-  read64,
   TRANSFER as T,
-} from "./rows/words.ts";
-import { applyState } from "./store/account-state.ts";
-import { unpackBalances } from "./store/packed-balances.ts";
-import { blob, rowBlob } from "./store/store.ts";
-import { columnNamed, columnSql, type TransferColumn } from "./store/transfer-columns.ts";
-
-const TIMESTAMP_LIMIT = 1n << 63n;
-
-type Condition = { readonly column: TransferColumn; readonly value: Uint8Array };
-
-/** Transfers that fulfil one of `sides` and all of `rest`. */
-type TransferQuery = {
-  readonly range: Range;
-  readonly sides: readonly Condition[];
-  readonly rest: readonly Condition[];
-};
+  TIMESTAMP_MAX,
+} from "../rows/words.ts";
+import { applyState } from "../store/account-state.ts";
+import { unpackBalances } from "../store/packed-balances.ts";
+import { blob, rowBlob } from "../store/store.ts";
+import { columnSql } from "../store/transfer-columns.ts";
+import {
+  accountQuery,
+  type Condition,
+  filterConditions,
+  queryRange,
+  type Range,
+  type TransferQuery,
+} from "./filter.ts";
+import type { RowSink } from "./row-sink.ts";
 
 type TakeRow = (row: Uint8Array, debitBalances?: unknown, creditBalances?: unknown) => void;
-
-/** Rows of 32 words that grow as they come. */
-export class RowSink {
-  words = new Uint32Array(64 * ROW_WORDS);
-  count = 0;
-
-  /** Room for one more row; answers its word offset. */
-  next(): number {
-    const o = this.count++ * ROW_WORDS;
-    if (o >= this.words.length) {
-      const larger = new Uint32Array(this.words.length * 2);
-      larger.set(this.words);
-      this.words = larger;
-    }
-    return o;
-  }
-}
 
 /** Answers lookups and queries inside a read transaction of the engine. */
 export class Queries {
@@ -145,9 +123,9 @@ export class Queries {
   #indexedRows(query: TransferQuery, withBalances: boolean, take: TakeRow): void {
     this.#engine.catchUp();
     const { range } = query;
-    let indexedTo = TIMESTAMP_LIMIT;
+    let indexedTo = TIMESTAMP_MAX;
     for (const side of query.sides) {
-      const reached = this.#engine.indexedTo(side.column.name);
+      const reached = this.#engine.stored.indexedTo(side.column.name);
       if (reached < indexedTo) indexedTo = reached;
     }
     let left = range.limit;
@@ -199,7 +177,8 @@ export class Queries {
     limit: number,
     take: TakeRow,
   ): void {
-    const { tail, store } = this.#engine;
+    const { store } = this.#engine;
+    const { tail } = this.#engine.stored;
     const { range } = query;
     const from =
       range.min > indexedTo ? tail.firstAfter(range.min - 1n) : tail.firstAfter(indexedTo);
@@ -223,7 +202,7 @@ export class Queries {
 
   /** Visits the epochs of a range in its direction until nothing is left to find. */
   #perEpoch(range: Range, left: () => number, visit: (epoch: number, limit: number) => void): void {
-    const ends = this.#engine.epochEnds;
+    const ends = this.#engine.stored.epochEnds;
     for (let i = 0; i <= ends.length && left() > 0; i++) {
       const epoch = range.reversed ? ends.length - i : i;
       const before = epoch === 0 ? 0n : (ends[epoch - 1] as bigint);
@@ -245,65 +224,6 @@ export class Queries {
   }
 }
 
-type Range = {
-  readonly min: bigint;
-  readonly max: bigint;
-  readonly limit: number;
-  readonly reversed: boolean;
-};
-
-function queryRange(filter: Uint32Array, f: number): Range | undefined {
-  const flags = at(filter, f + FILTER.flags);
-  if ((flags & ~FILTER_FLAG.queryAll) !== 0) return undefined;
-  return readRange(filter, f, (flags & FILTER_FLAG.queryReversed) !== 0);
-}
-
-/** The timestamps and limit of a filter; undefined if TigerBeetle calls the filter invalid. */
-function readRange(filter: Uint32Array, f: number, reversed: boolean): Range | undefined {
-  const min = read64(filter, f + FILTER.timestampMin);
-  const max = read64(filter, f + FILTER.timestampMax);
-  const limit = at(filter, f + FILTER.limit);
-  if (min >= TIMESTAMP_LIMIT || max >= TIMESTAMP_LIMIT) return undefined;
-  if (max !== 0n && min > max) return undefined;
-  if (limit === 0) return undefined;
-  return { min, max: max === 0n ? TIMESTAMP_LIMIT - 1n : max, limit, reversed };
-}
-
-/** What an account filter asks for; undefined if TigerBeetle calls it invalid. */
-function accountQuery(filter: Uint32Array, f: number): TransferQuery | undefined {
-  const flags = at(filter, f + FILTER.flags);
-  const accountId = f + FILTER.accountId;
-  if (isZero128(filter, accountId) || isMax128(filter, accountId)) return undefined;
-  if ((flags & ~FILTER_FLAG.accountAll) !== 0) return undefined;
-  const range = readRange(filter, f, (flags & FILTER_FLAG.accountReversed) !== 0);
-  if (!range) return undefined;
-  const value = bytesOf(filter, accountId, 4).slice();
-  const sides: Condition[] = [];
-  if ((flags & FILTER_FLAG.accountDebits) !== 0) {
-    sides.push({ column: columnNamed("debit_account_id"), value });
-  }
-  if ((flags & FILTER_FLAG.accountCredits) !== 0) {
-    sides.push({ column: columnNamed("credit_account_id"), value });
-  }
-  if (sides.length === 0) return undefined;
-  return { range, sides, rest: filterConditions(filter, f, false) };
-}
-
-/** The filter's conditions, the one that selects least first. */
-function filterConditions(filter: Uint32Array, f: number, withLedger: boolean): Condition[] {
-  const conditions: Condition[] = [];
-  const add = (name: string, offset: number): void => {
-    const column = columnNamed(name);
-    conditions.push({ column, value: bytesOf(filter, f + offset, 4).slice(0, column.bytes) });
-  };
-  if (!isZero128(filter, f + FILTER.userData128)) add("user_data_128", FILTER.userData128);
-  if (!isZero64(filter, f + FILTER.userData64)) add("user_data_64", FILTER.userData64);
-  if (at(filter, f + FILTER.userData32) !== 0) add("user_data_32", FILTER.userData32);
-  if (at(filter, f + FILTER.code) !== 0) add("code", FILTER.code);
-  if (withLedger && at(filter, f + FILTER.ledger) !== 0) add("ledger", FILTER.ledger);
-  return conditions;
-}
-
 /** Whether the row at byte `o` has a condition's value. */
 function holds(bytes: Uint8Array, o: number, { column, value }: Condition): boolean {
   for (let i = 0; i < column.bytes; i++) {
@@ -312,11 +232,11 @@ function holds(bytes: Uint8Array, o: number, { column, value }: Condition): bool
   return true;
 }
 
+function direction(range: Range): string {
+  return range.reversed ? "DESC" : "ASC";
+}
+
 function loadRow(sink: RowSink, row: Uint8Array): void {
   const o = sink.next();
   loadBytes(sink.words, o, row);
-}
-
-function direction(range: Range): string {
-  return range.reversed ? "DESC" : "ASC";
 }

@@ -1,8 +1,6 @@
-import type { AccountCache } from "./store/account-cache.ts";
-import type { PendingState, TransferLog } from "./store/transfer-log.ts";
-
-/** A stored row: 32 words from `at`. */
-export type RowRef = { readonly words: Uint32Array; readonly at: number };
+import type { AccountCache } from "../store/account-cache.ts";
+import type { RowRef } from "../store/stored-transfers.ts";
+import type { PendingState, TransferLog } from "../store/transfer-log.ts";
 
 /** What the rules see of the ledger while a transaction runs. */
 export type Ledger = {

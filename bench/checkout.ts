@@ -10,9 +10,8 @@ import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { keyFiles } from "../cli/state/keys.ts";
 import { createStripe } from "../test/support/stripe/calls.ts";
-import { type BenchWorld, measureLoad } from "./bench-world.ts";
-import { newCardOrder } from "./checkout-calls.ts";
-import type { RpcTask } from "./load-task.ts";
+import { newCardOrder } from "./load/checkout-calls.ts";
+import type { RpcTask } from "./load/task.ts";
 import {
   clearTask,
   latencyLine,
@@ -21,6 +20,7 @@ import {
   type Measured,
   measured,
 } from "./measured.ts";
+import { type BenchWorld, measureLoad } from "./world.ts";
 
 /** Everything goes through Envoy, as it does for a shopper. */
 export const checkoutMeasures: readonly Measure[] = [

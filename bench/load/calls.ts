@@ -3,7 +3,6 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { VerifyAttestationResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearBatchResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { checkCreated, encodeCreateCheckout } from "./checkout-calls.ts";
-import type { RpcTask } from "./load-task.ts";
 import {
   encodeAttest,
   encodeClear,
@@ -11,6 +10,7 @@ import {
   encodeVerify,
   signedIntents,
 } from "./signed-intents.ts";
+import type { RpcTask } from "./task.ts";
 
 /** One call, ready to go. */
 export interface LoadCall {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { type Account, type Client, CreateTransferStatus, type Transfer } from "tigerbeetle-node";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import type { LoadCall } from "./load-calls.ts";
-import type { RawTask } from "./load-task.ts";
+import type { LoadCall } from "./calls.ts";
+import type { RawTask } from "./task.ts";
 
 const accountCount = 1_000;
 const firstAccountId = 1_000n;

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import type { LoadMessage, LoadResult, LoadTask } from "./load-task.ts";
+import type { LoadMessage, LoadResult, LoadTask } from "./task.ts";
 
 /** Longer than any preparation or run of a bench. */
 const patienceMs = 600_000;
@@ -21,7 +21,7 @@ export async function runLoads(
 }
 
 function startLoad(task: LoadTask) {
-  const child = fork(new URL("./load.ts", import.meta.url), {
+  const child = fork(new URL("./process.ts", import.meta.url), {
     serialization: "advanced",
     timeout: patienceMs,
   });

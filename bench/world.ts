@@ -10,8 +10,9 @@ import { keyFiles, newPrivateKey } from "../cli/state/keys.ts";
 import { type ServiceName, serviceNames } from "../cli/state/settings.ts";
 import { startTigerBeetle, type TestTigerBeetle } from "../test/support/ledger/tigerbeetle.ts";
 import { startMesh, type TestMesh } from "../test/support/mesh/mesh.ts";
-import type { LoadTask, RpcTask } from "./load-task.ts";
-import { mergeResults, runLoads } from "./run-load.ts";
+import { mergeResults, runLoads } from "./load/run.ts";
+import type { LoadTask, RpcTask } from "./load/task.ts";
+import { cpuSecondsOf, peakMegabytesOf } from "./process-usage.ts";
 
 export type BenchEngine = "embedded" | "tigerbeetle";
 
@@ -88,8 +89,8 @@ async function prepareWorld(
     engine,
     seconds,
     task,
-    cpuSeconds: () => ofServices(mesh, cpuOf),
-    peakMegabytes: () => ofServices(mesh, peakOf),
+    cpuSeconds: () => ofServices(mesh, cpuSecondsOf),
+    peakMegabytes: () => ofServices(mesh, peakMegabytesOf),
     stop: async () => {
       await mesh.stop();
       await server?.stop();
@@ -140,19 +141,6 @@ function ofServices(
 ): Partial<Record<ServiceName, number>> {
   if (process.platform !== "linux") return {};
   return Object.fromEntries(serviceNames.map((name) => [name, read(mesh.part(name).pid)]));
-}
-
-/** Clock ticks a second in /proc: 100 on every Linux. */
-const ticksPerSecond = 100;
-
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
-function peakOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }
 
 /** Runs work on an engine with nothing in it and nothing beside it. */

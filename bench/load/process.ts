@@ -1,9 +1,9 @@
 // A load process: takes one task, prepares it, runs it when told, and tells what it measured.
 import { once } from "node:events";
 import { performance } from "node:perf_hooks";
-import { type LoadCall, prepareCalls } from "./load-calls.ts";
-import type { LoadMessage, LoadResult, LoadTask, Pace } from "./load-task.ts";
-import { prepareRaw } from "./raw-client.ts";
+import { type LoadCall, prepareCalls } from "./calls.ts";
+import { prepareRaw } from "./raw.ts";
+import type { LoadMessage, LoadResult, LoadTask, Pace } from "./task.ts";
 
 /** How long a load at a pace runs before its latencies count. */
 const warmUpMs = 1_000;

@@ -30,7 +30,7 @@ import {
 } from "../test/support/intents/intents.ts";
 import { createSeed } from "../test/support/intents/seed.ts";
 import { startPostgres } from "../test/support/postgres/postgres.ts";
-import { type BenchEngine, withBareEngine } from "./bench-world.ts";
+import { type BenchEngine, withBareEngine } from "./world.ts";
 
 const { values } = parseArgs({
   options: {

@@ -10,10 +10,10 @@ import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { keyFiles } from "../cli/state/keys.ts";
 import { createStripe } from "../test/support/stripe/calls.ts";
-import { type BenchWorld, measureLoad } from "./bench-world.ts";
-import { newCardOrder } from "./checkout-calls.ts";
-import type { RpcTask } from "./load-task.ts";
+import { newCardOrder } from "./load/checkout-calls.ts";
+import type { RpcTask } from "./load/task.ts";
 import {
+  type Aim,
   clearTask,
   latencyLine,
   lineOf,
@@ -21,6 +21,7 @@ import {
   type Measured,
   measured,
 } from "./measured.ts";
+import { type BenchWorld, measureLoad } from "./world.ts";
 
 /** Everything goes through Envoy, as it does for a shopper. */
 export const checkoutMeasures: readonly Measure[] = [
@@ -38,19 +39,35 @@ function warmUp(task: RpcTask, perSecond: number): RpcTask {
   return { ...task, seconds: warmUpSeconds, callsMax: perSecond * warmUpSeconds };
 }
 
-async function measureCreate(world: BenchWorld): Promise<Measured[]> {
-  const perSecond = 50;
+interface Paced extends Pick<RpcTask, "kind" | "connections"> {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly aims: readonly Aim[];
+}
+
+/** The latency of calls through Envoy that come at a pace. */
+async function measurePaced(world: BenchWorld, paced: Paced): Promise<Measured[]> {
+  const { name, kind, connections, perSecond, aims } = paced;
   const task = clearTask(world, {
-    kind: "create-checkout",
+    kind,
     address: world.mesh.address,
     pace: { perSecond },
-    connections: 4,
+    connections,
     callsMax: perSecond * world.seconds,
   });
   await measureLoad([warmUp(task, perSecond)]);
   const result = await measured(world, () => measureLoad([task]));
-  const line = lineOf(`CreateCheckout by card, ${perSecond} a second`, ...result);
-  return [{ ...line, aims: [{ field: "p99Ms", max: 200 }] }];
+  return [{ ...lineOf(`${name}, ${perSecond} a second`, ...result), aims }];
+}
+
+function measureCreate(world: BenchWorld): Promise<Measured[]> {
+  return measurePaced(world, {
+    name: "CreateCheckout by card",
+    kind: "create-checkout",
+    connections: 4,
+    perSecond: 50,
+    aims: [{ field: "p99Ms", max: 200 }],
+  });
 }
 
 /** What a webhook is measured with. */
@@ -187,17 +204,12 @@ function millisecondsOf(time: Timestamp | undefined): number {
   return time === undefined ? Number.NaN : Number(time.seconds) * 1_000 + time.nanos / 1e6;
 }
 
-async function measureCheck(world: BenchWorld): Promise<Measured[]> {
-  const perSecond = 100;
-  const task = clearTask(world, {
+function measureCheck(world: BenchWorld): Promise<Measured[]> {
+  return measurePaced(world, {
+    name: "VerifyAttestation",
     kind: "verify",
-    address: world.mesh.address,
-    pace: { perSecond },
     connections: 2,
-    callsMax: perSecond * world.seconds,
+    perSecond: 100,
+    aims: [{ field: "p99Ms", max: 100 }],
   });
-  await measureLoad([warmUp(task, perSecond)]);
-  const result = await measured(world, () => measureLoad([task]));
-  const line = lineOf(`VerifyAttestation, ${perSecond} a second`, ...result);
-  return [{ ...line, aims: [{ field: "p99Ms", max: 100 }] }];
 }

@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { type Account, type Client, CreateTransferStatus, type Transfer } from "tigerbeetle-node";
 import { createEmbeddedClient } from "#engine/client.ts";
 import { startTigerBeetle, temporaryFolder, tigerbeetleBinary } from "#engine/testing/engines.ts";
+import { quantile } from "./quantiles.ts";
 
 const ACCOUNTS = 10_000;
 const FIRST_ACCOUNT = 1_000_000n;
@@ -88,10 +89,6 @@ async function create(client: Client, batch: Transfer[]): Promise<bigint> {
   const failed = results.find((result) => result.status !== CreateTransferStatus.created);
   if (failed) throw new Error(`a transfer failed: ${CreateTransferStatus[failed.status]}`);
   return results.at(-1)?.timestamp ?? 0n;
-}
-
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
 
 async function timed(runs: number, work: (run: number) => Promise<unknown>): Promise<number[]> {

@@ -6,41 +6,31 @@
  *     [--json FILE] [--only light|rate|fan-out|idle|catch-up]…
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-node";
-import type { Transfer } from "tigerbeetle-node";
-import { walletBytes } from "#common/address.ts";
 import type { EventStreamClient } from "#common/events-client/follow-events.ts";
-import { transferRows } from "#common/ledger/transfer-rows.ts";
-import { clearedChannel, packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import { migrate } from "#common/postgres/migrate.ts";
-import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { createPool } from "#common/postgres/pool.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
-import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { table } from "../cli/supervisor/ready-text.ts";
+import { table } from "../cli/command/text.ts";
 import { startEventStreamEnvoy } from "../test/support/eventstream/envoy.ts";
 import {
   type EventStreamProcess,
   startEventStreamProcess,
 } from "../test/support/eventstream/process.ts";
-import {
-  alice,
-  attest,
-  digestIntent,
-  funding,
-  houseIntentOf,
-  intentOf,
-  purchase,
-} from "../test/support/intents/intents.ts";
+import { alice, funding, houseIntentOf } from "../test/support/intents/intents.ts";
 import { createSeed } from "../test/support/intents/seed.ts";
 import { startPostgres } from "../test/support/postgres/postgres.ts";
 import { createTokenIssuer } from "../test/support/rpc/token-issuer.ts";
-import { withBareEngine } from "./bench-world.ts";
+import { type Books, commitAt, store } from "./commits.ts";
+import { cpuSecondsOf, residentMegabytesOf } from "./process-usage.ts";
+import { quantiles } from "./quantiles.ts";
+import { withBareEngine } from "./world.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -89,115 +79,14 @@ function reportTable(lines: readonly Line[]): string {
   ]);
 }
 
-function percentiles(samples: readonly number[]) {
-  const sorted = samples.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
-  return { p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
-}
-
-function memoryMb({ pid }: EventStreamProcess): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
-}
-
-function cpuSeconds({ pid }: EventStreamProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** Inserts evidence of many intents at once, as Clearing does. */
-async function insertAll(pool: Pool, items: readonly ReturnType<typeof attested>[]): Promise<void> {
-  await pool.query(
-    `insert into evidence (intent_id, digest, phase, wallet, merchant_id, reference, postings,
-       timeout_seconds, issue_time, expire_time, signature, signer)
-     select i, d, ${phaseNumbers.IMMEDIATE}, $3, 'market-1', 'A-17', p, 0, $4, $5, $6, $7
-     from unnest($1::uuid[], $2::bytea[], $8::bytea[]) as t(i, d, p)`,
-    [
-      items.map(({ intent }) => intent.intentId),
-      items.map(({ digest }) => unhex(digest)),
-      walletBytes(alice.address),
-      items[0]?.intent.issueTime,
-      items[0]?.intent.expireTime,
-      unhex(attest(intentOf()).signature),
-      walletBytes(alice.address),
-      items.map(({ intent }) => packPostings(intent.postings)),
-    ],
-  );
-}
-
-const issueTime = BigInt(Math.floor(Date.now() / 1_000));
-function attested() {
-  const intent = intentOf({
-    issueTime,
-    postings: Array.from({ length: legs }, () => purchase(alice.address, 1n)),
-  });
-  return { intent, digest: digestIntent(intent) };
-}
-
 /** What one run of the bench works with. */
-interface World {
+interface World extends Books {
   readonly service: EventStreamProcess;
-  readonly ledger: Awaited<ReturnType<typeof openClient>>;
-  readonly pool: Pool;
-  readonly batchMax: number;
   /** A new connection each, over gRPC or gRPC-Web, directly or through Envoy. */
   connect(way: Way): EventStreamClient & Partial<Disposable>;
 }
 
 type Way = "direct" | "Envoy, gRPC" | "Envoy, gRPC-Web";
-
-interface Batch {
-  readonly items: readonly ReturnType<typeof attested>[];
-  readonly transfers: readonly Transfer[];
-}
-
-function batchOf(count: number): Batch {
-  const items = Array.from({ length: count }, attested);
-  const rows = items.flatMap(({ intent, digest }) => transferRows(intent, digest));
-  return { items, transfers: rows.map(formatTransfer) };
-}
-
-interface Commits {
-  /** When each intent was committed, in milliseconds of `performance.now()`. */
-  readonly at: ReadonlyMap<string, number>;
-  readonly perSecond: number;
-}
-
-/** The most batches on their way at once: the next one need not wait for the one before. */
-const batchesMax = 4;
-
-/** Commits at a rate, in batches of at most ten milliseconds' worth, all made before the first. */
-async function commitAt(world: World, perSecond: number, forSeconds: number): Promise<Commits> {
-  const tickMs = Math.max(10, 1_000 / perSecond);
-  const perTick = Math.max(1, Math.round((perSecond * tickMs) / 1_000));
-  const batches = Array.from({ length: Math.ceil((forSeconds * 1_000) / tickMs) }, () =>
-    batchOf(perTick),
-  );
-  const at = new Map<string, number>();
-  const underWay = new Set<Promise<void>>();
-  const startMs = performance.now();
-  for (const [tick, batch] of batches.entries()) {
-    await sleep(Math.max(0, startMs + tick * tickMs - performance.now()));
-    while (underWay.size >= batchesMax) await Promise.race(underWay);
-    const write = commitBatch(world, batch, at).finally(() => underWay.delete(write));
-    underWay.add(write);
-  }
-  await Promise.all(underWay);
-  return { at, perSecond: (at.size * 1_000) / (performance.now() - startMs) };
-}
-
-async function commitBatch(
-  { pool, ledger }: World,
-  { items, transfers }: Batch,
-  at: Map<string, number>,
-): Promise<void> {
-  await insertAll(pool, items);
-  await ledger.createTransfers([...transfers]);
-  const nowMs = performance.now();
-  for (const { intent } of items) at.set(intent.intentId, nowMs);
-  // As Clearing does it; what is lost with PostgreSQL is a notification.
-  void pool.query(`set local synchronous_commit = off; notify ${clearedChannel}`);
-}
 
 /** How long a service and its subscribers work before they are measured: the first calls of a process are slow. */
 const warmUpSeconds = 2;
@@ -225,10 +114,10 @@ async function latency(world: World, options: LatencyOptions): Promise<Line> {
   }
   await Promise.all(opened);
   await commitAt(world, perSecond, warmUpSeconds);
-  const cpu = cpuSeconds(world.service);
+  const cpu = cpuSecondsOf(world.service.pid);
   const committed = await commitAt(world, perSecond, seconds);
-  const cpuUsed = cpuSeconds(world.service) - cpu;
-  const megabytes = memoryMb(world.service);
+  const cpuUsed = cpuSecondsOf(world.service.pid) - cpu;
+  const megabytes = residentMegabytesOf(world.service.pid);
   await sleep(1_500);
   controller.abort();
   for (const connection of connections) connection[Symbol.dispose]?.();
@@ -240,7 +129,7 @@ async function latency(world: World, options: LatencyOptions): Promise<Line> {
   return {
     name,
     rate: committed.perSecond,
-    ...percentiles(lags),
+    ...quantiles(lags.toSorted((a, b) => a - b)),
     cpuPercent: (cpuUsed / seconds) * 100,
     megabytes,
     ...(missing === 0 ? {} : { note: `${missing} of ${told} came late` }),
@@ -268,19 +157,10 @@ function listen(
   });
 }
 
-async function store({ pool, ledger, batchMax }: World, transfers: number): Promise<void> {
-  const perBatch = Math.floor(Math.min(batchMax, 4_000) / legs);
-  for (let stored = 0; stored < transfers; stored += perBatch * legs) {
-    const { items, transfers: rows } = batchOf(perBatch);
-    await insertAll(pool, items);
-    await ledger.createTransfers([...rows]);
-  }
-}
-
 /** From the first event to the bookmark that says that this is all. */
 async function catchUp(world: World): Promise<Line> {
   const client = world.connect("direct");
-  const cpu = cpuSeconds(world.service);
+  const cpu = cpuSecondsOf(world.service.pid);
   const startMs = performance.now();
   const controller = new AbortController();
   let transfers = 0;
@@ -295,15 +175,15 @@ async function catchUp(world: World): Promise<Line> {
   return {
     name: "catch-up, transfers",
     rate: transfers / tookSeconds,
-    cpuPercent: ((cpuSeconds(world.service) - cpu) / tookSeconds) * 100,
-    megabytes: memoryMb(world.service),
+    cpuPercent: ((cpuSecondsOf(world.service.pid) - cpu) / tookSeconds) * 100,
+    megabytes: residentMegabytesOf(world.service.pid),
     note: `${transfers} in ${tookSeconds.toFixed(1)} s`,
   };
 }
 
 async function idle(world: World, subscribers: number): Promise<Line> {
   const { service } = world;
-  const before = memoryMb(service);
+  const before = residentMegabytesOf(service.pid);
   const controller = new AbortController();
   const client = world.connect("direct");
   const opened = Array.from({ length: subscribers }, async () => {
@@ -312,13 +192,13 @@ async function idle(world: World, subscribers: number): Promise<Line> {
     stream.next().catch(() => undefined);
   });
   await Promise.all(opened);
-  const [requests, cpu] = [await ledgerRequests(service), cpuSeconds(service)];
+  const [requests, cpu] = [await ledgerRequests(service), cpuSecondsOf(service.pid)];
   await sleep(5_000);
-  const more = memoryMb(service) - before;
+  const more = residentMegabytesOf(service.pid) - before;
   const line = {
     name: `${subscribers} idle subscribers`,
-    cpuPercent: ((cpuSeconds(service) - cpu) / 5) * 100,
-    megabytes: memoryMb(service),
+    cpuPercent: ((cpuSecondsOf(service.pid) - cpu) / 5) * 100,
+    megabytes: residentMegabytesOf(service.pid),
     note:
       `${more.toFixed(0)} MB more, ${((more * 1_024) / subscribers).toFixed(1)} KB each; ` +
       `${(((await ledgerRequests(service)) - requests) / 5).toFixed(1)} rounds/s`,
@@ -403,6 +283,7 @@ async function runAll(config: EngineConfig): Promise<Line[]> {
     ledger,
     pool,
     batchMax: config.batchMax,
+    legs,
     connect: (way) => connect(way, { direct: service.address, envoy: envoy.address, token }),
   };
   const lines: Line[] = [];

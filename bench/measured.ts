@@ -1,6 +1,7 @@
 import { serviceNames } from "../cli/state/settings.ts";
-import type { BenchWorld } from "./bench-world.ts";
-import type { LoadResult, RpcTask } from "./load-task.ts";
+import type { LoadResult, RpcTask } from "./load/task.ts";
+import { quantiles } from "./quantiles.ts";
+import type { BenchWorld } from "./world.ts";
 
 /** What is aimed at: `min` of the rate or `max` of a time. */
 export interface Aim {
@@ -84,14 +85,4 @@ export function lineOf(name: string, result: LoadResult, cpu: CpuByService = {})
 /** The line of what was measured one by one, in milliseconds. */
 export function latencyLine(name: string, latenciesMs: readonly number[]): Measured {
   return { name, ...quantiles(latenciesMs.toSorted((a, b) => a - b)) };
-}
-
-function quantiles(sorted: readonly number[]) {
-  const at = (share: number) => quantile(sorted, share);
-  return { p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
-}
-
-/** The value below which a share of sorted samples lies; NaN of none. */
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

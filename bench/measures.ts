@@ -4,12 +4,12 @@ import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { parseSigners } from "#common/intent/signers.ts";
 import { verifyAttestation } from "#common/intent/verify-attestation.ts";
 import { serviceNames } from "../cli/state/settings.ts";
-import { type BenchWorld, measureLoad, withBareEngine } from "./bench-world.ts";
 import { checkoutMeasures } from "./checkout.ts";
-import type { Pace } from "./load-task.ts";
+import { runLoads } from "./load/run.ts";
+import { signedIntents } from "./load/signed-intents.ts";
+import type { Pace } from "./load/task.ts";
 import { type Aim, clearTask, lineOf, type Measure, type Measured, measured } from "./measured.ts";
-import { runLoads } from "./run-load.ts";
-import { signedIntents } from "./signed-intents.ts";
+import { type BenchWorld, measureLoad, withBareEngine } from "./world.ts";
 
 const batch = 8_189;
 

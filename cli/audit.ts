@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { auditConfig } from "./audit/audit-config.ts";
 import type { Progress } from "./audit/audit-ledger.ts";
+import { auditConfig } from "./audit/config.ts";
 import {
   findingJson,
   findingText,
@@ -8,8 +8,8 @@ import {
   progressText,
   summaryJson,
   summaryText,
-} from "./audit/audit-text.ts";
-import { runAuditOnThread } from "./audit/audit-thread.ts";
+} from "./audit/text.ts";
+import { runAuditOnThread } from "./audit/thread.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 

@@ -6,7 +6,8 @@ import {
   type Item,
   type Transition,
 } from "#gen/sovr/checkout/v1/checkout_pb.ts";
-import { errorReason, openMesh } from "./client/mesh-client.ts";
+import { errorReason } from "./client/errors.ts";
+import { openMesh } from "./client/open-mesh.ts";
 import { openShopper, stateName } from "./client/shopper.ts";
 import { requireWallet } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";

@@ -7,7 +7,9 @@ import {
 } from "@bufbuild/protobuf";
 import { ConnectError, createContextValues } from "@connectrpc/connect";
 import { detailTypes } from "#common/rpc/errors.ts";
-import { errorJson, findMethod, openMesh } from "./client/mesh-client.ts";
+import { errorJson } from "./client/errors.ts";
+import { findMethod } from "./client/find-method.ts";
+import { openMesh } from "./client/open-mesh.ts";
 import { parseScopes } from "./client/token.ts";
 import { resolveAddress } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";

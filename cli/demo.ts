@@ -21,16 +21,16 @@ import {
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { type EventPrinter, printEvents } from "./client/demo-events.ts";
 import { fundingIntent, purchaseIntent, signIntent, usd } from "./client/intents.ts";
-import { type MeshClient, openMesh } from "./client/mesh-client.ts";
+import { type MeshClient, openMesh } from "./client/open-mesh.ts";
 import { openShopper, type Shopper, stateName, type Wish } from "./client/shopper.ts";
 import { createWallet, type Wallet } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { table } from "./command/text.ts";
+import { isRunning } from "./state/process-identity.ts";
 import { readSettings, type Settings } from "./state/settings.ts";
 import { readState } from "./state/state.ts";
 import { startDetached } from "./supervisor/detached.ts";
-import { isRunning } from "./supervisor/process-identity.ts";
-import { table } from "./supervisor/ready-text.ts";
 import { stopMesh } from "./supervisor/stop-mesh.ts";
 
 const usage = "./mesh demo";

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
-import { databaseName, databaseUser } from "./parts/postgres.ts";
+import { databaseUrl } from "./parts/postgres.ts";
 import { ensureKeys, writeSecret } from "./state/keys.ts";
 import { readSettings } from "./state/settings.ts";
 
@@ -15,11 +14,7 @@ runCommand(async () => {
     throw new Problem(`name where PostgreSQL is reached (usage: ${usage})`);
   }
   const files = await ensureKeys(readSettings(process.env));
-  const password = readFileSync(files.databasePassword, "utf8");
-  writeSecret(
-    files.databaseUrl,
-    `postgres://${databaseUser}:${password}@${address}/${databaseName}`,
-  );
+  writeSecret(files.databaseUrl, databaseUrl(files, address));
   console.log(files.folder);
   return 0;
 });

@@ -1,9 +1,9 @@
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { table } from "./command/text.ts";
+import { isRunning } from "./state/process-identity.ts";
 import { readSettings } from "./state/settings.ts";
 import { readIdentity, readState } from "./state/state.ts";
-import { isRunning } from "./supervisor/process-identity.ts";
-import { table } from "./supervisor/ready-text.ts";
 import { probeMesh } from "./supervisor/status.ts";
 
 runCommand(async () => {

@@ -11,9 +11,10 @@ import {
 } from "#common/events-client/follow-events.ts";
 import { type Event, EventSchema, EventType } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { describeRpcError } from "./client/errors.ts";
 import { eventLines, type Paint, walletNames } from "./client/event-text.ts";
-import { type MeshClient, openMesh } from "./client/mesh-client.ts";
-import { describeRpcError, TailVoice } from "./client/tail-voice.ts";
+import { type MeshClient, openMesh } from "./client/open-mesh.ts";
+import { TailVoice } from "./client/tail-voice.ts";
 import { listWallets, resolveAddress } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";

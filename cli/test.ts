@@ -1,8 +1,8 @@
 import { bringTestPrograms } from "./bring/test-programs.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { seconds } from "./command/text.ts";
 import { repositoryRoot } from "./state/settings.ts";
-import { seconds } from "./supervisor/supervisor.ts";
 import { addResults, type SuiteResult, summaryLine } from "./test/report.ts";
 import { runSuite, type SuiteName, suiteNames } from "./test/suites.ts";
 

@@ -1,13 +1,13 @@
 import { performance } from "node:perf_hooks";
 import { readArguments, runCommand } from "./command/command.ts";
 import { describeError, Problem } from "./command/problem.ts";
+import { seconds } from "./command/text.ts";
+import { isRunning } from "./state/process-identity.ts";
 import { type Engine, engines, readSettings, type Settings } from "./state/settings.ts";
 import { readIdentity, readState } from "./state/state.ts";
 import { findOwner, startDetached } from "./supervisor/detached.ts";
-import { isRunning } from "./supervisor/process-identity.ts";
 import { readyText } from "./supervisor/ready-text.ts";
 import { runMesh } from "./supervisor/run-mesh.ts";
-import { seconds } from "./supervisor/supervisor.ts";
 
 const usage = "./mesh up [--detach] [--fresh] [--engine embedded|tigerbeetle]";
 

@@ -1,8 +1,8 @@
 import { createWallet, listWallets, requireWallet } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { table } from "./command/text.ts";
 import { readSettings } from "./state/settings.ts";
-import { table } from "./supervisor/ready-text.ts";
 
 const usage = "./mesh wallet new [NAME] | show WALLET [--private-key] | list";
 

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { createAccount } from "./execute/create-account.ts";
-import { createTransfer, TIMESTAMP_MAX } from "./execute/create-transfer.ts";
+import { createTransfer } from "./execute/create-transfer.ts";
 import { type EventKind, executeBatch } from "./execute/execute-batch.ts";
+import type { Ledger } from "./execute/ledger.ts";
 import { releasePending } from "./execute/post-or-void.ts";
 import { PENDING } from "./execute/status.ts";
-import type { Ledger, RowRef } from "./ledger.ts";
 import {
   ACCOUNT as A,
   bytesOf,
@@ -13,14 +13,13 @@ import {
   ROW_WORDS,
   read64,
   TRANSFER as T,
+  TIMESTAMP_MAX,
 } from "./rows/words.ts";
 import { AccountCache } from "./store/account-cache.ts";
 import { applyState, packState } from "./store/account-state.ts";
-import { IdFilter } from "./store/id-filter.ts";
 import { bigint, blob, createStore, type Meta, rowBlob, type Store } from "./store/store.ts";
-import { TRANSFER_COLUMNS } from "./store/transfer-columns.ts";
+import { type RowRef, StoredTransfers } from "./store/stored-transfers.ts";
 import { type PendingState, TransferLog } from "./store/transfer-log.ts";
-import { TransferTail } from "./store/transfer-tail.ts";
 
 /** Nanoseconds since 1970, from the machine's clock or a test's. */
 export type Clock = () => bigint;
@@ -43,17 +42,10 @@ export class Engine implements Ledger {
   readonly accounts = new AccountCache();
   readonly log = new TransferLog();
   readonly store: Store;
+  readonly stored: StoredTransfers;
   existing = 0n;
   readonly #clock: Clock;
   readonly #epochEvents: number;
-  readonly tail = new TransferTail();
-  readonly #filter = new IdFilter();
-  /** The last timestamp of every sealed epoch. */
-  readonly #epochEnds: bigint[] = [];
-  /** Up to which timestamp each column's index has every transfer, in the columns' order. */
-  readonly #indexedTo: bigint[] = TRANSFER_COLUMNS.map(() => 0n);
-  /** Up to here the filter and the tail know every transfer. */
-  #known = 0n;
   #dataVersion: unknown = undefined;
   #meta: Meta = { lastTimestamp: 0n, epoch: 0, epochEvents: 0 };
   /** No pending transfer expires before this; undefined if none ever does. */
@@ -63,13 +55,9 @@ export class Engine implements Ledger {
 
   constructor(db: DatabaseSync, options: EngineOptions) {
     this.store = createStore(db);
+    this.stored = new StoredTransfers(this.store);
     this.#clock = options.clock;
     this.#epochEvents = options.epochEvents ?? EPOCH_EVENTS;
-  }
-
-  /** The ends of the sealed epochs, oldest first; the running epoch has none. */
-  get epochEnds(): readonly bigint[] {
-    return this.#epochEnds;
   }
 
   /**
@@ -133,22 +121,7 @@ export class Engine implements Ledger {
     if (index >= 0) return { words: this.log.rows, at: index * ROW_WORDS };
     if (index === -2) return "failed";
     this.catchUp();
-    const recent = this.tail.find(words, a);
-    if (recent >= 0) return { words: this.tail.words, at: recent };
-    let found: RowRef | "failed" | undefined;
-    this.#filter.search(words, a, (epoch) => {
-      const id = bytesOf(words, a, 4);
-      const stored = this.store.transferById.get(epoch, id);
-      if (stored) {
-        const row = new Uint32Array(ROW_WORDS);
-        loadBytes(row, 0, rowBlob(stored["row"]));
-        found = { words: row, at: 0 };
-      } else if (this.store.failedById.get(epoch, id)) {
-        found = "failed";
-      }
-      return found !== undefined;
-    });
-    return found;
+    return this.stored.find(words, a);
   }
 
   pendingState(timestamp: bigint): PendingState {
@@ -178,10 +151,8 @@ export class Engine implements Ledger {
       if (end > TIMESTAMP_MAX) throw new Error("the clock has passed the last timestamp");
       const meta = this.#flush(end);
       this.store.commit.run();
-      const caughtUp = this.#known >= last;
       this.#meta = meta;
-      // Otherwise no id was looked for, and none stored.
-      if (caughtUp) this.#remember(end);
+      this.stored.remember(this.log, last, end);
     } catch (error) {
       this.#rollback();
       throw error;
@@ -198,9 +169,7 @@ export class Engine implements Ledger {
     if (this.store.db.isTransaction) this.store.db.exec("ROLLBACK");
     // What is cached may hold what was just taken back: read everything anew.
     this.#dataVersion = undefined;
-    this.#known = 0n;
-    this.#epochEnds.length = 0;
-    this.tail.clear();
+    this.stored.forget();
     this.store.insertTransfers.clear();
     this.store.writeStates.clear();
   }
@@ -217,60 +186,14 @@ export class Engine implements Ledger {
       epoch: Number(bigint(meta["epoch"])),
       epochEvents: Number(bigint(meta["epoch_events"])),
     };
-    for (const row of this.store.readProgress.iterate()) {
-      const column = TRANSFER_COLUMNS.findIndex(({ name }) => name === row["name"]);
-      this.#indexedTo[column] = bigint(row["indexed_to"]);
-    }
-    this.tail.dropThrough(this.#indexedByAll());
+    this.stored.readProgress();
     this.#loadNextExpiry();
     this.#dataVersion = version;
   }
 
-  /**
-   * Reads the transfers that other processes stored, for the filter and the tail. Not part of every
-   * refresh: whoever only asks for the time, or for pages in its order, never needs them, and should
-   * not hold the file meanwhile. Inside a transaction.
-   */
+  /** Has `stored` know what other processes stored. Inside a transaction, before it is searched. */
   catchUp(): void {
-    if (this.#known >= this.#meta.lastTimestamp) return;
-    for (const sealed of this.store.sealedEpochs.iterate(this.#epochEnds.length)) {
-      this.#filter.load(Number(bigint(sealed["epoch"])), blob(sealed["filter"]));
-      this.#epochEnds.push(bigint(sealed["last_timestamp"]));
-    }
-    const sealedTo = this.#epochEnds.at(-1) ?? 0n;
-    const filtered = this.#known > sealedTo ? this.#known : sealedTo;
-    // The tail may reach back into a sealed epoch that an index does not have yet.
-    const indexed = this.#indexedByAll();
-    const tailFrom = this.#known > indexed ? this.#known : indexed;
-    const row = new Uint32Array(ROW_WORDS);
-    for (const stored of this.store.transfersAfter.iterate(min(filtered, tailFrom))) {
-      loadBytes(row, 0, rowBlob(stored["row"]));
-      const timestamp = bigint(stored["timestamp"]);
-      if (timestamp > filtered) this.#filter.add(Number(bigint(stored["epoch"])), row, 0);
-      if (timestamp > tailFrom) this.tail.append(row, 0);
-    }
-    for (const failed of this.store.failedAfter.iterate(filtered)) {
-      loadBytes(row, 0, blob(failed["id"]));
-      this.#filter.add(Number(bigint(failed["epoch"])), row, 0);
-    }
-    this.#known = this.#meta.lastTimestamp;
-  }
-
-  /** After a commit: what it stored is the newest part of the tail. */
-  #remember(end: bigint): void {
-    for (let index = 0; index < this.log.count; index++) {
-      this.tail.append(this.log.rows, index * ROW_WORDS);
-    }
-    this.#known = end;
-  }
-
-  #indexedByAll(): bigint {
-    return this.#indexedTo.reduce(min);
-  }
-
-  /** Up to which timestamp the index of a column has every transfer. */
-  indexedTo(column: string): bigint {
-    return this.#indexedTo[TRANSFER_COLUMNS.findIndex(({ name }) => name === column)] ?? 0n;
+    this.stored.catchUp(this.#meta.lastTimestamp);
   }
 
   /**
@@ -278,25 +201,14 @@ export class Engine implements Ledger {
    * `events` transfers. One index at a time keeps each pause short.
    */
   indexTail(events: number): void {
-    const behind = this.#indexedByAll();
-    const first = this.tail.firstAfter(behind);
-    if (this.tail.count - first < events) return;
-    const { store } = this;
+    if (this.stored.notIndexed() < events) return;
     try {
-      store.begin.run();
+      this.store.begin.run();
       this.#refresh();
       this.catchUp();
-      const from = this.#indexedByAll();
-      const column = this.#indexedTo.indexOf(from);
-      // Another process may have done the work in the meantime.
-      const to = this.tail.count > 0 ? this.tail.timestamp(this.tail.count - 1) : from;
-      if (to > from) {
-        store.indexRange[column]?.run(from, to);
-        store.writeProgress.run(to, TRANSFER_COLUMNS[column]?.name ?? "");
-      }
-      store.commit.run();
-      this.#indexedTo[column] = to;
-      this.tail.dropThrough(this.#indexedByAll());
+      const indexed = this.stored.writeIndex();
+      this.store.commit.run();
+      this.stored.noteIndexed(indexed);
     } catch (error) {
       this.#rollback();
       throw error;
@@ -346,7 +258,7 @@ export class Engine implements Ledger {
         log.balances(index, 0),
         log.balances(index, 1),
       );
-      this.#filter.add(epoch, log.rows, o);
+      this.stored.addId(epoch, log.rows, o);
     }
     store.insertTransfers.flush();
     this.#flushAccounts();
@@ -355,7 +267,7 @@ export class Engine implements Ledger {
     for (const { id, timestamp } of log.failed) {
       store.insertFailed.run(timestamp, epoch, id);
       loadBytes(failedId, 0, id);
-      this.#filter.add(epoch, failedId, 0);
+      this.stored.addId(epoch, failedId, 0);
     }
     const stored = log.count + log.failed.length;
     const epochEvents = this.#meta.epochEvents + stored;
@@ -368,8 +280,7 @@ export class Engine implements Ledger {
 
   #sealIfFull(meta: Meta): Meta {
     if (meta.epochEvents < this.#epochEvents) return meta;
-    this.store.sealEpoch.run(meta.epoch, meta.lastTimestamp, this.#filter.save(meta.epoch));
-    this.#epochEnds.push(meta.lastTimestamp);
+    this.stored.sealEpoch(meta.epoch, meta.lastTimestamp);
     return { lastTimestamp: meta.lastTimestamp, epoch: meta.epoch + 1, epochEvents: 0 };
   }
 
@@ -406,8 +317,4 @@ export class Engine implements Ledger {
       this.#nextExpiry = state.expiresAt;
     }
   }
-}
-
-function min(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

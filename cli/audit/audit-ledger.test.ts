@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { type AuditOptions, type AuditState, auditLedger } from "./audit-ledger.ts";
-import type { AccountRow, AuditLedger, HistoryRow } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
 import { unpackTransfers } from "./packed-transfers.ts";
+import type { AccountRow, AuditLedger, HistoryRow } from "./ports.ts";
 
 // Goal: sums, chains, expiries, pages and checkpoints are judged right, also by what no engine would ever say.
 // Method: a ledger of arrays, whose transfers all count as attested.

@@ -1,11 +1,11 @@
 import { findAsset, formatAmount } from "#common/ledger/assets.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
-import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./audit-ports.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { checkAccount } from "./check-account.ts";
 import { isLeg } from "./examine-transfers.ts";
 import { type Finding, type FindingCounts, FindingList } from "./finding.ts";
 import { type PackedTransfers, packTransfers, unpackTransfers } from "./packed-transfers.ts";
+import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./ports.ts";
 import { Replay, type ReplayState } from "./replay.ts";
 
 /** How far an audit has come. */

@@ -10,8 +10,8 @@ import {
   walletAccountId,
   walletOfUserData,
 } from "#common/ledger/wallet-account.ts";
-import type { AccountRow } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
+import type { AccountRow } from "./ports.ts";
 
 /** Whether an account is one that Clearing creates, and as Clearing creates it. */
 export function checkAccount(account: AccountRow): Finding | undefined {

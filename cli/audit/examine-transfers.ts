@@ -19,8 +19,8 @@ import {
   type TransferRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
-import type { AuditRecords } from "./audit-ports.ts";
 import type { Finding, FindingKind } from "./finding.ts";
+import type { AuditRecords } from "./ports.ts";
 
 /** What evidence is judged by. */
 export interface AuditRules {

@@ -1,6 +1,6 @@
 import { readEvidence, readEvidenceByPrefix } from "#common/postgres/evidence.ts";
 import { createPool } from "#common/postgres/pool.ts";
-import type { AuditRecords } from "./audit-ports.ts";
+import type { AuditRecords } from "./ports.ts";
 
 /** A page of evidence may be 8189 rows of a database that is busy otherwise. */
 const statementTimeoutMs = 60_000;

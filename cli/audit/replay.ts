@@ -1,7 +1,7 @@
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { type AccountField, AccountTable } from "./account-table.ts";
-import type { AccountRow, HistoryRow, Sums } from "./audit-ports.ts";
 import type { Finding } from "./finding.ts";
+import type { AccountRow, HistoryRow, Sums } from "./ports.ts";
 import { Reservations, type ReservedTransfer } from "./reservations.ts";
 
 /** A reservation of an account that ran out not long before its last transfer. */

@@ -3,7 +3,7 @@ import { raceDeadline } from "#common/deadline.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { Problem } from "../command/problem.ts";
-import type { AccountRow, AuditLedger } from "./audit-ports.ts";
+import type { AccountRow, AuditLedger } from "./ports.ts";
 
 /** How long one request may take, in milliseconds: the client itself waits for ever. */
 const requestMs = 30_000;

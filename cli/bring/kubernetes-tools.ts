@@ -1,13 +1,4 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { findProgram, type ProgramResult, runProgram } from "../command/run-program.ts";
@@ -26,15 +17,25 @@ const runMs = 60_000;
 /** The tools of k8s/requirements.txt, installed into .toolchain if they are not there yet. A Problem if that fails. */
 export async function requireKubernetesTools(root: string): Promise<KubernetesTools> {
   const folder = join(root, ".toolchain/kubernetes");
-  const requirements = readFileSync(join(root, "k8s/requirements.txt"), "utf8");
+  const kubectl = "bin/kubectl";
+  const requirements = join(root, "k8s/requirements.txt");
+  const wanted = readFileSync(requirements, "utf8");
   const stamp = join(folder, ".requirements");
-  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== requirements) {
-    await install(root, folder, requirements);
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+    await pipInstall({
+      root,
+      folder,
+      program: kubectl,
+      requirements,
+      what: "the tools that check k8s/",
+      otherwise: "use a Python from 3.11 to 3.14",
+    });
+    writeFileSync(stamp, wanted);
   }
   const python = findProgram("python3") ?? "python3";
   return {
     async kustomize(target) {
-      const result = await runProgram(join(folder, "bin/kubectl"), ["kustomize", target], {
+      const result = await runProgram(join(folder, kubectl), ["kustomize", target], {
         timeoutMs: runMs,
       });
       return expectSuccess(result);
@@ -51,25 +52,4 @@ export async function requireKubernetesTools(root: string): Promise<KubernetesTo
 function expectSuccess({ code, output }: ProgramResult): string {
   if (code !== 0) throw new Problem(output.trim());
   return output;
-}
-
-/** Beside its place and then moved, so that a broken download never looks whole. */
-async function install(root: string, folder: string, requirements: string): Promise<void> {
-  mkdirSync(join(root, ".toolchain"), { recursive: true });
-  const fresh = mkdtempSync(join(root, ".toolchain/kubernetes-"));
-  try {
-    await pipInstall({
-      root,
-      target: fresh,
-      requirements: join(root, "k8s/requirements.txt"),
-      what: "the tools that check k8s/",
-      otherwise: "use a Python from 3.11 to 3.14",
-    });
-    chmodSync(join(fresh, "bin/kubectl"), 0o755);
-    writeFileSync(join(fresh, ".requirements"), requirements);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(fresh, folder);
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
 }

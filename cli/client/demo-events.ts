@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import type { Event } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { eventLines } from "./event-text.ts";
-import type { MeshClient } from "./mesh-client.ts";
+import type { MeshClient } from "./open-mesh.ts";
 
 /** Prints a wallet's events as they arrive. */
 export interface EventPrinter {

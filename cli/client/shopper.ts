@@ -15,7 +15,7 @@ import { Problem } from "../command/problem.ts";
 import { keyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 import { signIntent } from "./intents.ts";
-import type { MeshClient } from "./mesh-client.ts";
+import type { MeshClient } from "./open-mesh.ts";
 import type { Wallet } from "./wallets.ts";
 
 /** What somebody wants to buy. */

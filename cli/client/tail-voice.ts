@@ -1,8 +1,8 @@
 import { styleText } from "node:util";
-import { Code, type ConnectError } from "@connectrpc/connect";
+import type { ConnectError } from "@connectrpc/connect";
 import type { Followed, StreamGapError } from "#common/events-client/follow-events.ts";
+import { describeRpcError, errorReason } from "./errors.ts";
 import type { Paint } from "./event-text.ts";
-import { errorReason } from "./mesh-client.ts";
 
 /** What is said beside the events, on stderr: when the stream breaks off, goes on, is live, or has a gap. */
 export class TailVoice {
@@ -39,9 +39,4 @@ export class TailVoice {
     // Heeds whether it is a terminal, and NO_COLOR.
     console.error(styleText(style, `mesh: ${text}`, { stream: process.stderr }));
   }
-}
-
-/** The reason of an error, or its code, and what it says. */
-export function describeRpcError(error: ConnectError): string {
-  return `${errorReason(error) ?? Code[error.code]}: ${error.rawMessage}`;
 }

@@ -1,4 +1,15 @@
-import type { NamedPort } from "../state/settings.ts";
+import type { KeyFiles } from "../state/keys.ts";
+import type { NamedPort, Settings } from "../state/settings.ts";
+import type { MeshIdentity } from "../state/state.ts";
+
+/** The mesh that a part belongs to. */
+export interface Mesh {
+  readonly settings: Settings;
+  readonly identity: MeshIdentity;
+  readonly keys: KeyFiles;
+  /** What the user's environment adds to that of every part. */
+  readonly environment: NodeJS.ProcessEnv;
+}
 
 /** How a part's process is started. */
 export interface Launch {

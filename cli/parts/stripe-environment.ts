@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 
@@ -41,21 +40,6 @@ export function studioStripe(
 ): NodeJS.ProcessEnv {
   if (settings.ports.stripeSim === undefined) return pick(user, publishableNames);
   return { STRIPE_PUBLISHABLE_KEY_FILE: keys.stripe.publishableKey };
-}
-
-/** What the simulator is told. Its webhooks come in through Envoy, as Stripe's do. */
-export function stripeSimEnvironment(
-  settings: Settings,
-  keys: KeyFiles,
-  port: number,
-): NodeJS.ProcessEnv {
-  const { host, ports, state } = settings;
-  return {
-    STRIPE_SIM_ADDRESS: `${host}:${port}`,
-    STRIPE_SIM_PATH: join(state, "stripe-sim.db"),
-    STRIPE_SIM_WEBHOOK_URL: `http://${host}:${ports.envoy}/webhooks/stripe`,
-    STRIPE_WEBHOOK_SECRET_FILE: keys.stripe.webhookSecret,
-  };
 }
 
 function pick(user: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {

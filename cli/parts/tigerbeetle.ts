@@ -4,27 +4,41 @@ import { join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { findProgram, lastLine, runProgram } from "../command/run-program.ts";
 import type { Settings } from "../state/settings.ts";
+import type { MeshIdentity } from "../state/state.ts";
+import type { Launch, Mesh, Part } from "./part.ts";
 
 /** A batch of a replica that runs with --development. */
 export const developmentBatchMax = 253;
 
-export function requireTigerBeetle(): string {
-  const program = findProgram("tigerbeetle");
-  if (program === undefined) {
-    throw new Problem("tigerbeetle is not on PATH: install it, or leave out --engine tigerbeetle");
-  }
-  return program;
+/** True: the engine is a TigerBeetle that runs on this machine, as a part. */
+export function runsTigerBeetle({ engine, external }: MeshIdentity): boolean {
+  return engine === "tigerbeetle" && !external;
+}
+
+/** A cluster of one replica. */
+export function tigerbeetlePart({ settings, identity, environment }: Mesh): Part {
+  return {
+    name: "tigerbeetle",
+    dependsOn: [],
+    ports: [{ variable: "TIGERBEETLE_PORT", port: settings.ports.tigerbeetle }],
+    readyMs: 60_000,
+    stopSignal: "SIGTERM",
+    stopMs: 5_000,
+    launch: () => launch(settings, identity.clusterId, environment),
+    probe: () => probe(settings),
+  };
 }
 
 /**
  * Formats a data file of one replica, if there is none yet, and says how to start it. --development: smaller
  * buffers and no direct I/O, so that it runs on any developer's disk.
  */
-export async function prepareTigerBeetle(
+async function launch(
   settings: Settings,
   clusterId: string,
-): Promise<readonly string[]> {
-  const program = requireTigerBeetle();
+  env: NodeJS.ProcessEnv,
+): Promise<Launch> {
+  const program = findTigerBeetle();
   const file = join(settings.state, "tigerbeetle.data");
   if (!existsSync(file)) {
     // Beside its place and then moved: a format that was interrupted never looks like a data file.
@@ -38,14 +52,22 @@ export async function prepareTigerBeetle(
     renameSync(fresh, file);
   }
   const address = `${settings.host}:${settings.ports.tigerbeetle}`;
-  return [program, "start", `--addresses=${address}`, "--development", file];
+  return { command: [program, "start", `--addresses=${address}`, "--development", file], env };
 }
 
 /** The version of the replica, once it listens: its clients wait for the rest. Throws while it does not. */
-export async function probeTigerBeetle(settings: Settings): Promise<string> {
+async function probe(settings: Settings): Promise<string> {
   await connects(settings.host, settings.ports.tigerbeetle);
-  const { output } = await runProgram(requireTigerBeetle(), ["version"], { timeoutMs: 5_000 });
+  const { output } = await runProgram(findTigerBeetle(), ["version"], { timeoutMs: 5_000 });
   return /version ([0-9.]+)/.exec(output)?.[1] ?? "unknown";
+}
+
+function findTigerBeetle(): string {
+  const program = findProgram("tigerbeetle");
+  if (program === undefined) {
+    throw new Problem("tigerbeetle is not on PATH: install it, or leave out --engine tigerbeetle");
+  }
+  return program;
 }
 
 function connects(host: string, port: number): Promise<void> {

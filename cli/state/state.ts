@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Problem } from "../command/problem.ts";
-import { isRunning, type ProcessIdentity } from "../supervisor/process-identity.ts";
+import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import type { Engine, Ports, Settings } from "./settings.ts";
 
 /** What the data in the state folder belongs to. Evidence and ledger belong together, so it never changes. */

@@ -1,4 +1,5 @@
 import { join, relative } from "node:path";
+import { table } from "../command/text.ts";
 import { type Settings, serviceNames } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
 
@@ -47,19 +48,4 @@ function engineText(settings: Settings, identity: MeshIdentity): string {
     ? `at ${settings.tigerbeetleAddresses}`
     : "one replica, --development";
   return `Engine: TigerBeetle, ${cluster}, ${where}.`;
-}
-
-/** Rows in columns of equal width. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    }
-  }
-  return rows
-    .map((row) =>
-      `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
-    )
-    .join("\n");
 }

@@ -1,8 +1,9 @@
 import type { Environment } from "#common/process/environment.ts";
 import { Problem } from "../command/problem.ts";
-import { meshParts } from "../parts/mesh-parts.ts";
+import { meshParts } from "../parts/mesh.ts";
 import { chooseIdentity, type DataChoice } from "../state/choose-identity.ts";
 import { ensureKeys } from "../state/keys.ts";
+import { identify } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import {
   claimState,
@@ -12,8 +13,7 @@ import {
   removeState,
   writeState,
 } from "../state/state.ts";
-import { requireFreePorts } from "./port-in-use.ts";
-import { identify } from "./process-identity.ts";
+import { requireFreePorts } from "./free-ports.ts";
 import { stopLeftovers } from "./stop-leftovers.ts";
 import { createSupervisor } from "./supervisor.ts";
 

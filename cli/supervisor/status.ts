@@ -1,10 +1,10 @@
 import { describeError } from "../command/problem.ts";
-import { meshParts } from "../parts/mesh-parts.ts";
+import { meshParts } from "../parts/mesh.ts";
 import type { Part } from "../parts/part.ts";
 import { keyFiles } from "../state/keys.ts";
+import { isRunning } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity, MeshState, PartState } from "../state/state.ts";
-import { isRunning } from "./process-identity.ts";
 
 export interface PartStatus {
   readonly name: string;

@@ -1,6 +1,7 @@
+import { isRunning } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
-import { type MeshState, readState, removeState } from "../state/state.ts";
-import { isRunning, stopProcess } from "./process-identity.ts";
+import { readState, removeState } from "../state/state.ts";
+import { stopProcess } from "./stop-process.ts";
 
 /**
  * Stops what a supervisor that was killed left running, in the reverse order of its start, and forgets it.
@@ -9,14 +10,10 @@ import { isRunning, stopProcess } from "./process-identity.ts";
 export async function stopLeftovers(settings: Settings): Promise<number> {
   const state = readState(settings);
   if (state === undefined) return 0;
-  const left = runningParts(state);
+  const left = state.parts.filter(isRunning);
   for (const part of left.toReversed()) {
     await stopProcess({ process: part, signal: part.stopSignal, graceMs: 6_000 });
   }
   removeState(settings);
   return left.length;
-}
-
-export function runningParts(state: MeshState) {
-  return state.parts.filter(isRunning);
 }

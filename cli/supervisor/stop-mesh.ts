@@ -1,8 +1,9 @@
 import { Problem } from "../command/problem.ts";
+import { isRunning } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import { readState } from "../state/state.ts";
-import { isRunning, stopProcess } from "./process-identity.ts";
 import { stopLeftovers } from "./stop-leftovers.ts";
+import { stopProcess } from "./stop-process.ts";
 
 /** The supervisor gives every part its own time; this is more than all of them together. */
 const stopMs = 45_000;

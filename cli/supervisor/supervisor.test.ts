@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { Problem } from "../command/problem.ts";
 import type { Part } from "../parts/part.ts";
+import { identify } from "../state/process-identity.ts";
 import { readSettings } from "../state/settings.ts";
 import type { PartState } from "../state/state.ts";
 import { lastMessage, logFile } from "./log-files.ts";
-import { identify } from "./process-identity.ts";
 import { createSupervisor } from "./supervisor.ts";
 
 const settings = readSettings({ MESH_STATE: mkdtempSync(join(tmpdir(), "sovr-supervisor-")) });

@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError, Problem } from "../command/problem.ts";
+import { seconds } from "../command/text.ts";
 import type { Part } from "../parts/part.ts";
+import { identify, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import type { PartState } from "../state/state.ts";
 import { lastMessage, logFile, rotateLog } from "./log-files.ts";
-import { identify, type ProcessIdentity } from "./process-identity.ts";
 
 export interface SupervisorOptions {
   readonly settings: Settings;
@@ -249,9 +250,4 @@ async function within(done: Promise<boolean>, limitMs: number): Promise<boolean>
   const result = await Promise.race([done, timeout]);
   timer.abort();
   return result;
-}
-
-/** Milliseconds as people read them: "0.4 s". */
-export function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -1,6 +1,6 @@
-import type { Ledger } from "../ledger.ts";
+import { ACCOUNT_FLAG } from "../rows/flags.ts";
 import { ACCOUNT as A, at, ROW_WORDS } from "../rows/words.ts";
-import { ACCOUNT_FLAG } from "./status.ts";
+import type { Ledger } from "./ledger.ts";
 
 /** Sets or clears the closed flag of the account row at `a`. */
 export function setClosed(words: Uint32Array, a: number, closed: boolean): void {

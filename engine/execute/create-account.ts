@@ -1,4 +1,4 @@
-import type { Ledger } from "../ledger.ts";
+import { ACCOUNT_FLAG } from "../rows/flags.ts";
 import {
   ACCOUNT as A,
   at,
@@ -10,7 +10,8 @@ import {
   read64,
   write64,
 } from "../rows/words.ts";
-import { ACCOUNT_FLAG, CREATED, ACCOUNT_STATUS as S } from "./status.ts";
+import type { Ledger } from "./ledger.ts";
+import { CREATED, ACCOUNT_STATUS as S } from "./status.ts";
 
 const LIMITS = ACCOUNT_FLAG.debitsMustNotExceedCredits | ACCOUNT_FLAG.creditsMustNotExceedDebits;
 

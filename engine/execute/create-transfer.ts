@@ -1,4 +1,4 @@
-import type { Ledger } from "../ledger.ts";
+import { ACCOUNT_FLAG, TRANSFER_FLAG as F } from "../rows/flags.ts";
 import {
   ACCOUNT as A,
   add128,
@@ -12,21 +12,14 @@ import {
   subtract128,
   sumOverflows128,
   TRANSFER as T,
+  TIMESTAMP_MAX,
   write64,
 } from "../rows/words.ts";
 import { noteHistory, setClosed } from "./account-effects.ts";
+import type { Ledger } from "./ledger.ts";
 import { postOrVoid } from "./post-or-void.ts";
-import {
-  ACCOUNT_FLAG,
-  CREATED,
-  TRANSFER_FLAG as F,
-  PENDING,
-  TRANSFER_STATUS as S,
-} from "./status.ts";
+import { CREATED, PENDING, TRANSFER_STATUS as S } from "./status.ts";
 import { transferExists } from "./transfer-exists.ts";
-
-/** Timestamps have 63 bits; the 64th marks deletion in TigerBeetle. */
-export const TIMESTAMP_MAX = (1n << 63n) - 1n;
 
 /** Scratch: the amount that is moved, and sums that are only compared. */
 const scratch = new Uint32Array(8);

@@ -1,5 +1,5 @@
-import type { Ledger } from "../ledger.ts";
 import { ACCOUNT as A, at, isZero64, RESULT_WORDS, ROW_WORDS, write64 } from "../rows/words.ts";
+import type { Ledger } from "./ledger.ts";
 import { CREATED, isTransient, TRANSFER_STATUS } from "./status.ts";
 
 const LINKED = 1;

@@ -1,4 +1,4 @@
-import type { Ledger, RowRef } from "../ledger.ts";
+import { ACCOUNT_FLAG, TRANSFER_FLAG as F } from "../rows/flags.ts";
 import {
   ACCOUNT as A,
   add128,
@@ -15,14 +15,10 @@ import {
   TRANSFER as T,
   write64,
 } from "../rows/words.ts";
+import type { RowRef } from "../store/stored-transfers.ts";
 import { noteHistory, setClosed } from "./account-effects.ts";
-import {
-  ACCOUNT_FLAG,
-  CREATED,
-  TRANSFER_FLAG as F,
-  PENDING,
-  TRANSFER_STATUS as S,
-} from "./status.ts";
+import type { Ledger } from "./ledger.ts";
+import { CREATED, PENDING, TRANSFER_STATUS as S } from "./status.ts";
 
 const EXCLUSIVE =
   F.pending | F.balancingDebit | F.balancingCredit | F.closingDebit | F.closingCredit;

@@ -7,14 +7,8 @@ import {
   TransferFlags,
 } from "tigerbeetle-node";
 import { describe, expect, it } from "vitest";
-import {
-  ACCOUNT_FLAG,
-  ACCOUNT_STATUS,
-  CREATED,
-  FILTER_FLAG,
-  TRANSFER_FLAG,
-  TRANSFER_STATUS,
-} from "./status.ts";
+import { ACCOUNT_FLAG, FILTER_FLAG, TRANSFER_FLAG } from "../rows/flags.ts";
+import { ACCOUNT_STATUS, CREATED, TRANSFER_STATUS } from "./status.ts";
 
 /** The entries of a numeric TypeScript enum. */
 const entries = (enumeration: object): [string, number][] =>

@@ -90,38 +90,6 @@ export const TRANSFER_STATUS = {
   id_already_failed: 68,
 } as const;
 
-export const ACCOUNT_FLAG = {
-  linked: 1,
-  debitsMustNotExceedCredits: 2,
-  creditsMustNotExceedDebits: 4,
-  history: 8,
-  imported: 16,
-  closed: 32,
-  all: 63,
-} as const;
-
-export const TRANSFER_FLAG = {
-  linked: 1,
-  pending: 2,
-  postPending: 4,
-  voidPending: 8,
-  balancingDebit: 16,
-  balancingCredit: 32,
-  closingDebit: 64,
-  closingCredit: 128,
-  imported: 256,
-  all: 511,
-} as const;
-
-export const FILTER_FLAG = {
-  accountDebits: 1,
-  accountCredits: 2,
-  accountReversed: 4,
-  accountAll: 7,
-  queryReversed: 1,
-  queryAll: 1,
-} as const;
-
 /** What became of a pending transfer. Stored: never renumber. */
 export const PENDING = { pending: 1, posted: 2, voided: 3, expired: 4 } as const;
 

@@ -1,4 +1,4 @@
-import type { Ledger, RowRef } from "../ledger.ts";
+import { TRANSFER_FLAG as F } from "../rows/flags.ts";
 import {
   at,
   compare128,
@@ -10,7 +10,9 @@ import {
   read64,
   TRANSFER as T,
 } from "../rows/words.ts";
-import { TRANSFER_FLAG as F, TRANSFER_STATUS as S } from "./status.ts";
+import type { RowRef } from "../store/stored-transfers.ts";
+import type { Ledger } from "./ledger.ts";
+import { TRANSFER_STATUS as S } from "./status.ts";
 
 /** Compares an event with the stored transfer of the same id, field by field in this order. */
 export function transferExists(

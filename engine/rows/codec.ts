@@ -8,7 +8,7 @@ import type {
   Transfer,
 } from "tigerbeetle-node";
 import { EmbeddedLedgerError } from "../errors.ts";
-import { ACCOUNT_FLAG, TRANSFER_FLAG } from "../execute/status.ts";
+import { ACCOUNT_FLAG, TRANSFER_FLAG } from "./flags.ts";
 import { BALANCE_TIMESTAMP, FILTER, RESULT_WORDS, ROW_WORDS, TRANSFER as T } from "./words.ts";
 
 const U64_MAX = (1n << 64n) - 1n;

@@ -6,6 +6,9 @@
 export const ROW_WORDS = 32;
 export const ROW_BYTES = 128;
 
+/** Timestamps have 63 bits; the 64th marks deletion in TigerBeetle. */
+export const TIMESTAMP_MAX = (1n << 63n) - 1n;
+
 /** Word offsets of a transfer's fields. `code` is the low, `flags` the high half of one word. */
 export const TRANSFER = {
   id: 0,

@@ -1,11 +1,11 @@
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import type { StripeSimConfig } from "./config.ts";
-import { type Control, createControl } from "./control/control.ts";
+import { type Control, createControl } from "./control/commands.ts";
 import { createFaults, type Faults } from "./control/faults.ts";
-import type { Call } from "./http/call.ts";
-import { createLater } from "./objects/later.ts";
+import type { Call } from "./objects/call.ts";
 import { openStore, type Store } from "./objects/store.ts";
+import { createLater } from "./payments/later.ts";
 import { environmentEndpoint, setEnvironmentEndpoint } from "./webhooks/endpoints.ts";
 import { createWebhooksSender, type WebhooksSender } from "./webhooks/sender.ts";
 

@@ -1,8 +1,8 @@
 import { createLogger } from "#common/process/logger.ts";
 import { type StripeSimConfig, stripeSimConfig, type WebhookConfig } from "./config.ts";
-import type { Control } from "./control/control.ts";
+import type { Control } from "./control/commands.ts";
 import { createStripeSimDeps, type StripeSimOverrides } from "./deps.ts";
-import { serveStripeSim } from "./http/serve.ts";
+import { serveStripeSim } from "./serve.ts";
 
 export interface StartOptions extends StripeSimOverrides {
   /** 0, the default, asks the system for a free one. */

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import type { DevelopmentConfig, StudioConfig } from "./config.ts";
-import { createDevelopment, type Development } from "./development.ts";
-import { openFaucet } from "./faucet.ts";
-import { openIssuer } from "./issuer.ts";
+import { openFaucet } from "./development/faucet.ts";
+import { createDevelopment, type Development } from "./development/giveaway.ts";
+import { openIssuer } from "./development/issuer.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { loadStaticFiles, type StaticFiles } from "./static-files.ts";
 

@@ -1,7 +1,7 @@
 import { runMain } from "#common/process/run-main.ts";
 import { studioConfig } from "./config.ts";
 import { createStudioDeps } from "./deps.ts";
-import { serveStudio } from "./serve-studio.ts";
+import { serveStudio } from "./serve.ts";
 
 await runMain(async () => {
   const config = studioConfig(process.env);

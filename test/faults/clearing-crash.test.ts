@@ -11,9 +11,9 @@ import { type CommittedTransfer, transferRows } from "#common/ledger/transfer-ro
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { everythingIn, formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
-import { auditConfig } from "../../cli/audit/audit-config.ts";
+import { auditConfig } from "../../cli/audit/config.ts";
 import type { Finding } from "../../cli/audit/finding.ts";
-import { runAudit } from "../../cli/audit/run-audit.ts";
+import { runAudit } from "../../cli/audit/run.ts";
 import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import { ClearingAnswers } from "../support/clearing/answers.ts";
 import {

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keyFiles } from "../../cli/state/keys.ts";
+import { identify } from "../../cli/state/process-identity.ts";
 import { readSettings, type Settings } from "../../cli/state/settings.ts";
 import { readState, requireMesh } from "../../cli/state/state.ts";
-import { identify } from "../../cli/supervisor/process-identity.ts";
 import {
   newStateFolder,
   privateEnvironment,

@@ -17,7 +17,7 @@ import {
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { fundingIntent, purchaseIntent, signIntent, usd } from "../../cli/client/intents.ts";
-import type { MeshClient } from "../../cli/client/mesh-client.ts";
+import type { MeshClient } from "../../cli/client/open-mesh.ts";
 import type { Wallet } from "../../cli/client/wallets.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import { invalidRequest, StripeSimError } from "../http/errors.ts";
 import { readBody } from "../http/read-body.ts";
-import type { Control } from "./control.ts";
+import { invalidRequest, StripeSimError } from "../objects/errors.ts";
+import type { Control } from "./commands.ts";
 import { type ApiFault, type ApiFaultKind, type FaultSettings, noFaults } from "./faults.ts";
 
 type Json = Readonly<Record<string, unknown>>;

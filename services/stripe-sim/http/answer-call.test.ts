@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { createLogger } from "#common/process/logger.ts";
 import { stripeSimConfig } from "../config.ts";
 import { createStripeSimDeps } from "../deps.ts";
+import { StripeSimError } from "../objects/errors.ts";
 import { answerCall, keepAnswersMs } from "./answer-call.ts";
-import { StripeSimError } from "./errors.ts";
 
 const logger = createLogger("stripe-sim", "silent");
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
+import type { Call } from "../objects/call.ts";
+import { type ErrorBody, invalidRequest, StripeSimError } from "../objects/errors.ts";
 import type { KeptAnswer } from "../objects/stored.ts";
-import { showToBrowser } from "../payments/payment-intents.ts";
+import { showToBrowser } from "../payments/intents.ts";
 import { type KeyHolder, secretKeyRequired } from "./api-key.ts";
-import type { Call } from "./call.ts";
-import { type ErrorBody, invalidRequest, StripeSimError } from "./errors.ts";
 import { decodeForm, FormError, type FormMap } from "./form-codec.ts";
 import { findRoute } from "./routes.ts";
 

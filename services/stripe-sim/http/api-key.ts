@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { StripeSimError, unauthorized } from "./errors.ts";
+import { StripeSimError, unauthorized } from "../objects/errors.ts";
 
 /** Whose API key a call carries. */
 export interface KeyHolder {

@@ -1,6 +1,6 @@
+import type { Call } from "../objects/call.ts";
+import { invalidRequest } from "../objects/errors.ts";
 import type { Kind } from "../objects/stored.ts";
-import type { Call } from "./call.ts";
-import { invalidRequest } from "./errors.ts";
 
 const depthMax = 4;
 

@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerControl } from "../control/routes.ts";
 import type { StripeSimDeps } from "../deps.ts";
+import { apiVersion } from "../objects/call.ts";
+import { invalidRequest, StripeSimError } from "../objects/errors.ts";
 import { newId } from "../objects/ids.ts";
-import { retrieveIntent } from "../payments/payment-intents.ts";
+import { retrieveIntent } from "../payments/intents.ts";
 import { type ApiAnswer, answerCall, errorBody, keepAnswersMs, keyInUse } from "./answer-call.ts";
 import { readKeyHolder } from "./api-key.ts";
 import { authenticatedPage, authenticatePage, returnAddress } from "./authenticate-page.ts";
-import { apiVersion } from "./call.ts";
-import { invalidRequest, StripeSimError } from "./errors.ts";
 import { readBody } from "./read-body.ts";
 import { isForBrowsers } from "./routes.ts";
 

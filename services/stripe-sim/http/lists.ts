@@ -1,6 +1,6 @@
+import type { Call } from "../objects/call.ts";
+import { invalidRequest, resourceMissing } from "../objects/errors.ts";
 import type { CreatedRange, Kind, Kinds, PageQuery } from "../objects/stored.ts";
-import type { Call } from "./call.ts";
-import { invalidRequest, resourceMissing } from "./errors.ts";
 import type { FormValue } from "./form-codec.ts";
 import { integer, object, type Read, text } from "./params.ts";
 

@@ -1,4 +1,4 @@
-import { invalidRequest, parameterMissing } from "./errors.ts";
+import { invalidRequest, parameterMissing } from "../objects/errors.ts";
 import type { FormMap, FormValue } from "./form-codec.ts";
 
 /** Reads one value at a path such as `card[number]`. Throws StripeSimError in Stripe's words. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { StripeSimError } from "./errors.ts";
+import { StripeSimError } from "../objects/errors.ts";
 
 export const bodyBytesMax = 65_536;
 

@@ -1,18 +1,18 @@
 import { showBalance } from "../objects/balance-transactions.ts";
+import type { Call } from "../objects/call.ts";
+import { invalidRequest, resourceMissing } from "../objects/errors.ts";
 import type { Kind } from "../objects/stored.ts";
 import { findCharge } from "../payments/charges.ts";
-import * as intentParams from "../payments/payment-intent-params.ts";
-import * as intents from "../payments/payment-intents.ts";
+import * as intentParams from "../payments/intent-params.ts";
+import * as intents from "../payments/intents.ts";
 import {
   createPaymentMethod,
   findPaymentMethod,
   paymentMethodParams,
-} from "../payments/payment-methods.ts";
+} from "../payments/methods.ts";
 import * as refunds from "../payments/refunds.ts";
 import * as endpoints from "../webhooks/endpoints.ts";
 import { showEvent } from "../webhooks/events.ts";
-import type { Call } from "./call.ts";
-import { invalidRequest, resourceMissing } from "./errors.ts";
 import { expand } from "./expand.ts";
 import type { FormMap } from "./form-codec.ts";
 import { listPage, listParams } from "./lists.ts";

@@ -1,5 +1,5 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
+import type { Call } from "./call.ts";
 import { newId } from "./ids.ts";
 import { chargeFee } from "./money.ts";
 

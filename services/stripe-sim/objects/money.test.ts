@@ -1,6 +1,6 @@
 // Goal: amounts are written, bounded and charged for as Stripe does. Method: tables.
 import { expect, test } from "vitest";
-import { StripeSimError } from "../http/errors.ts";
+import { StripeSimError } from "./errors.ts";
 import { chargeFee, checkCharge, formatAmount } from "./money.ts";
 
 test.each([

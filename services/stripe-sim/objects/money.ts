@@ -1,4 +1,4 @@
-import { invalidRequest } from "../http/errors.ts";
+import { invalidRequest } from "./errors.ts";
 
 // Amounts are JSON numbers of at most eight digits at Stripe, and so they are in this service alone.
 

@@ -1,7 +1,7 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
-import { resourceMissing } from "../http/errors.ts";
 import { addBalanceTransaction } from "../objects/balance-transactions.ts";
+import type { Call } from "../objects/call.ts";
+import { resourceMissing } from "../objects/errors.ts";
 import { newId } from "../objects/ids.ts";
 import { emit } from "../webhooks/events.ts";
 import type { Decline } from "./test-cards.ts";

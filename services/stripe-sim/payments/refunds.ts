@@ -1,13 +1,13 @@
 import type { Stripe } from "stripe";
-import type { Call } from "../http/call.ts";
-import { invalidRequest, parameterMissing, resourceMissing } from "../http/errors.ts";
 import { changeMetadata, choice, integer, metadata, type Read, text } from "../http/params.ts";
 import { addBalanceTransaction } from "../objects/balance-transactions.ts";
+import type { Call } from "../objects/call.ts";
+import { invalidRequest, parameterMissing, resourceMissing } from "../objects/errors.ts";
 import { newId } from "../objects/ids.ts";
 import { amountMax, formatAmount } from "../objects/money.ts";
 import { emit } from "../webhooks/events.ts";
 import { findCharge } from "./charges.ts";
-import { cardOf } from "./payment-methods.ts";
+import { cardOf } from "./methods.ts";
 
 export const createRefundParams = {
   payment_intent: text(),

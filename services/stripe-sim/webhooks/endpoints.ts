@@ -1,7 +1,5 @@
 import type { Stripe } from "stripe";
 import type { WebhookConfig } from "../config.ts";
-import { apiVersion, type Call } from "../http/call.ts";
-import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import {
   boolean,
   changeMetadata,
@@ -13,6 +11,8 @@ import {
   text,
   url,
 } from "../http/params.ts";
+import { apiVersion, type Call } from "../objects/call.ts";
+import { invalidRequest, resourceMissing } from "../objects/errors.ts";
 import { newId, randomText } from "../objects/ids.ts";
 import type { Store } from "../objects/store.ts";
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { apiVersion, type Call } from "../http/call.ts";
+import { apiVersion, type Call } from "../objects/call.ts";
 import { newId } from "../objects/ids.ts";
 import type { StoredEvent } from "../objects/stored.ts";
 import { listEndpoints } from "./endpoints.ts";

@@ -5,9 +5,9 @@ import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import { auditConfig } from "../../../cli/audit/audit-config.ts";
+import { auditConfig } from "../../../cli/audit/config.ts";
 import type { Finding } from "../../../cli/audit/finding.ts";
-import { runAudit } from "../../../cli/audit/run-audit.ts";
+import { runAudit } from "../../../cli/audit/run.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../../services/attestor/deps.ts";
 import {

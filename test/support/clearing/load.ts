@@ -4,7 +4,7 @@ import type { Intent } from "#common/intent/intent.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { clearIntent } from "../../../cli/client/clear-intent.ts";
 import { fundingIntent, signIntent, usd } from "../../../cli/client/intents.ts";
-import type { MeshClient } from "../../../cli/client/mesh-client.ts";
+import type { MeshClient } from "../../../cli/client/open-mesh.ts";
 import type { Wallet } from "../../../cli/client/wallets.ts";
 import { chart, houseIntentOf, intentOf, purchase } from "../intents/intents.ts";
 

@@ -8,7 +8,7 @@ import {
   type MeshClient,
   type MeshClientOptions,
   openMesh,
-} from "../../../cli/client/mesh-client.ts";
+} from "../../../cli/client/open-mesh.ts";
 import { signToken, type TokenRequest } from "../../../cli/client/token.ts";
 import { createWallet, type Wallet } from "../../../cli/client/wallets.ts";
 import {

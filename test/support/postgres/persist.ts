@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectError } from "@connectrpc/connect";
 import { Stripe } from "stripe";
-import { errorReason } from "../../../cli/client/mesh-client.ts";
+import { errorReason } from "../../../cli/client/errors.ts";
 
 /** What a call came to: an answer, or why it was refused for good. */
 export type Outcome<T> =

@@ -1,4 +1,4 @@
-import type { SimState } from "../../../services/stripe-sim/control/control.ts";
+import type { SimState } from "../../../services/stripe-sim/control/commands.ts";
 import type {
   ApiFault,
   FaultSettings,

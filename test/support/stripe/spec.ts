@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
-import { stripeMockVersion } from "../../../cli/bring/test-programs.ts";
+import { stripeMockVersion } from "../../../cli/bring/stripe-mock.ts";
 import { findProgram, runProgram } from "../../../cli/command/run-program.ts";
 
 /** Stripe's OpenAPI document, as far as the simulator goes. */

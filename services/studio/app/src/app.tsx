@@ -1,17 +1,17 @@
 import { TransportProvider } from "@connectrpc/connect-query";
 import { useEffect, useState } from "react";
-import { ActivityPage } from "./events/activity-page.tsx";
-import { JournalPage } from "./journal/journal-page.tsx";
-import { type Mesh, MeshProvider, openMesh } from "./mesh/mesh.tsx";
+import { ActivityPage } from "./activity/page.tsx";
+import { JournalPage } from "./journal/page.tsx";
 import { keepProtocol, loadProtocol, type Protocol } from "./mesh/transport.ts";
-import { OrdersPage } from "./orders/orders-page.tsx";
+import { type Mesh, MeshProvider, openMesh } from "./mesh-context.tsx";
+import { OrdersPage } from "./orders/page.tsx";
 import { NotFoundPage } from "./shell/not-found-page.tsx";
 import { type Route, useRoute } from "./shell/route.ts";
 import { Shell } from "./shell/shell.tsx";
-import { ShopPage } from "./shop/shop-page.tsx";
+import { ShopPage } from "./shop/page.tsx";
 import { type DemoWallet, forgetWallet, loadWallet } from "./wallet/demo-wallet.ts";
-import { WalletPage } from "./wallet/wallet-page.tsx";
-import { WelcomePage } from "./wallet/welcome-page.tsx";
+import { WalletPage } from "./wallet/page.tsx";
+import { WelcomePage } from "./welcome/page.tsx";
 
 export function App() {
   const [wallet, setWallet] = useState(() => loadWallet(localStorage));

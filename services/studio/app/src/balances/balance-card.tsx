@@ -2,14 +2,14 @@ import { Button, Skeleton } from "@mantine/core";
 import { HandCoins } from "lucide-react";
 import { useEffect, useState } from "react";
 import { formatAmount } from "#common/ledger/assets.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { usd } from "../currency.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { clockTime } from "../shell/time.ts";
-import { usd } from "../shop/products.ts";
 import { useStore } from "../store.ts";
 import classes from "./balance-card.module.css";
-import type { BalanceState } from "./balance-watch.ts";
 import { useFaucet } from "./use-faucet.ts";
+import type { BalanceState } from "./watch.ts";
 
 /** What the wallet has, as it changes, and the faucet. */
 export function BalanceCard() {

@@ -1,6 +1,6 @@
 import { useState } from "react";
-import { useMesh } from "../mesh/mesh.tsx";
 import { explain, type Problem } from "../mesh/problem.ts";
+import { useMesh } from "../mesh-context.tsx";
 
 /** The development faucet, one request at a time. */
 export function useFaucet() {

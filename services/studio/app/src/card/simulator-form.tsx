@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { Ban, CreditCard, FlaskConical, Landmark, type LucideIcon } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { type CardOutcome, returnUrlOf } from "./card-outcome.ts";
+import { type CardOutcome, returnUrlOf } from "./outcome.ts";
 import { payAtSimulator, type TestCard, testCards } from "./simulator.ts";
 import classes from "./simulator-form.module.css";
 

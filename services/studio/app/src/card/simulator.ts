@@ -1,5 +1,5 @@
 import { StudioError } from "../mesh/problem.ts";
-import type { CardOutcome } from "./card-outcome.ts";
+import type { CardOutcome } from "./outcome.ts";
 
 // What Stripe.js does at Stripe, done by hand at the mesh's own simulator, which Envoy has at this path.
 const path = "/stripe-sim/v1";

@@ -4,7 +4,7 @@ import { loadStripe } from "@stripe/stripe-js/pure";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { StudioError } from "../mesh/problem.ts";
 import { ProblemBox } from "../shell/problem-box.tsx";
-import { type CardOutcome, returnUrlOf } from "./card-outcome.ts";
+import { type CardOutcome, returnUrlOf } from "./outcome.ts";
 import type { CardFormProps } from "./simulator-form.tsx";
 
 interface Loaded {

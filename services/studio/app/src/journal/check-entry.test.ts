@@ -5,11 +5,11 @@ import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { GetClearingResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { JournalEntrySchema } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
-import { bundleIntent } from "../purchase/test-checkout.ts";
+import { bundleIntent } from "../testing/bundle-intent.ts";
+import { domain, wallet } from "../testing/domain.ts";
 import { keepWallet } from "../wallet/demo-wallet.ts";
 import { transferId } from "../wallet/ids.ts";
 import { digestIntent } from "../wallet/intent-digest.ts";
-import { domain, wallet } from "../wallet/test-domain.ts";
 import { checkEntry, type Evidence } from "./check-entry.ts";
 
 const storage = { setItem: () => undefined } as unknown as Storage;

@@ -3,16 +3,16 @@ import { Button, Modal, Skeleton } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useEffect, useState } from "react";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { amountOf, itemsInWords } from "../goods/products.ts";
+import { useProducts } from "../goods/use-products.ts";
 import { explain } from "../mesh/problem.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
-import { amountOf, itemsInWords } from "../shop/products.ts";
-import { useProducts } from "../shop/use-products.ts";
 import { useStore } from "../store.ts";
 import { MethodChoice } from "./method-choice.tsx";
 import { foundPurchase, type Method, newPurchase, type Purchase } from "./purchase.ts";
-import { PurchaseView } from "./purchase-view.tsx";
-import { runPurchase } from "./run-purchase.ts";
+import { runPurchase } from "./run.ts";
+import { PurchaseView } from "./view.tsx";
 
 /** What the dialog shows. */
 export interface Chosen {

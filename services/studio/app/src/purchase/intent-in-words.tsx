@@ -2,12 +2,12 @@ import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { ArrowRight, Clock, Fingerprint } from "lucide-react";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
+import { usd } from "../currency.ts";
 import { accountName, accountSays } from "../shell/account-name.ts";
 import { Copyable } from "../shell/copyable.tsx";
 import { Money } from "../shell/money.tsx";
 import { dayAndTime } from "../shell/time.ts";
-import classes from "../shop/intent-in-words.module.css";
-import { usd } from "../shop/products.ts";
+import classes from "./intent-in-words.module.css";
 import type { Purchase } from "./purchase.ts";
 
 /** What a purchase's signature will say, for people: who pays whom what, until when, and the digest that stands for it. */

@@ -3,12 +3,12 @@ import { ChevronRight, CreditCard, type LucideIcon, Wallet } from "lucide-react"
 import { formatAmount } from "#common/ledger/assets.ts";
 import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
-import classes from "../shop/method-choice.module.css";
-import { usd } from "../shop/products.ts";
+import { usd } from "../currency.ts";
+import { OrderLines } from "../goods/order-lines.tsx";
+import { useMesh } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import type { PageStripe } from "../studio-config.ts";
-import { OrderLines } from "./order-lines.tsx";
+import classes from "./method-choice.module.css";
 import type { Method } from "./purchase.ts";
 
 interface MethodChoiceProps {

@@ -19,23 +19,21 @@ import {
 } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import { explainReason } from "../mesh/problem.ts";
-import { domain, domainSource, wallet } from "../wallet/test-domain.ts";
+import { bundleIntent } from "../testing/bundle-intent.ts";
+import { domain, domainSource, wallet } from "../testing/domain.ts";
+import { carryOut, type PurchasePorts } from "./carry-out.ts";
+import { formatPurchase, parsePurchase } from "./json.ts";
 import {
-  carryOut,
-  formatPurchase,
   foundPurchase,
   isOver,
   type Method,
   newPurchase,
   type Purchase,
-  type PurchasePorts,
-  parsePurchase,
   problemOf,
   standingOf,
   withCheckout,
 } from "./purchase.ts";
 import { openPurchases } from "./purchases.ts";
-import { bundleIntent } from "./test-checkout.ts";
 
 const { AWAITING_SIGNATURE, AWAITING_PAYMENT, CLEARED, FAILED, PAID } = CheckoutState;
 

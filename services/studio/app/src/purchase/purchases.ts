@@ -1,7 +1,8 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Checkout } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { createStore, type Store } from "../store.ts";
-import { formatPurchase, isOver, type Purchase, parsePurchase, withCheckout } from "./purchase.ts";
+import { formatPurchase, parsePurchase } from "./json.ts";
+import { isOver, type Purchase, withCheckout } from "./purchase.ts";
 
 /** The purchases that were begun in this browser, newest first. */
 export interface Purchases {

@@ -1,7 +1,7 @@
 import { useEffect } from "react";
 import type { WatchCheckoutResponse } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { followStream } from "../mesh/follow-stream.ts";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useMesh } from "../mesh-context.tsx";
 
 /**
  * Hears of every change of a checkout while the component is shown. Streams end by themselves after some minutes, or

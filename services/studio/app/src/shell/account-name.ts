@@ -1,5 +1,5 @@
 import { findChartAccount, walletIdsFrom } from "#common/ledger/chart.ts";
-import { usd } from "../shop/products.ts";
+import { usd } from "../currency.ts";
 import { walletAccountId } from "../wallet/ids.ts";
 import { shorten } from "./copyable.tsx";
 

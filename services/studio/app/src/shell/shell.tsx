@@ -2,7 +2,7 @@ import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } fr
 import { Activity, Moon, Package, Store, Sun, Wallet } from "lucide-react";
 import type { ReactNode } from "react";
 import mark from "../mark.svg";
-import { useMesh } from "../mesh/mesh.tsx";
+import { useMesh } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import { ConnectionBadge } from "./connection-badge.tsx";
 import { ProblemBox } from "./problem-box.tsx";

@@ -1,13 +1,14 @@
 import { Button } from "@mantine/core";
 import { ShoppingBasket } from "lucide-react";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import { useMesh } from "../mesh/mesh.tsx";
-import { OrderLines } from "../purchase/order-lines.tsx";
+import { usd } from "../currency.ts";
+import { OrderLines } from "../goods/order-lines.tsx";
+import { amountOf } from "../goods/products.ts";
+import { useMesh } from "../mesh-context.tsx";
 import { Money } from "../shell/money.tsx";
 import { useStore } from "../store.ts";
 import { unitsOf } from "./basket.ts";
 import classes from "./basket-panel.module.css";
-import { amountOf, usd } from "./products.ts";
 
 interface BasketProps {
   readonly products: readonly Product[];

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ProductSchema } from "#gen/sovr/checkout/v1/product_pb.ts";
+import { amountOf, itemsInWords } from "../goods/products.ts";
 import { type BasketStore, openBasket, unitsOf } from "./basket.ts";
-import { amountOf, itemsInWords } from "./products.ts";
 
 const products = [
   create(ProductSchema, { sku: "MILK", name: "Milk", price: { amount: "350", ledger: 1 } }),

@@ -1,4 +1,4 @@
-import type { OrderItem } from "../purchase/purchase.ts";
+import { type OrderItem, quantityMax } from "../goods/products.ts";
 import { createStore, type Store } from "../store.ts";
 
 /** What the shopper has picked, in the order of picking; every SKU once. */
@@ -9,8 +9,6 @@ export interface BasketStore {
   set(items: readonly OrderItem[]): void;
 }
 
-/** Of one product. Checkout would take more, but nobody's kitchen does. */
-export const quantityMax = 99;
 /** What Checkout takes in one order. */
 const itemsMax = 16;
 

@@ -2,10 +2,11 @@ import { Button } from "@mantine/core";
 import { Egg, type LucideIcon, Milk, Plus, ShoppingBasket, Wheat } from "lucide-react";
 import { useEffect, useRef } from "react";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
-import { Stepper } from "../purchase/stepper.tsx";
+import { usd } from "../currency.ts";
+import { priceOf } from "../goods/products.ts";
+import { Stepper } from "../goods/stepper.tsx";
 import { Money } from "../shell/money.tsx";
 import classes from "./product-card.module.css";
-import { priceOf, usd } from "./products.ts";
 
 const icons: Readonly<Record<string, LucideIcon>> = {
   MILK: Milk,

@@ -1,8 +1,8 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { walletIdsFrom } from "#common/ledger/chart.ts";
 
-// What common/{uuid,wallet,transfer-rows}.ts compute, without Node: there Node's own SHA-256 is several times
-// faster and on the hot path. Both are held against test/vectors.
+// What common/uuid.ts and common/ledger/{wallet-account,transfer-rows}.ts compute, without Node: there Node's own
+// SHA-256 is several times faster and on the hot path. Both are held against test/vectors.
 
 const text = new TextEncoder();
 

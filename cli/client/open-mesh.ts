@@ -1,0 +1,33 @@
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import type { Settings } from "../state/settings.ts";
+import { type MeshIdentity, requireMesh } from "../state/state.ts";
+import { signToken } from "./token.ts";
+
+/** A running mesh as an operator reaches it: through Envoy, with a token. */
+export interface MeshClient {
+  readonly identity: MeshIdentity;
+  readonly transport: Transport;
+}
+
+export interface MeshClientOptions {
+  /** Default: all scopes. */
+  readonly scopes?: readonly string[];
+  /** The wallet that the token is bound to. */
+  readonly wallet?: string | undefined;
+}
+
+/** Opens the mesh of this state folder; a Problem if none runs. */
+export function openMesh(settings: Settings, options: MeshClientOptions = {}): MeshClient {
+  const { state, identity } = requireMesh(settings);
+  const authorize: Interceptor = (next) => async (request) => {
+    request.header.set("authorization", `Bearer ${await signToken(settings, options)}`);
+    return next(request);
+  };
+  const transport = createConnectTransport({
+    baseUrl: `http://${state.host}:${state.ports.envoy}`,
+    httpVersion: "1.1",
+    interceptors: [authorize],
+  });
+  return { identity, transport };
+}

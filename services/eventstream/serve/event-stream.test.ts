@@ -399,19 +399,22 @@ test("planned ends are announced, then the stream is over", async () => {
   await expect(waiting).rejects.toMatchObject({ kind: "CANCELLED" });
 });
 
-test("a cursor of the future is refused by the ledger's time, not by ours", async () => {
+test("a place is taken until its stream is closed, and given back once", async () => {
   const ledger = new ArrayLedger();
-  ledger.tick(1_500_000_000n);
-  const stream = streamOver(ledger);
-  const at = (timestamp: bigint) =>
-    subscribe(stream, { start: { kind: "cursor", position: endOf(timestamp) } });
-  await expect(at(1_500_000_001n)).rejects.toMatchObject({
+  ledger.tick(500n);
+  const stream = streamOver(ledger, { subscribersMax: 2 });
+  const at = (timestamp: bigint) => ({ kind: "cursor", position: endOf(timestamp) }) as const;
+  await expect(subscribe(stream, { start: at(501n) })).rejects.toMatchObject({
     kind: "CURSOR_IN_FUTURE",
-    metadata: {
-      headTime: "1970-01-01T00:00:01.500000000Z",
-      cursorTime: "1970-01-01T00:00:01.500000001Z",
-    },
   });
   expect(stream.subscribers).toBe(0);
-  expect((await (await at(1_500_000_000n)).next()).kind).toBe("opened");
+  const full = { kind: "LIMIT_EXCEEDED" };
+  const [first] = [await subscribe(stream, { start: at(500n) }), await subscribe(stream)];
+  expect((await first.next()).kind).toBe("opened");
+  await expect(subscribe(stream)).rejects.toMatchObject(full);
+  first.close();
+  first.close();
+  expect(stream.subscribers).toBe(1);
+  await subscribe(stream);
+  await expect(subscribe(stream)).rejects.toMatchObject(full);
 });

@@ -1,5 +1,5 @@
 /** The longest that a timer of Node can wait; above it fires at once. */
-const timerMaxMs = 2 ** 31 - 1;
+export const timerMaxMs = 2 ** 31 - 1;
 
 /**
  * Races work against a signal and a time. TigerBeetle's client never times out, so every call of it is raced;

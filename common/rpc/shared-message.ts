@@ -1,20 +1,27 @@
 import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 
-/** The bytes of shared messages, once they are known. */
-const encodings = new WeakMap<Message, Buffer | undefined>();
+/** Where a shared message keeps its bytes, once they are known. */
+const encoding = Symbol("encoding");
+
+interface Shared extends Message {
+  readonly [encoding]?: { bytes: Buffer | undefined };
+}
 
 /** Says that many calls send this very message: gRPC then encodes it once. Nobody may change it any more. */
-export function shareMessage<Shared extends Message>(message: Shared): Shared {
-  if (!encodings.has(message)) encodings.set(message, undefined);
+export function shareMessage<M extends Message>(message: M): M {
+  // Not enumerable: a copy of the message, which may be changed, does not take the bytes with it.
+  if (!(encoding in message)) {
+    Object.defineProperty(message, encoding, { value: { bytes: undefined } });
+  }
   return message;
 }
 
 /** A message in bytes, which nobody may change. */
 export function encodeMessage(schema: DescMessage, message: Message): Buffer {
-  const known = encodings.get(message);
-  if (known !== undefined) return known;
+  const shared = (message as Shared)[encoding];
+  if (shared?.bytes !== undefined) return shared.bytes;
   const bytes = toBinary(schema, message);
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (encodings.has(message)) encodings.set(message, buffer);
+  if (shared !== undefined) shared.bytes = buffer;
   return buffer;
 }

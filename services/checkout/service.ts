@@ -3,7 +3,7 @@ import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseWalletSignature } from "#common/intent/codec.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
-import { drainSignalKey } from "#common/rpc/drain.ts";
+import { streamEnds } from "#common/rpc/stream-ends.ts";
 import { parseU128 } from "#common/u128.ts";
 import type { List, PageTokens } from "#common/wire/page-token.ts";
 import type { OrderKey } from "#gen/sovr/checkout/v1/checkout_pb.ts";
@@ -97,15 +97,11 @@ async function* watchCheckout(
   request: WatchCheckoutRequest,
   ctx: HandlerContext,
 ) {
-  const drain = ctx.values.get(drainSignalKey);
-  const { wallet, expiresAtMs } = requirePrincipal(ctx);
-  const ageMs = Math.min(deps.streamAgeMsMax, expiresAtMs - Date.now());
-  const age = AbortSignal.timeout(Math.max(0, Math.floor(ageMs)));
-  const ends = AbortSignal.any([ctx.signal, drain, age]);
+  const { wallet } = requirePrincipal(ctx);
+  const ends = streamEnds(ctx, deps.streamAgeMsMax);
   for await (const record of deps.checkouts.watch(parseKey(request.key), wallet, ends)) {
     yield { checkout: formatCheckout(record) };
   }
-  if (drain.aborted) throw new DomainError("DRAINING", "the process is shutting down");
 }
 
 async function listCheckouts(

@@ -91,8 +91,8 @@ export async function createEventStreamDeps(
       databaseUrl,
       channel: clearedChannel,
       applicationName: "sovr-eventstream-listen",
-      onNotification: () => stream.wake(),
-      onConnected: () => stream.wake(),
+      onNotification: () => stream.hub.wake(),
+      onConnected: () => stream.hub.wake(),
       onLost: (error) => logger.warn({ err: error }, "wake-ups are lost; rounds go by time"),
     });
     opened.defer(() => listener.close());

@@ -6,40 +6,30 @@ import { DomainError, invalidField } from "#common/domain-error.ts";
 import { balanceOf } from "#common/ledger/balance.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
-import { drainSignalKey } from "#common/rpc/drain.ts";
-import { shareMessage } from "#common/rpc/shared-message.ts";
-import { formatU128, parseU128 } from "#common/u128.ts";
+import { streamEnds } from "#common/rpc/stream-ends.ts";
+import { parseU128 } from "#common/u128.ts";
 import { formatBalance } from "#common/wire/balance.ts";
-import { type Position, parseCursor } from "#common/wire/cursor.ts";
+import { parseCursor } from "#common/wire/cursor.ts";
 import type { List, PageTokens } from "#common/wire/page-token.ts";
-import {
-  formatNanoseconds,
-  parseNanoseconds,
-  parseOptionalNanoseconds,
-} from "#common/wire/timestamps.ts";
+import { parseNanoseconds, parseOptionalNanoseconds } from "#common/wire/timestamps.ts";
 import type { EventFilter as EventFilterProto } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import {
-  BookmarkSchema,
-  ClosingSchema,
   type EventStreamService,
   type ListEventsRequest,
   ListEventsRequestSchema,
   type ListEventsResponse,
   ListEventsResponseSchema,
-  OpenedSchema,
   type SubscribeRequest,
   type SubscribeResponse,
-  SubscribeResponseSchema,
   type WatchBalancesRequest,
   type WatchBalancesResponse,
   WatchBalancesResponseSchema,
 } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import type { StreamEvent } from "./read/event.ts";
+import { compileFilter, type EventFilter } from "./live/filter.ts";
 import { EventEncoder, parseEventType } from "./serve/encode.ts";
-import type { EventStream, StreamStart } from "./serve/event-stream.ts";
-import { compileFilter, type EventFilter } from "./serve/filter.ts";
+import type { EventStream } from "./serve/event-stream.ts";
 import { packPlace, unpackPlace } from "./serve/list-place.ts";
-import type { StreamEnds, StreamMessage } from "./serve/subscription.ts";
+import type { StreamStart } from "./serve/start.ts";
 
 export interface EventStreamServiceDeps {
   readonly stream: EventStream;
@@ -58,9 +48,8 @@ export function createEventStreamService(
   deps: EventStreamServiceDeps,
 ): ServiceImpl<typeof EventStreamService> {
   const encoder = new EventEncoder(deps.clusterId);
-  const responses = new SubscribeResponses(encoder, deps.clusterId);
   return {
-    subscribe: (request, ctx) => subscribe(deps, responses, request, ctx),
+    subscribe: (request, ctx) => subscribe(deps, encoder, request, ctx),
     listEvents: (request, ctx) => listEvents(deps, encoder, request, ctx),
     watchBalances: (request, ctx) => watchBalances(deps, encoder, request, ctx),
   };
@@ -68,7 +57,7 @@ export function createEventStreamService(
 
 async function* subscribe(
   deps: EventStreamServiceDeps,
-  responses: SubscribeResponses,
+  encoder: EventEncoder,
   request: SubscribeRequest,
   ctx: HandlerContext,
 ): AsyncGenerator<SubscribeResponse> {
@@ -78,12 +67,12 @@ async function* subscribe(
     filter: parseFilter(request.filter, requirePrincipal(ctx).wallet),
     heartbeatMs:
       heartbeatInterval === undefined ? heartbeatMsDefault : durationMs(heartbeatInterval),
-    ends: streamEnds(deps, ctx),
+    ends: streamEnds(ctx, deps.streamAgeMsMax),
   });
-  let cursor = responses.cursor(subscription.start);
+  let cursor = encoder.cursor(subscription.position);
   try {
     for (;;) {
-      const response = responses.of(await subscription.next(), cursor);
+      const response = encoder.response(await subscription.next(), cursor);
       cursor = response.cursor;
       yield response;
     }
@@ -143,7 +132,7 @@ async function* watchBalances(
     accountIds: watchedAccounts(request),
     onlyWallet: wallet,
     keepAliveMs: heartbeatMsDefault,
-    ends: streamEnds(deps, ctx),
+    ends: streamEnds(ctx, deps.streamAgeMsMax),
   });
   try {
     for (;;) {
@@ -166,82 +155,6 @@ function watchedAccounts(request: WatchBalancesRequest): bigint[] {
     walletAccountId(parseWallet(text, `wallets[${index}]`), request.ledger),
   );
   return [...new Set([...byId, ...byWallet])];
-}
-
-/** Makes the messages of Subscribe. Subscribers that hear the same in the same order share them. */
-class SubscribeResponses {
-  readonly #encoder: EventEncoder;
-  readonly #clusterId: string;
-  /** The last message made of an event. */
-  readonly #shared = new WeakMap<StreamEvent, SubscribeResponse>();
-
-  constructor(encoder: EventEncoder, clusterId: bigint) {
-    this.#encoder = encoder;
-    this.#clusterId = formatU128(clusterId);
-  }
-
-  cursor(position: Position): string {
-    return this.#encoder.cursor(position);
-  }
-
-  of(message: StreamMessage, prevCursor: string): SubscribeResponse {
-    const cursor = this.cursor(message.position);
-    if (message.kind === "event") return this.#ofEvent(message.event, cursor, prevCursor);
-    const response = create(SubscribeResponseSchema);
-    response.cursor = cursor;
-    response.prevCursor = prevCursor;
-    response.message = this.#content(message);
-    return response;
-  }
-
-  #ofEvent(event: StreamEvent, cursor: string, prevCursor: string): SubscribeResponse {
-    const known = this.#shared.get(event);
-    if (known?.prevCursor === prevCursor) return shareMessage(known);
-    const response = create(SubscribeResponseSchema);
-    response.cursor = cursor;
-    response.prevCursor = prevCursor;
-    response.message = { case: "event", value: this.#encoder.event(event) };
-    this.#shared.set(event, response);
-    return response;
-  }
-
-  #content(message: Exclude<StreamMessage, { kind: "event" }>): SubscribeResponse["message"] {
-    const cursor = this.cursor(message.position);
-    switch (message.kind) {
-      case "opened":
-        return {
-          case: "opened",
-          value: create(OpenedSchema, {
-            clusterId: this.#clusterId,
-            startCursor: cursor,
-            ...this.#head(message.head),
-          }),
-        };
-      case "bookmark":
-        return { case: "bookmark", value: create(BookmarkSchema, this.#head(message.head)) };
-      case "closing":
-        return {
-          case: "closing",
-          value: create(ClosingSchema, { cursor, reason: message.reason }),
-        };
-    }
-  }
-
-  #head(head: Position) {
-    return { head: this.cursor(head), headTime: formatNanoseconds(head.timestamp) };
-  }
-}
-
-/** Streams end a little before their greatest age, each at its own time, so that clients do not all come back at once. */
-function streamEnds(deps: EventStreamServiceDeps, ctx: HandlerContext): StreamEnds {
-  const ageEndsAtMs = Date.now() + deps.streamAgeMsMax * (0.9 + Math.random() * 0.1);
-  const { expiresAtMs } = requirePrincipal(ctx);
-  return {
-    signal: ctx.signal,
-    drain: ctx.values.get(drainSignalKey),
-    endsAtMs: Math.min(ageEndsAtMs, expiresAtMs),
-    endsBecause: expiresAtMs < ageEndsAtMs ? "credentials_expired" : "max_age",
-  };
 }
 
 function parseStart(

@@ -86,6 +86,13 @@ const rules: readonly Rule[] = [
     refuses: (target) => drivers.test(target),
   },
   {
+    says: "an event goes from read to live to serve, and no room knows one that comes after it",
+    applies: (file) => /^services\/eventstream\/(read|live)\//.test(file),
+    refuses: (target, file) =>
+      target.startsWith("services/eventstream/serve/") ||
+      (target.startsWith("services/eventstream/live/") && file.includes("/read/")),
+  },
+  {
     says: "the command line starts services and reaches into none",
     applies: (file) => file.startsWith("cli/"),
     refuses: (target) => /^(services|test)\//.test(target),
@@ -191,6 +198,8 @@ describe("the rules see", () => {
       "services/eventstream/live/x.ts",
       'import { a } from "#common/ledger/drivers/tigerbeetle.ts";',
     ],
+    ["services/eventstream/read/x.ts", 'import { Hub } from "../live/hub.ts";'],
+    ["services/eventstream/live/x.ts", 'import { a } from "../serve/list.ts";'],
   ])("in %s: %s", (file, text) => {
     expect(trespasses(file, text)).toHaveLength(1);
   });

@@ -2,6 +2,7 @@ import { zeroWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { intentExpired } from "#common/intent/rules.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
+import { type StreamEnds, StreamLife } from "#common/stream-life.ts";
 import type {
   CallLimit,
   CheckoutFilter,
@@ -66,8 +67,8 @@ export interface Checkouts {
     after: string | undefined,
     limit: number,
   ): Promise<CheckoutRecord[]>;
-  /** As it is, then after every change, until `signal`. Throws CHECKOUT_NOT_FOUND. */
-  watch(key: CheckoutKey, viewer: Viewer, signal: AbortSignal): AsyncIterable<CheckoutRecord>;
+  /** As it is, then after every change, until it has to end. Throws CHECKOUT_NOT_FOUND, LIMIT_EXCEEDED, DRAINING. */
+  watch(key: CheckoutKey, viewer: Viewer, ends: StreamEnds): AsyncIterable<CheckoutRecord>;
 }
 
 export interface CheckoutOptions {
@@ -80,6 +81,9 @@ export interface CheckoutOptions {
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
 }
+
+/** A notification may be lost with its connection; a look every so often finds what it was about. */
+const lookMs = 15_000;
 
 export function createCheckouts(options: CheckoutOptions): Checkouts {
   const { store } = options;
@@ -102,21 +106,24 @@ export function createCheckouts(options: CheckoutOptions): Checkouts {
       viewer !== undefined && filter.wallet !== "" && filter.wallet !== viewer
         ? Promise.resolve([])
         : store.list({ ...filter, wallet: viewer ?? filter.wallet }, after, limit),
-    async *watch(key, viewer, signal) {
-      const first = await get(key, viewer);
-      const { intentId } = first.order;
-      const changes = options.changes.open(intentId);
+    async *watch(key, viewer, ends) {
+      const { intentId } = (await get(key, viewer)).order;
+      const life = new StreamLife({ ends, beatMs: lookMs });
       try {
+        life.own(options.changes.listen(intentId, life.wake));
         let revision = -1n;
         // Read again: what changed before we listened was told to nobody.
-        for (let isLive = true; isLive; isLive = await changes.next(signal)) {
+        for (let isLive = true; isLive; isLive = await life.wait()) {
           const record = await get({ intentId }, viewer);
           if (record.order.revision <= revision) continue;
           revision = record.order.revision;
           yield record;
         }
       } finally {
-        changes.close();
+        life.close();
+      }
+      if (life.ending === "draining") {
+        throw new DomainError("DRAINING", "the process is shutting down");
       }
     },
   };

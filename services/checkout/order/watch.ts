@@ -1,72 +1,35 @@
+import { Places } from "#common/places.ts";
+
 /** Tells those who watch a checkout that it changed. */
 export interface CheckoutWatch {
-  open(intentId: string): Changes;
+  /** Calls `onChange` after every change of a checkout, until the result is called. Throws what `onFull` makes. */
+  listen(intentId: string, onChange: () => void): () => void;
   /** The checkout has changed. */
   changed(intentId: string): void;
   /** Any may have changed: the connection was lost for a while. */
   changedAny(): void;
 }
 
-/** The changes of one checkout, from when it was opened on. Those that nobody has waited for count as one. */
-export interface Changes {
-  /** True after a change, or when it is time to look for one that was not told; false after `signal`. */
-  next(signal: AbortSignal): Promise<boolean>;
-  close(): void;
-}
-
-/** A notification may be lost with its connection; a look every so often finds what it was about. */
-const lookMs = 15_000;
-
-/** Makes a watch. `watchersMax`: beyond it, open throws what `onFull` makes. */
+/** Makes a watch. `watchersMax`: beyond it, listen throws what `onFull` makes. */
 export function createCheckoutWatch(watchersMax: number, onFull: () => Error): CheckoutWatch {
+  const places = new Places(watchersMax, onFull);
   const watchers = new Map<string, Set<() => void>>();
-  let count = 0;
-
-  const open = (intentId: string): Changes => {
-    if (count >= watchersMax) throw onFull();
-    count += 1;
-    let isChanged = false;
-    let wake = () => {};
-    const onChange = () => {
-      isChanged = true;
-      wake();
-    };
-    const those = watchers.get(intentId) ?? new Set();
-    watchers.set(intentId, those.add(onChange));
-    return {
-      async next(signal) {
-        if (!isChanged && !signal.aborted) await untilWoken(signal, (woken) => (wake = woken));
-        isChanged = false;
-        return !signal.aborted;
-      },
-      close() {
-        if (!those.delete(onChange)) return;
-        count -= 1;
-        if (those.size === 0) watchers.delete(intentId);
-      },
-    };
-  };
-
   return {
-    open,
-    changed: (intentId) => {
+    listen(intentId, onChange) {
+      const leave = places.take();
+      const those = watchers.get(intentId) ?? new Set();
+      const watcher = () => onChange();
+      watchers.set(intentId, those.add(watcher));
+      return () => {
+        leave();
+        if (those.delete(watcher) && those.size === 0) watchers.delete(intentId);
+      };
+    },
+    changed(intentId) {
       for (const onChange of watchers.get(intentId) ?? []) onChange();
     },
-    changedAny: () => {
+    changedAny() {
       for (const those of watchers.values()) for (const onChange of those) onChange();
     },
   };
-}
-
-function untilWoken(signal: AbortSignal, waits: (wake: () => void) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, lookMs);
-    signal.addEventListener("abort", done, { once: true });
-    waits(done);
-  });
 }

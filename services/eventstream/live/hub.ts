@@ -3,11 +3,10 @@ import type { LedgerReader } from "#common/ledger/reader.ts";
 import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
 import type { StreamEvent } from "../read/event.ts";
 import type { EventBatch, EventReader } from "../read/reader.ts";
-import type { Interest } from "./interests.ts";
-import { Interests } from "./interests.ts";
-import { EventRing } from "./ring.ts";
+import { type Interest, Interests } from "./interests.ts";
+import { Ring } from "./ring.ts";
 
-export interface EventHubOptions {
+export interface HubOptions {
   readonly ledger: Pick<LedgerReader, "clusterTime" | "rowsMax">;
   newReader(start: Position): EventReader;
   /** The most events, and transfers of events, in the ring. */
@@ -36,10 +35,10 @@ export interface HubObserver {
  * Follows the end of the ledger for everyone in the process: while someone listens it reads in rounds, one at a
  * time, started by a wake-up or by time, and puts what is new into one ring.
  */
-export class EventHub {
+export class Hub {
   readonly interests = new Interests();
-  readonly #options: EventHubOptions;
-  #ring: EventRing;
+  readonly #options: HubOptions;
+  #ring: Ring;
   #tail: EventReader;
   #head: Position;
   #newest: Position;
@@ -53,14 +52,14 @@ export class EventHub {
   /** Who is called when the head reaches which place. */
   readonly #calls = new Map<() => void, Position>();
 
-  /** `time`: an instant that the ledger told. The ring starts a little before it. */
-  constructor(options: EventHubOptions) {
+  constructor(options: HubOptions) {
     this.#options = options;
+    // Nobody listens yet: the first who does brings the ledger's time, and the ring starts anew a little before it.
     [this.#ring, this.#tail, this.#head] = this.#begin(0n);
     this.#newest = this.#head;
   }
 
-  get ring(): EventRing {
+  get ring(): Ring {
     return this.#ring;
   }
 
@@ -116,16 +115,46 @@ export class EventHub {
     };
   }
 
-  /** Registers one who has taken everything up to a place that the ring covers. */
-  join(interest: Interest, position: Position): void {
-    const next = this.#ring.sequenceAfter(position);
+  /** Registers one who stands at a place that the ring covers: from now on he is woken, and takes from the ring. */
+  join(interest: Interest): void {
+    const next = this.#ring.sequenceAfter(interest.at);
     interest.firstMatch = next < this.#ring.nextSequence ? next : undefined;
+    interest.isJoined = true;
     this.interests.add(interest);
   }
 
+  /** Safe to repeat. */
   leave(interest: Interest): void {
     this.interests.remove(interest);
     interest.firstMatch = undefined;
+    interest.isJoined = false;
+  }
+
+  /**
+   * The next event in the ring for one who has joined; he stands behind it then. Undefined: he has heard everything up
+   * to the head, or the ring has moved on past what he needs. Then he is not joined any more.
+   */
+  take(interest: Interest): StreamEvent | undefined {
+    while (interest.firstMatch !== undefined) {
+      const sequence = interest.firstMatch;
+      const event = this.#ring.get(sequence);
+      if (event === undefined) {
+        this.leave(interest);
+        return undefined;
+      }
+      interest.firstMatch = sequence + 1 < this.#ring.nextSequence ? sequence + 1 : undefined;
+      if (comparePositions(event.position, interest.at) <= 0) continue;
+      interest.at = event.position;
+      if (interest.filter.matches(event)) return event;
+    }
+    this.passQuiet(interest);
+    return undefined;
+  }
+
+  /** Moves one who has no untold match in the ring up to the head: everything until there has been told. */
+  passQuiet(interest: Interest): void {
+    if (!interest.isJoined || interest.firstMatch !== undefined) return;
+    if (comparePositions(this.#head, interest.at) > 0) interest.at = this.#head;
   }
 
   /** Calls back, once, when the head has moved to a place or beyond. One call for each function. */
@@ -145,10 +174,10 @@ export class EventHub {
     if (this.#failure === undefined) this.#endPause?.();
   }
 
-  #begin(time: bigint): [EventRing, EventReader, Position] {
+  #begin(time: bigint): [Ring, EventReader, Position] {
     const { lookBackNs, ringEventsMax, ringTransfersMax } = this.#options;
     const floor = time > lookBackNs ? endOf(time - lookBackNs) : beginning;
-    const ring = new EventRing({
+    const ring = new Ring({
       eventsMax: ringEventsMax,
       transfersMax: ringTransfersMax,
       floor,

@@ -1,9 +1,14 @@
+import type { Position } from "#common/wire/cursor.ts";
 import type { StreamEvent } from "../read/event.ts";
-import { type EventFilter, walletOf } from "../serve/filter.ts";
+import { type EventFilter, walletOf } from "./filter.ts";
 
-/** Someone who waits for events. */
+/** Someone who waits for events, and how far he is. While he has joined the hub, it moves him on. */
 export interface Interest {
   readonly filter: EventFilter;
+  /** Everything that matches up to here was told. */
+  at: Position;
+  /** Whether the hub wakes him and he takes from its ring. */
+  isJoined: boolean;
   /** The number in the ring of the first event that matches and was not taken yet. */
   firstMatch: number | undefined;
   /** Called when `firstMatch` was set. */

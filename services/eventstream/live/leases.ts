@@ -1,4 +1,4 @@
-/** The right to read past events and to keep a page of them in memory. */
+/** The right to read past events and to keep batches of them in memory. */
 export interface Lease {
   /** `waiting` until it is granted; a revoked or released one never comes back. */
   readonly state: "waiting" | "granted" | "revoked" | "released";

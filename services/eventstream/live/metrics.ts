@@ -3,8 +3,7 @@ import type { Logger } from "#common/process/logger.ts";
 import { durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { formatU128 } from "#common/u128.ts";
 import type { StreamEvent } from "../read/event.ts";
-import type { EventStream } from "../serve/event-stream.ts";
-import type { HubObserver } from "./hub.ts";
+import type { Hub, HubObserver } from "./hub.ts";
 
 /** Counts what the stream does, and raises the alarm over what nobody attested. */
 export function createHubObserver(logger: Logger): HubObserver {
@@ -43,8 +42,17 @@ export function createHubObserver(logger: Logger): HubObserver {
   };
 }
 
-/** Shows how many listen and how far behind the ledger the process is. */
-export function observeStream(stream: EventStream): void {
+/** What there is to see of a process's streams. */
+export interface StreamCounts {
+  /** Those who listen. */
+  readonly subscribers: number;
+  /** Those who read past events right now. */
+  readonly readers: number;
+  readonly hub: Hub;
+}
+
+/** Shows how many listen, and what is kept in memory for them. */
+export function observeStream(stream: StreamCounts): void {
   const meter = getMeter("sovr.eventstream");
   meter
     .createObservableGauge("eventstream_subscribers", { description: "Open streams." })

@@ -3,7 +3,7 @@ import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { beginning, endOf } from "#common/wire/cursor.ts";
 import { accountAt } from "../../../test/support/ledger/array-ledger.ts";
 import type { StreamEvent } from "../read/event.ts";
-import { EventRing } from "./ring.ts";
+import { Ring } from "./ring.ts";
 
 function eventAt(timestamp: bigint, transfers = 0): StreamEvent {
   return {
@@ -16,7 +16,7 @@ function eventAt(timestamp: bigint, transfers = 0): StreamEvent {
 }
 
 test("keeps the newest events and knows from where on it has all", () => {
-  const ring = new EventRing({ eventsMax: 3, transfersMax: 100, floor: beginning });
+  const ring = new Ring({ eventsMax: 3, transfersMax: 100, floor: beginning });
   expect(ring.covers(beginning)).toBe(true);
   for (const timestamp of [10n, 20n, 30n]) ring.push(eventAt(timestamp));
   expect(ring.floor).toEqual(beginning);
@@ -34,7 +34,7 @@ test("keeps the newest events and knows from where on it has all", () => {
 });
 
 test("finds the first event after a place", () => {
-  const ring = new EventRing({ eventsMax: 8, transfersMax: 100, floor: endOf(5n) });
+  const ring = new Ring({ eventsMax: 8, transfersMax: 100, floor: endOf(5n) });
   expect(ring.sequenceAfter(endOf(5n))).toBe(0);
   for (let timestamp = 10n; timestamp <= 130n; timestamp += 10n) ring.push(eventAt(timestamp));
   for (let timestamp = 60n; timestamp <= 140n; timestamp += 1n) {
@@ -46,7 +46,7 @@ test("finds the first event after a place", () => {
 });
 
 test("is bounded by transfers too, but always holds the newest event", () => {
-  const ring = new EventRing({ eventsMax: 100, transfersMax: 10, floor: beginning });
+  const ring = new Ring({ eventsMax: 100, transfersMax: 10, floor: beginning });
   for (const [timestamp, transfers] of [
     [1n, 4],
     [2n, 4],

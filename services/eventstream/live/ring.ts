@@ -2,7 +2,7 @@ import { comparePositions, type Position } from "#common/wire/cursor.ts";
 import type { StreamEvent } from "../read/event.ts";
 
 /** The newest events of the process, shared by everyone who listens. Bounded; the oldest leave first. */
-export class EventRing {
+export class Ring {
   readonly #slots: (StreamEvent | undefined)[];
   readonly #transfersMax: number;
   #transfers = 0;

@@ -7,8 +7,8 @@ import {
 } from "#common/ledger/transfer-rows.ts";
 import type { ChainEvidence } from "./event.ts";
 
-/** Chains by their evidence: one that has none, or differs from it in one field, is not in the map. */
-export type Attestations = ReadonlyMap<readonly CommittedTransfer[], AttestedIntent>;
+/** Evidence by chain: one that has none, or differs from it in one field, is not in the map. */
+export type EvidenceOfChains = ReadonlyMap<readonly CommittedTransfer[], AttestedIntent>;
 
 type Evidence = ReadonlyMap<string, AttestedIntent>;
 
@@ -28,7 +28,7 @@ export class EvidenceJoiner {
     this.#evidence = evidence;
   }
 
-  /** Asks for the evidence of transfers now, so that it is there when their chains are to be attested. */
+  /** Asks for the evidence of transfers now, so that it is there when their chains are to be joined with it. */
   askAhead(transfers: readonly CommittedTransfer[]): void {
     const firsts = transfers.filter((_, index) => transfers[index - 1]?.linked !== true);
     const prefixes = new Set(firsts.map(formatDigestPrefix));
@@ -37,16 +37,16 @@ export class EvidenceJoiner {
   }
 
   /** Throws RECORDS_UNAVAILABLE: without an answer nobody may say that a chain is not attested. */
-  async attest(chains: readonly (readonly CommittedTransfer[])[]): Promise<Attestations> {
-    const attested = new Map<readonly CommittedTransfer[], AttestedIntent>();
-    if (chains.length === 0) return attested;
+  async join(chains: readonly (readonly CommittedTransfer[])[]): Promise<EvidenceOfChains> {
+    const joined = new Map<readonly CommittedTransfer[], AttestedIntent>();
+    if (chains.length === 0) return joined;
     const prefixes = chains.map(prefixOf);
     const evidence = await this.#read(new Set(prefixes));
     for (const [index, chain] of chains.entries()) {
       const found = evidence.get(prefixes[index] ?? "");
-      if (found !== undefined && followsFrom(chain, found)) attested.set(chain, found);
+      if (found !== undefined && followsFrom(chain, found)) joined.set(chain, found);
     }
-    return attested;
+    return joined;
   }
 
   async #read(prefixes: ReadonlySet<string>): Promise<Evidence> {
@@ -69,10 +69,7 @@ function prefixOf(chain: readonly CommittedTransfer[]): string {
 }
 
 /** Whether a chain is, field by field, what its evidence derives: whoever writes past Clearing can copy a digest. */
-export function followsFrom(
-  chain: readonly CommittedTransfer[],
-  evidence: AttestedIntent,
-): boolean {
+function followsFrom(chain: readonly CommittedTransfer[], evidence: AttestedIntent): boolean {
   const { intent, attestation } = evidence;
   if (chain.length !== intent.postings.length) return false;
   const rows = transferRows(intent, attestation.digest);

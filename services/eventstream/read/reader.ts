@@ -185,11 +185,11 @@ export class EventReader {
     const expired = expiries.filter(({ open }) => open.size > 0);
 
     const chains = [...due.chains, ...expired.map(({ chain }) => chain)];
-    const attestations = await this.#evidence.attest(chains);
+    const evidence = await this.#evidence.join(chains);
     const events = [
-      ...due.chains.map((chain) => chainEvent(chain, attestations.get(chain))),
+      ...due.chains.map((chain) => chainEvent(chain, evidence.get(chain))),
       ...due.accounts.map(accountEvent),
-      ...expired.map((expiry) => expiryEvent(expiry, attestations.get(expiry.chain))),
+      ...expired.map((expiry) => expiryEvent(expiry, evidence.get(expiry.chain))),
     ];
     events.sort((a, b) => comparePositions(a.position, b.position));
     return { events, through: due.through };

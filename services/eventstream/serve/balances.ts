@@ -1,14 +1,13 @@
-import { DomainError } from "#common/domain-error.ts";
 import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
 import type { Sums } from "#common/ledger/sums-at.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
-import { beginning, comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
-import type { EventHub } from "../live/hub.ts";
+import { type StreamEnds, StreamLife } from "#common/stream-life.ts";
+import { beginning, endOf, type Position } from "#common/wire/cursor.ts";
+import { compileFilter, everything } from "../live/filter.ts";
+import type { Hub } from "../live/hub.ts";
 import type { Interest } from "../live/interests.ts";
 import type { StreamEvent } from "../read/event.ts";
 import { expiryOf } from "../read/expiries.ts";
-import { compileFilter, everything } from "./filter.ts";
-import type { StreamEnds } from "./subscription.ts";
 
 export interface WatchedBalance extends Sums {
   readonly account: AccountRecord;
@@ -29,80 +28,75 @@ export type ReadSumsAt = (
 ) => Promise<readonly Sums[]>;
 
 export interface BalanceWatchOptions {
-  readonly hub: EventHub;
+  readonly hub: Hub;
   readonly ledger: Pick<LedgerReader, "clusterTime" | "findTransfers" | "rowsMax">;
   readonly readSumsAt: ReadSumsAt;
   readonly accounts: readonly AccountRecord[];
   /** How often a message comes at least, in milliseconds: a quiet stream must not look dead. */
   readonly keepAliveMs: number;
   readonly ends: StreamEnds;
+  /** An instant that the ledger told just now. */
+  readonly time: bigint;
+  /** Gives the watcher's place back. */
+  readonly leave: () => void;
 }
 
 /**
  * Follows the balances of some accounts: a snapshot, then what whole events do to it. Changes gather while the
- * watcher does not ask, so that a slow one gets fewer messages and always the newest balances.
+ * watcher does not ask, so that a slow one gets fewer messages and always the newest balances. Holds its place and the
+ * hub until `close`.
  */
 export class BalanceWatch {
   readonly #options: BalanceWatchOptions;
+  readonly #life: StreamLife;
   readonly #interest: Interest;
-  readonly #keepAlive: NodeJS.Timeout;
-  readonly #endTimer: NodeJS.Timeout;
   readonly #balances = new Map<bigint, WatchedBalance>();
-  #at: Position;
   /** Reservations that had run out by then are not in the snapshot. */
   #snapshotInstant = 0n;
-  #isJoined = false;
-  #isEnding = false;
-  #isDue = false;
-  #resume: (() => void) | undefined;
 
   constructor(options: BalanceWatchOptions) {
-    const { accounts, ends } = options;
+    const { hub, accounts, keepAliveMs, ends, time, leave } = options;
     this.#options = options;
-    this.#at = beginning;
+    this.#life = new StreamLife({ ends, beatMs: keepAliveMs });
+    this.#life.own(leave);
+    this.#life.own(hub.hold(time));
     const accountIds = accounts.map(({ id }) => id);
     this.#interest = {
       filter: compileFilter({ ...everything, accountIds }),
+      at: beginning,
+      isJoined: false,
       firstMatch: undefined,
-      wake: this.#wake,
+      wake: this.#life.wake,
     };
-    this.#keepAlive = setInterval(this.#due, options.keepAliveMs);
-    const lifeMs = Math.min(Math.max(0, ends.endsAtMs - Date.now()), 2 ** 31 - 1);
-    this.#endTimer = setTimeout(this.#end, lifeMs);
-    ends.signal.addEventListener("abort", this.#wake, { once: true });
-    ends.drain.addEventListener("abort", this.#end, { once: true });
-    if (ends.drain.aborted) this.#end();
   }
 
   /** The next changes. Throws CANCELLED, DRAINING, LEDGER_UNAVAILABLE, RECORDS_UNAVAILABLE. */
   async next(): Promise<BalanceChanges> {
-    const { hub, ends } = this.#options;
+    const { hub } = this.#options;
+    const interest = this.#interest;
     for (;;) {
-      if (ends.signal.aborted) throw new DomainError("CANCELLED", "The caller gave up.");
-      if (this.#isEnding) throw new DomainError("DRAINING", "The stream has ended; watch again.");
-      const { failure } = hub;
-      if (failure !== undefined) throw failure;
-      if (!this.#isJoined) return await this.#snapshot();
+      this.#throwIfOver();
+      if (hub.failure !== undefined) throw hub.failure;
+      if (!interest.isJoined) return await this.#snapshot();
 
       const changed = await this.#follow();
       if (changed === undefined) continue;
-      if (changed.length > 0 || this.#isDue) {
-        this.#isDue = false;
-        return { balances: changed, position: this.#at };
-      }
-      if (this.#interest.firstMatch === undefined) await this.#wait();
+      const isDue = this.#life.takeBeat();
+      if (changed.length > 0 || isDue) return { balances: changed, position: interest.at };
+      if (interest.firstMatch === undefined) await this.#life.wait();
     }
   }
 
   /** Lets go of everything. Safe to repeat. */
   close(): void {
-    clearInterval(this.#keepAlive);
-    clearTimeout(this.#endTimer);
-    this.#options.ends.signal.removeEventListener("abort", this.#wake);
-    this.#options.ends.drain.removeEventListener("abort", this.#end);
-    if (this.#isJoined) this.#options.hub.leave(this.#interest);
-    this.#isJoined = false;
-    this.#end();
+    this.#options.hub.leave(this.#interest);
+    this.#life.close();
+  }
+
+  /** A watch ends without a last message: it is opened anew, with a snapshot. */
+  #throwIfOver(): void {
+    if (this.#life.ending !== undefined) this.#life.finish();
+    this.#life.throwIfOver("watch again");
   }
 
   /** Reads all balances as of now; the first time, and when the ring has moved on past what was seen. */
@@ -111,7 +105,7 @@ export class BalanceWatch {
     for (;;) {
       const position = endOf(await ledger.clusterTime());
       const sums = await readSumsAt(accounts, position.timestamp, ends.signal);
-      if (this.#isEnding) throw new DomainError("DRAINING", "The stream has ended; watch again.");
+      this.#throwIfOver();
       // Reservations of one intent run out some nanoseconds apart; a state in between is not shown.
       if (hub.isInsideExpiry(position.timestamp)) continue;
       // So much happened meanwhile that the ring has moved on: it is no snapshot to go on from.
@@ -119,35 +113,23 @@ export class BalanceWatch {
       const changed = accounts
         .map((account, index) => ({ account, ...sumsOf(sums[index]) }))
         .filter((balance) => this.#set(balance));
-      this.#at = position;
       this.#snapshotInstant = position.timestamp;
-      hub.join(this.#interest, position);
-      this.#isJoined = true;
+      this.#interest.at = position;
+      hub.join(this.#interest);
       return { balances: changed, position };
     }
   }
 
   /** Applies what is new in the ring; undefined if the ring has moved on. */
   async #follow(): Promise<WatchedBalance[] | undefined> {
-    const { hub } = this.#options;
     const events: StreamEvent[] = [];
-    const interest = this.#interest;
-    while (interest.firstMatch !== undefined) {
-      const sequence = interest.firstMatch;
-      const event = hub.ring.get(sequence);
-      if (event === undefined) {
-        hub.leave(interest);
-        this.#isJoined = false;
-        return undefined;
-      }
-      interest.firstMatch = sequence + 1 < hub.ring.nextSequence ? sequence + 1 : undefined;
-      if (comparePositions(event.position, this.#at) > 0 && interest.filter.matches(event)) {
-        events.push(event);
-      }
+    for (;;) {
+      const event = this.#options.hub.take(this.#interest);
+      if (event === undefined) break;
+      events.push(event);
     }
-    if (comparePositions(hub.head, this.#at) > 0) this.#at = hub.head;
-    if (events.length === 0) return [];
-    return this.#apply(events);
+    if (!this.#interest.isJoined) return undefined;
+    return events.length === 0 ? [] : this.#apply(events);
   }
 
   async #apply(events: readonly StreamEvent[]): Promise<WatchedBalance[]> {
@@ -207,27 +189,6 @@ export class BalanceWatch {
     const known = this.#balances.get(balance.account.id);
     this.#balances.set(balance.account.id, balance);
     return !isEqual(balance, known);
-  }
-
-  readonly #due = (): void => {
-    this.#isDue = true;
-    this.#wake();
-  };
-
-  readonly #end = (): void => {
-    this.#isEnding = true;
-    this.#wake();
-  };
-
-  readonly #wake = (): void => {
-    this.#resume?.();
-    this.#resume = undefined;
-  };
-
-  #wait(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#resume = resolve;
-    });
   }
 }
 

@@ -3,20 +3,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
+import type { StreamEnds } from "#common/stream-life.ts";
 import { beginning, comparePositions, endOf } from "#common/wire/cursor.ts";
 import { alice, bob, intentOf, purchase } from "../../../test/support/intents/intents.ts";
 import { ArrayLedger } from "../../../test/support/ledger/array-ledger.ts";
-import {
-  defaultLimits,
-  EventStream,
-  type OpenSubscription,
-  type StreamLimits,
-  type StreamStart,
-} from "./event-stream.ts";
-import { compileFilter, everything } from "./filter.ts";
-import type { StreamEnds, StreamMessage } from "./subscription.ts";
+import { compileFilter, everything } from "../live/filter.ts";
+import { defaultLimits, EventStream, type StreamLimits } from "./event-stream.ts";
+import type { StreamStart } from "./start.ts";
+import type { StreamMessage, Subscription } from "./subscription.ts";
 
-const opened: OpenSubscription[] = [];
+const opened: Subscription[] = [];
 afterEach(() => {
   for (const subscription of opened.splice(0)) subscription.close();
 });
@@ -66,7 +62,7 @@ async function subscribe(stream: EventStream, subscriber: Subscriber = {}) {
 }
 
 /** The timestamps of the next events; other messages are passed over. */
-async function take(subscription: OpenSubscription, count: number): Promise<bigint[]> {
+async function take(subscription: Subscription, count: number): Promise<bigint[]> {
   const timestamps: bigint[] = [];
   while (timestamps.length < count) {
     const message = await subscription.next();
@@ -76,7 +72,7 @@ async function take(subscription: OpenSubscription, count: number): Promise<bigi
 }
 
 async function nextOf<Kind extends StreamMessage["kind"]>(
-  subscription: OpenSubscription,
+  subscription: Subscription,
   kind: Kind,
 ): Promise<StreamMessage & { kind: Kind }> {
   for (;;) {
@@ -127,7 +123,7 @@ test("many who come at once from the past all get everything, by few readers", a
   if (sleeper === undefined) throw new Error();
   const begun = await take(sleeper, 3);
   let readers = 0;
-  const takeAll = async (subscription: OpenSubscription) => {
+  const takeAll = async (subscription: Subscription) => {
     const timestamps: bigint[] = [];
     while (timestamps.length < written.length) {
       timestamps.push(...(await take(subscription, 1)));
@@ -242,7 +238,7 @@ test("now is when the ledger says, though the process has not read so far", asyn
   const second = await subscribe(stream);
   await second.next();
   commit(ledger, 2_000n, 2);
-  stream.wake();
+  stream.hub.wake();
   expect(await take(second, 2)).toEqual([2_000n, 2_010n]);
   expect(await take(first, 5)).toEqual([1_000n, 1_010n, 1_020n, 2_000n, 2_010n]);
 });
@@ -257,7 +253,7 @@ test("nothing is asked of the ledger when nobody listens", async () => {
   subscription.close();
   await sleep(20);
   const { requests } = ledger;
-  stream.wake();
+  stream.hub.wake();
   await sleep(50);
   expect(ledger.requests).toBe(requests);
   expect(stream.subscribers).toBe(0);
@@ -275,11 +271,11 @@ test("a wake-up starts a round at once, and one that comes during a round anothe
   await subscription.next();
   for (let round = 1n; round <= 5n; round += 1n) {
     const written = commit(ledger, 1_000n * round, 1);
-    stream.wake();
+    stream.hub.wake();
     expect(await take(subscription, 1)).toEqual(written);
-    stream.wake();
+    stream.hub.wake();
     commit(ledger, 1_000n * round + 500n, 1);
-    stream.wake();
+    stream.hub.wake();
     expect(await take(subscription, 1)).toEqual([1_000n * round + 500n]);
   }
   // Then it is quiet again.
@@ -299,7 +295,7 @@ test("what we are woken for costs two requests", async () => {
   for (let round = 1n; round <= 3n; round += 1n) {
     const { requests } = ledger;
     const written = commit(ledger, 1_000n * round, 2);
-    stream.wake();
+    stream.hub.wake();
     expect(await take(subscription, 2)).toEqual(written);
     expect(ledger.requests).toBe(requests + 2);
   }
@@ -314,7 +310,7 @@ test("wake-ups without end do not hold the ledger's time up", async () => {
   const stream = streamOver(ledger, { pollMs: 50 });
   const subscription = await subscribe(stream);
   await subscription.next();
-  const waking = setInterval(() => stream.wake(), 1);
+  const waking = setInterval(() => stream.hub.wake(), 1);
   ledger.tick(2_000_000_000n);
   expect(await take(subscription, 1)).toEqual([1_000_000_500n]);
   clearInterval(waking);
@@ -403,19 +399,22 @@ test("planned ends are announced, then the stream is over", async () => {
   await expect(waiting).rejects.toMatchObject({ kind: "CANCELLED" });
 });
 
-test("a cursor of the future is refused by the ledger's time, not by ours", async () => {
+test("a place is taken until its stream is closed, and given back once", async () => {
   const ledger = new ArrayLedger();
-  ledger.tick(1_500_000_000n);
-  const stream = streamOver(ledger);
-  const at = (timestamp: bigint) =>
-    subscribe(stream, { start: { kind: "cursor", position: endOf(timestamp) } });
-  await expect(at(1_500_000_001n)).rejects.toMatchObject({
+  ledger.tick(500n);
+  const stream = streamOver(ledger, { subscribersMax: 2 });
+  const at = (timestamp: bigint) => ({ kind: "cursor", position: endOf(timestamp) }) as const;
+  await expect(subscribe(stream, { start: at(501n) })).rejects.toMatchObject({
     kind: "CURSOR_IN_FUTURE",
-    metadata: {
-      headTime: "1970-01-01T00:00:01.500000000Z",
-      cursorTime: "1970-01-01T00:00:01.500000001Z",
-    },
   });
   expect(stream.subscribers).toBe(0);
-  expect((await (await at(1_500_000_000n)).next()).kind).toBe("opened");
+  const full = { kind: "LIMIT_EXCEEDED" };
+  const [first] = [await subscribe(stream, { start: at(500n) }), await subscribe(stream)];
+  expect((await first.next()).kind).toBe("opened");
+  await expect(subscribe(stream)).rejects.toMatchObject(full);
+  first.close();
+  first.close();
+  expect(stream.subscribers).toBe(1);
+  await subscribe(stream);
+  await expect(subscribe(stream)).rejects.toMatchObject(full);
 });

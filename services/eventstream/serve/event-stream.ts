@@ -1,15 +1,18 @@
-import { DomainError, invalidField } from "#common/domain-error.ts";
+import { DomainError } from "#common/domain-error.ts";
 import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
+import { Places } from "#common/places.ts";
+import type { StreamEnds } from "#common/stream-life.ts";
 import { beginning, endOf, type Position } from "#common/wire/cursor.ts";
-import { EventHub, type HubObserver } from "../live/hub.ts";
+import { accountsOfWallets, type EventFilter } from "../live/filter.ts";
+import { Hub, type HubObserver } from "../live/hub.ts";
 import { Leases } from "../live/leases.ts";
 import type { RecordsReads } from "../read/event.ts";
 import { EventReader } from "../read/reader.ts";
 import { shareAnswers } from "../read/share-answers.ts";
 import { BalanceWatch, type ReadSumsAt } from "./balances.ts";
-import { accountsOfWallets, type EventFilter } from "./filter.ts";
 import { type EventPage, type ListPlace, listEvents } from "./list.ts";
-import { type StreamEnds, Subscription } from "./subscription.ts";
+import { type StreamStart, startPosition } from "./start.ts";
+import { Subscription } from "./subscription.ts";
 
 /** Every bound of a process. */
 export interface StreamLimits {
@@ -20,9 +23,9 @@ export interface StreamLimits {
   readonly pollMs: number;
   readonly retryMs: number;
   readonly unavailableAfterMs: number;
-  /** The most readers of past events at once, and the most rows of one of their pages. */
+  /** The most readers of past events at once, and the most rows of one of their batches. */
   readonly readersMax: number;
-  readonly pageRowsMax: number;
+  readonly batchRowsMax: number;
   /** How long a reader's client may idle while others wait. */
   readonly readerIdleMs: number;
   /** The most open reservations that one reader keeps in mind. */
@@ -38,7 +41,7 @@ export const defaultLimits: StreamLimits = {
   retryMs: 250,
   unavailableAfterMs: 10_000,
   readersMax: 8,
-  pageRowsMax: 2_048,
+  batchRowsMax: 2_048,
   readerIdleMs: 250,
   openLegsMax: 1_000_000,
 };
@@ -46,21 +49,13 @@ export const defaultLimits: StreamLimits = {
 export interface EventStreamOptions {
   /** For the end of the ledger. */
   readonly ledger: LedgerReader;
-  /** For past events: a client of its own, so that their pages do not delay what is new. */
+  /** For past events: a client of its own, so that their reads do not delay what is new. */
   readonly pastLedger: LedgerReader;
   readonly records: RecordsReads;
   readonly readSumsAt: ReadSumsAt;
   readonly limits: StreamLimits;
   readonly observer: HubObserver;
 }
-
-/** Where a caller wants to start. */
-export type StreamStart =
-  | { readonly kind: "now" }
-  | { readonly kind: "earliest" }
-  | { readonly kind: "cursor"; readonly position: Position }
-  /** The first event at or after an instant, in nanoseconds; negative ones are before everything. */
-  | { readonly kind: "since"; readonly timestamp: bigint };
 
 export interface SubscribeOptions {
   readonly start: StreamStart;
@@ -71,19 +66,20 @@ export interface SubscribeOptions {
 
 /** The events of a ledger, for everyone in this process who wants to know. */
 export class EventStream {
-  readonly hub: EventHub;
+  readonly hub: Hub;
   readonly #options: EventStreamOptions;
   readonly #leases: Leases;
   /** The ledger's time, read after the question; those who ask at once share the answer. */
   readonly #askTime: () => Promise<bigint>;
-  #subscribers = 0;
+  readonly #places: Places;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
     const { limits, ledger } = options;
+    this.#places = new Places(limits.subscribersMax, () => tooMany(limits.subscribersMax));
     this.#leases = new Leases({ grantedMax: limits.readersMax, idleMs: limits.readerIdleMs });
     this.#askTime = shareAnswers(() => ledger.clusterTime());
-    this.hub = new EventHub({
+    this.hub = new Hub({
       ...limits,
       ledger,
       newReader: (start) => this.#newReader(ledger, start),
@@ -92,7 +88,7 @@ export class EventStream {
   }
 
   get subscribers(): number {
-    return this.#subscribers;
+    return this.#places.taken;
   }
 
   /** Those who read past events right now. */
@@ -100,79 +96,48 @@ export class EventStream {
     return this.#leases.grantedCount;
   }
 
-  /** Something was committed. */
-  wake(): void {
-    this.hub.wake();
-  }
-
   /**
    * Opens a stream. `close` must be called on it. Throws LIMIT_EXCEEDED, CURSOR_IN_FUTURE, INVALID_FIELD,
    * LEDGER_UNAVAILABLE.
    */
-  async subscribe(options: SubscribeOptions): Promise<OpenSubscription> {
-    const leave = this.enter();
-    try {
+  subscribe(options: SubscribeOptions): Promise<Subscription> {
+    return this.#enter(async (leave) => {
       const time = await this.#askTime();
-      const start = startPosition(options.start, time) ?? endOf(time);
-      const release = this.hub.hold(time);
-      const subscription = new Subscription({
+      return new Subscription({
         ...this.#options.limits,
+        ...options,
         hub: this.hub,
         leases: this.#leases,
         newReader: (position) => this.#newReader(this.#options.pastLedger, position),
-        filter: options.filter,
-        start,
-        heartbeatMs: options.heartbeatMs,
-        ends: options.ends,
+        start: startPosition(options.start, time) ?? endOf(time),
+        time,
+        leave,
       });
-      return {
-        start,
-        next: () => subscription.next(),
-        close() {
-          subscription.close();
-          release();
-          leave();
-        },
-        get position() {
-          return subscription.position;
-        },
-      };
-    } catch (error) {
-      leave();
-      throw error;
-    }
+    });
   }
 
   /**
    * Opens a watch over at most 1000 accounts. `close` must be called on it. `onlyWallet` hides what is not that
    * wallet's. Throws LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, LEDGER_UNAVAILABLE.
    */
-  async watchBalances(options: WatchBalancesOptions): Promise<OpenBalanceWatch> {
-    const leave = this.enter();
-    try {
-      const instant = await this.#askTime();
-      const accounts = await this.#findAccounts(options, instant);
-      const release = this.hub.hold(instant);
-      const watch = new BalanceWatch({
-        hub: this.hub,
-        ledger: this.#options.ledger,
-        readSumsAt: this.#options.readSumsAt,
+  watchBalances(options: WatchBalancesOptions): Promise<BalanceWatch> {
+    return this.#enter(async (leave) => {
+      const time = await this.#askTime();
+      const accounts = await this.#findAccounts(options, time);
+      const { ledger, readSumsAt } = this.#options;
+      const { keepAliveMs, ends } = options;
+      const { hub } = this;
+      return new BalanceWatch({
+        hub,
+        ledger,
+        readSumsAt,
         accounts,
-        keepAliveMs: options.keepAliveMs,
-        ends: options.ends,
+        keepAliveMs,
+        ends,
+        time,
+        leave,
       });
-      return {
-        next: () => watch.next(),
-        close() {
-          watch.close();
-          release();
-          leave();
-        },
-      };
-    } catch (error) {
-      leave();
-      throw error;
-    }
+    });
   }
 
   /** The accounts in the order of their ids. */
@@ -197,20 +162,15 @@ export class EventStream {
     });
   }
 
-  /** Takes one of the places for subscribers; call the result to give it back. Throws LIMIT_EXCEEDED. */
-  enter(): () => void {
-    const { subscribersMax } = this.#options.limits;
-    if (this.#subscribers >= subscribersMax) {
-      throw new DomainError("LIMIT_EXCEEDED", "This process has as many subscribers as it takes.", {
-        metadata: { limit: String(subscribersMax), what: "subscribers" },
-      });
+  /** Opens a stream with a place of its own, which it gives back when it closes. Throws LIMIT_EXCEEDED. */
+  async #enter<Stream>(open: (leave: () => void) => Promise<Stream>): Promise<Stream> {
+    const leave = this.#places.take();
+    try {
+      return await open(leave);
+    } catch (error) {
+      leave();
+      throw error;
     }
-    this.#subscribers += 1;
-    let isIn = true;
-    return () => {
-      if (isIn) this.#subscribers -= 1;
-      isIn = false;
-    };
   }
 
   /**
@@ -233,7 +193,7 @@ export class EventStream {
     return listEvents({
       leases: this.#leases,
       newReader: (start) => this.#newReader(this.#options.pastLedger, start),
-      rowsMax: this.#options.limits.pageRowsMax,
+      rowsMax: this.#options.limits.batchRowsMax,
       place,
       filter,
       eventsMax,
@@ -255,42 +215,8 @@ export interface WatchBalancesOptions {
   readonly ends: StreamEnds;
 }
 
-export type OpenBalanceWatch = Pick<BalanceWatch, "next" | "close">;
-
-export interface OpenSubscription extends Pick<Subscription, "next" | "close" | "position"> {
-  readonly start: Position;
-}
-
-/** The place that a start names at a time of the ledger; undefined for now. Throws CURSOR_IN_FUTURE, INVALID_FIELD. */
-function startPosition(start: StreamStart, time: bigint): Position | undefined {
-  switch (start.kind) {
-    case "now":
-      return undefined;
-    case "earliest":
-      return beginning;
-    case "cursor":
-      if (start.position.timestamp > time) {
-        throw new DomainError("CURSOR_IN_FUTURE", "The cursor lies ahead of the ledger's time.", {
-          metadata: {
-            headTime: formatInstant(time),
-            cursorTime: formatInstant(start.position.timestamp),
-          },
-        });
-      }
-      return start.position;
-    case "since":
-      if (start.timestamp > time) {
-        throw invalidField("since_time", "time.future", "must not lie in the future");
-      }
-      return start.timestamp <= 1n ? beginning : endOf(start.timestamp - 1n);
-  }
-}
-
-const nanosecondsPerSecond = 1_000_000_000n;
-
-/** An instant as RFC 3339 text with nanoseconds. `timestamp`: u64 nanoseconds. */
-function formatInstant(timestamp: bigint): string {
-  const milliseconds = Number((timestamp / nanosecondsPerSecond) * 1_000n);
-  const seconds = new Date(milliseconds).toISOString().slice(0, -".000Z".length);
-  return `${seconds}.${(timestamp % nanosecondsPerSecond).toString().padStart(9, "0")}Z`;
+function tooMany(subscribersMax: number): DomainError<"LIMIT_EXCEEDED"> {
+  return new DomainError("LIMIT_EXCEEDED", "This process has as many subscribers as it takes.", {
+    metadata: { limit: String(subscribersMax), what: "subscribers" },
+  });
 }

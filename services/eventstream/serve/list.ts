@@ -1,9 +1,9 @@
 import { DomainError } from "#common/domain-error.ts";
 import { comparePositions, endOf, type Position } from "#common/wire/cursor.ts";
+import type { EventFilter } from "../live/filter.ts";
 import type { Leases } from "../live/leases.ts";
 import type { StreamEvent } from "../read/event.ts";
 import type { EventReader } from "../read/reader.ts";
-import type { EventFilter } from "./filter.ts";
 
 /** What is left of a list: fixed by its first page, so that what is committed meanwhile never shifts it. */
 export interface ListPlace {

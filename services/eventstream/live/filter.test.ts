@@ -14,10 +14,10 @@ import {
   usd,
 } from "../../../test/support/intents/intents.ts";
 import { ArrayLedger, accountAt } from "../../../test/support/ledger/array-ledger.ts";
-import { Interests } from "../live/interests.ts";
 import type { StreamEvent } from "../read/event.ts";
 import { EventReader } from "../read/reader.ts";
 import { compileFilter, type EventSelection, everything } from "./filter.ts";
+import { type Interest, Interests } from "./interests.ts";
 
 const aliceUsd = walletAccountId(alice.address, usd);
 
@@ -68,7 +68,13 @@ describe("a filter selects", () => {
 
     const told: number[] = [];
     const interests = new Interests();
-    const interest = { filter, firstMatch: undefined, wake: () => undefined };
+    const interest: Interest = {
+      filter,
+      at: beginning,
+      isJoined: true,
+      firstMatch: undefined,
+      wake: () => undefined,
+    };
     interests.add(interest);
     for (const [index, event] of events.entries()) {
       interests.tell(event, index);

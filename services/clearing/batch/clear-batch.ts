@@ -8,17 +8,17 @@ import {
   ClearBatchRequestSchema,
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { ClearingHouse } from "../core/clearing.ts";
+import type { ClearingHouse } from "../core/house.ts";
 import { limitOf } from "../service.ts";
 import { type CutBatch, cutBatch } from "./cut.ts";
 import type { BatchThreads } from "./threads.ts";
 
 /** The most postings in one batch: what fits into one request to the ledger. As many requests, for each has one. */
-export const batchPostingsMax = 8_189;
+const batchPostingsMax = 8_189;
 
 /**
- * ClearBatch on threads. The batch is cut into pages, which the threads clear, and their answers are joined: all in
- * bytes, for lists in protobuf may be cut and joined so. Batches that run together take turns, page by page, and all
+ * ClearBatch on threads. The batch is cut into slices, which the threads clear, and their answers are joined: all in
+ * bytes, for lists in protobuf may be cut and joined so. Batches that run together take turns, slice by slice, and all
  * go gently while single calls come to the clearing house.
  */
 export function createClearBatch(
@@ -26,7 +26,9 @@ export function createClearBatch(
   threads: BatchThreads,
 ): BatchHandler {
   const validator = createRequestValidator();
-  const enter = createTurns(() => (clearing.isIdle() ? threads.pagesMax : threads.gentlePagesMax));
+  const enter = createTurns(() =>
+    clearing.isIdle() ? threads.slicesMax : threads.gentleSlicesMax,
+  );
   return async (bytes, ctx) => {
     const batch = await cut(bytes);
     const requests = Array(batch.requests).fill(anyRequest);
@@ -37,7 +39,7 @@ export function createClearBatch(
     const ended = clearing.reserve(batch.postings);
     try {
       const answers: Promise<Uint8Array | Error>[] = [];
-      for (const page of batch.pages) {
+      for (const slice of batch.slices) {
         const leave = await enter();
         // Nobody waits for the answer any more.
         if (limit.signal?.aborted === true) {
@@ -45,7 +47,7 @@ export function createClearBatch(
           break;
         }
         const gently = !clearing.isIdle();
-        const answer = threads.clearPage(page, caller, { ...limit, gently });
+        const answer = threads.clearSlice(slice, caller, { ...limit, gently });
         answers.push(answer.catch(asError).finally(leave));
       }
       return Buffer.concat((await Promise.all(answers)).map(orThrow));
@@ -62,12 +64,12 @@ function orThrow(answer: Uint8Array | Error): Uint8Array {
   return answer;
 }
 
-/** Postings in a page: some ten milliseconds of a thread's work, and one request each to PostgreSQL and the ledger. */
-const pagePostingsMax = 128;
+/** Postings in a slice: some ten milliseconds of a thread's work, and one request each to PostgreSQL and the ledger. */
+const slicePostingsMax = 128;
 
 async function cut(bytes: Uint8Array): Promise<CutBatch> {
   try {
-    return await cutBatch(bytes, { pagePostingsMax, requestsMax: batchPostingsMax + 1 });
+    return await cutBatch(bytes, { slicePostingsMax, requestsMax: batchPostingsMax + 1 });
   } catch (error) {
     throw undecodable(asError(error).message, "", error);
   }

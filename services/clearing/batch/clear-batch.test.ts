@@ -48,7 +48,7 @@ function harness() {
   /** A batch of intents of 64 postings, two of which are a slice. */
   const call = (name: string, count: number, ctx = context()) =>
     clearBatch(Buffer.from(toBinary(ClearBatchRequestSchema, batchOf(name, count, 64))), ctx);
-  return { state, call, clearBatch };
+  return { state, call, clearBatch, reserve };
 }
 
 function batchOf(name: string, count: number, postings: number) {
@@ -161,6 +161,35 @@ describe("ClearBatch", () => {
     await vi.waitUntil(() => state.slices.length === 5);
     state.slices[4]?.end();
     await again;
+  });
+
+  it("leaves its place and its reservation as soon as nobody waits for it", async () => {
+    const { state, clearBatch, call, reserve } = harness();
+    const left = new AbortController();
+    const begun = call("begun", 8, context(left.signal));
+    await vi.waitUntil(() => state.slices.length === 4);
+    const bytes = Buffer.from(toBinary(ClearBatchRequestSchema, batchOf("a", 8_189, 1)));
+    const waiting = Array.from({ length: 7 }, () => clearBatch(bytes, context(left.signal)));
+    for (let times = 0; times < 20; times += 1) await turns();
+    await expect(clearBatch(bytes, context())).rejects.toMatchObject({ kind: "RATE_LIMITED" });
+    left.abort();
+    // Nothing counts any more, although no slice has ended.
+    const [one, rest] = [reserve(1), reserve(65_535)];
+    one(1);
+    rest(65_535);
+    for (const answer of await Promise.all(waiting)) expect(answer).toHaveLength(0);
+    const next = clearBatch(bytes, context());
+    for (let times = 0; times < 20; times += 1) await turns();
+    expect(state.slices).toHaveLength(4);
+    for (const slice of state.slices) slice.end();
+    await begun;
+    await vi.waitUntil(() => state.slices.length === 8);
+    expect(state.slices[4]?.ids[0]).toBe("a0");
+    for (let ended = 4; ended < 68; ended += 1) {
+      await vi.waitUntil(() => state.slices[ended] !== undefined);
+      state.slices[ended]?.end();
+    }
+    expect(fromBinary(ClearBatchResponseSchema, await next).results).toHaveLength(8_189);
   });
 
   it.each([

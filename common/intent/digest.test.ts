@@ -8,7 +8,7 @@ import { newUuidV7 } from "#common/uuid.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { testDomain } from "../../test/support/intents/intents.ts";
 import { formatIntent, parseIntent } from "./codec.ts";
-import { intentDigester, intentDomain, intentMessage } from "./digest.ts";
+import { intentDigester, intentDomain } from "./digest.ts";
 import type { Intent } from "./intent.ts";
 import { parseSignature, recoverAddress, signDigest } from "./signature.ts";
 import { intentTypes } from "./typed-data.ts";
@@ -149,3 +149,20 @@ test.each([
   const digest = intentDigester(intentDomain(source))(intent);
   expect(intentDigester(intentDomain({ ...source, ...change }))(intent)).not.toBe(digest);
 });
+
+/** An intent as the EIP-712 message that wallets are shown and sign, for ethers. */
+function intentMessage(intent: Intent): Record<string, unknown> {
+  return {
+    intentId: intent.intentId,
+    phase: intent.phase,
+    wallet: intent.wallet,
+    merchantId: intent.merchantId,
+    reference: intent.reference,
+    postings: intent.postings.map((posting) => ({ ...posting })),
+    corrects: intent.corrects === "" ? `0x${"00".repeat(32)}` : intent.corrects,
+    pendingIntentId: intent.pendingIntentId,
+    timeoutSeconds: intent.timeoutSeconds,
+    issuedAt: intent.issueTime,
+    expiresAt: intent.expireTime,
+  };
+}

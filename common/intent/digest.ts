@@ -35,23 +35,6 @@ export function intentDomain(source: IntentDomainSource): IntentDomain {
   };
 }
 
-/** An intent as the EIP-712 message that wallets are shown and sign. */
-export function intentMessage(intent: Intent): Record<string, unknown> {
-  return {
-    intentId: intent.intentId,
-    phase: intent.phase,
-    wallet: intent.wallet,
-    merchantId: intent.merchantId,
-    reference: intent.reference,
-    postings: intent.postings.map((posting) => ({ ...posting })),
-    corrects: intent.corrects === "" ? `0x${"00".repeat(32)}` : intent.corrects,
-    pendingIntentId: intent.pendingIntentId,
-    timeoutSeconds: intent.timeoutSeconds,
-    issuedAt: intent.issueTime,
-    expiresAt: intent.expireTime,
-  };
-}
-
 /** Computes the EIP-712 digest of an intent: 32 bytes as lower-case `0x` hex. */
 export type DigestIntent = (intent: Intent) => string;
 

@@ -8,7 +8,7 @@ export const lifetimeMaxSeconds = 86_400n;
 /** How far two clocks may differ, in seconds. */
 export const clockSkewSeconds = 300n;
 /** The longest reservation, in seconds: a year. EventStream looks back no further for what may still expire. */
-export const timeoutMaxSeconds = 31_536_000;
+const timeoutMaxSeconds = 31_536_000;
 
 /** The last second of the year 9999: the end of what a protobuf Timestamp may say. */
 const timeMaxSeconds = 253_402_300_799n;

@@ -6,15 +6,17 @@ export interface PoolOptions {
   readonly databaseUrl: string;
   /** The most connections at once. */
   readonly connectionsMax?: number;
-  /** How long a statement may run, and how long to wait for a connection, in milliseconds. */
+  /** How long a statement may run, in milliseconds. */
   readonly statementTimeoutMs?: number;
-  readonly connectTimeoutMs?: number;
   readonly applicationName: string;
   /** The role as which every connection works; by default the one that logs in. */
   readonly role?: string;
 }
 
 export type { Pool, PoolClient } from "pg";
+
+/** How long to wait for a connection, in milliseconds. */
+const connectTimeoutMs = 3_000;
 
 /** Opens a pool of connections. Nothing connects before the first query. */
 export function createPool(options: PoolOptions): pg.Pool {
@@ -23,7 +25,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     connectionString: options.databaseUrl,
     max: options.connectionsMax ?? 8,
     application_name: options.applicationName,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+    connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
     // The server's timeout cannot fire when the server is gone; the client's must.
     query_timeout: statementTimeoutMs + 1_000,

@@ -1,32 +1,31 @@
 import { availableParallelism } from "node:os";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MessagePort } from "node:worker_threads";
-import type { Client } from "tigerbeetle-node";
+import { asError } from "#common/domain-error.ts";
 import { intentDigester } from "#common/intent/digest.ts";
-import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
+import { countSignatureChecks, type SignatureChecks } from "#common/intent/signature-metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
-import { durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { type SignatureThreads, startSignatureThreads } from "./batch/signature-threads.ts";
+import { type EngineClient, openClient } from "#common/tigerbeetle/open-client.ts";
+import { recoverAheadOn } from "./batch/recover-ahead.ts";
+import { startSignatureThreads } from "./batch/signature-threads.ts";
 import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch/threads.ts";
 import type { ClearingConfig } from "./config.ts";
-import { type ClearingHouse, createClearing } from "./core/clearing.ts";
+import { type ClearingHouse, createClearing } from "./core/house.ts";
 import { ChartTimeoutError, openChart } from "./core/open-chart.ts";
-import type { ClearingLedger, RecoverAhead } from "./core/ports.ts";
-import { recoverAheadOn } from "./core/recover-ahead.ts";
+import type { ClearingLedger, ClearingPorts, RecoverAhead } from "./core/ports.ts";
 import { createAnnouncer, createEvidenceStore } from "./drivers/postgres.ts";
 import {
-  type ClearingLedgerOptions,
   createClearingLedger,
   fenceAccountId,
+  type OnLedgerAnswer,
   probeTigerBeetle,
 } from "./drivers/tigerbeetle.ts";
+import { countLedgerAnswers } from "./drivers/tigerbeetle-metrics.ts";
 
 /** What the service is made of. */
 export interface ClearingDeps {
@@ -39,22 +38,12 @@ export interface ClearingDeps {
   close(): Promise<void>;
 }
 
-/** What a thread that clears batches is made of. */
-export interface BatchThreadDeps {
-  readonly clearing: ClearingHouse;
-  readonly clusterId: bigint;
-  close(): Promise<void>;
-}
-
 /** What tests put in place of the real thing. */
 export interface ClearingOverrides {
   /** Epoch milliseconds. */
   readonly nowMs?: () => number;
   readonly logger?: Logger;
 }
-
-/** How long the start waits for the ledger, in milliseconds. */
-const ledgerStartMs = 30_000;
 
 /**
  * Opens what Clearing needs, creates its tables and the chart of accounts. Throws ConfigError if the signers file
@@ -65,184 +54,191 @@ export async function createClearingDeps(
   config: ClearingConfig,
   overrides: ClearingOverrides = {},
 ): Promise<ClearingDeps> {
-  const { runtime, engine } = config;
+  const { runtime } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
-  const signersFile = openSigners(config.signersFile, onFault);
-  const pool = openPool(config, poolMax);
-  const clients: Client[] = [];
-  const signatureThreads = startSignatures();
-  const checks = countSignatureChecks();
-  let batchThreads: BatchThreads | undefined;
-  const close = async () => {
-    await batchThreads?.close();
-    signersFile.close();
-    await signatureThreads?.close();
-    for (const client of clients) client.destroy();
-    await pool.end();
-  };
+  // Closed in the reverse order, so that nothing is used after it was closed.
+  const opened = new AsyncDisposableStack();
   try {
-    await migrateAtStart(config.databaseUrl, "clearing", new URL("./migrations/", import.meta.url));
-    // A client has one request in flight: a page of reads must not hold up a clearing.
-    const writer = await openClient(engine);
-    clients.push(writer);
-    const reader = await openClient(engine);
-    clients.push(reader);
-    const postgres = watchDependency("postgres", () => probePostgres(pool));
-    const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
-    const onAnswer = observeLedger(tigerbeetle.onSuccess);
-    const ledger = createClearingLedger({ writer, reader, batchMax: engine.batchMax, onAnswer });
-    await createChart(ledger, config, logger);
-    const clearing = openHouse(config, {
-      ledger,
-      pool,
-      onRecords: postgres.onSuccess,
-      signersFile,
-      recover: checks.recover,
-      recoverAhead: signatureThreads && recoverAheadOn(signatureThreads, checks),
-      nowMs: overrides.nowMs ?? Date.now,
-      giveWay: nextTurn,
-      onFault,
-      onLost: (error) => logger.debug({ err: error }, "a notification was lost"),
-    });
-    return {
-      clearing,
-      clusterId: engine.clusterId,
-      logger,
-      dependencies: [postgres.dependency, tigerbeetle.dependency],
-      startBatchThreads: () => {
-        batchThreads = startBatchThreads(config, {
-          sharePort: () => writer.share(),
-          count: Math.min(availableParallelism(), batchThreadsMax),
-          onFault,
-          onLedgerAnswer: onAnswer,
-          onSignatures: checks.addOnThreads,
-        });
-        return batchThreads;
-      },
-      close,
-    };
+    return await openAll(config, overrides.nowMs ?? Date.now, logger, opened);
   } catch (error) {
-    await close();
+    await opened.disposeAsync();
     throw error;
   }
+}
+
+async function openAll(
+  config: ClearingConfig,
+  nowMs: () => number,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+): Promise<ClearingDeps> {
+  const { engine } = config;
+  const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
+  const onLost = (error: unknown) => logger.debug({ err: error }, "a notification was lost");
+  const signersFile = openSigners(config, onFault, opened);
+  const pool = openPool(config, poolMax, opened);
+  const checks = countSignatureChecks();
+  const recoverAhead = startRecoveringAhead(checks, opened);
+  await migrateAtStart(config.databaseUrl, "clearing", new URL("./migrations/", import.meta.url));
+  // A client has one request in flight: a long read must not hold up a clearing.
+  const writer = await openLedgerClient(config, undefined, opened);
+  const reader = await openLedgerClient(config, undefined, opened);
+  const postgres = watchDependency("postgres", () => probePostgres(pool));
+  const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
+  const count = countLedgerAnswers();
+  const onLedgerAnswer: OnLedgerAnswer = (...answer) => {
+    tigerbeetle.onSuccess();
+    count(...answer);
+  };
+  const { batchMax } = engine;
+  const ledger = createClearingLedger({ writer, reader, batchMax, onAnswer: onLedgerAnswer });
+  await createChart(ledger, config, logger);
+  const evidence = createEvidenceStore(pool, postgres.onSuccess);
+  const announce = createAnnouncer(pool, onLost);
+  const { recover } = checks;
+  const parts = { ledger, evidence, announce, signersFile, recover, recoverAhead, nowMs, onFault };
+  return {
+    clearing: openHouse(config, parts),
+    clusterId: engine.clusterId,
+    logger,
+    dependencies: [postgres.dependency, tigerbeetle.dependency],
+    startBatchThreads: () => {
+      const threads = startBatchThreads(config, {
+        sharePort: () => writer.share(),
+        count: Math.min(availableParallelism(), batchThreadsMax),
+        onFault,
+        onLedgerAnswer,
+        onSignatures: checks.addOnThreads,
+      });
+      opened.defer(() => threads.close());
+      return threads;
+    },
+    close: () => opened.disposeAsync(),
+  };
+}
+
+/** What a thread that clears batches is made of. */
+export interface BatchThreadDeps {
+  readonly clearing: ClearingHouse;
+  readonly clusterId: bigint;
+  close(): Promise<void>;
 }
 
 export interface BatchThreadOptions extends BatchObserver {
   /** Of the service's own client, where the engine is shared. */
   readonly sharedPort: MessagePort | undefined;
   readonly recover: RecoverAddress;
-  readonly giveWay: () => Promise<void> | undefined;
 }
 
-/** Opens what a batch thread needs. The service has created tables and chart before. Throws ConfigError. */
+/**
+ * Opens what a batch thread needs. The service has created tables and chart before. Throws ConfigError; a thread that
+ * cannot open what it needs ends the process, so nothing is closed then.
+ */
 export async function createBatchThreadDeps(
   config: ClearingConfig,
-  { sharedPort, onFault, onLedgerAnswer, recover, giveWay }: BatchThreadOptions,
+  { sharedPort, onFault, onLedgerAnswer, recover }: BatchThreadOptions,
 ): Promise<BatchThreadDeps> {
-  const { engine } = config;
-  const signersFile = openSigners(config.signersFile, onFault);
-  const pool = openPool(config, batchPoolMax);
+  const { clusterId, batchMax } = config.engine;
+  const opened = new AsyncDisposableStack();
+  const signersFile = openSigners(config, onFault, opened);
+  const pool = openPool(config, batchPoolMax, opened);
   // One client, for a cluster has few sessions: here a read may wait for a write.
-  const client = await openClient(engine, { sharedPort });
+  const client = await openLedgerClient(config, sharedPort, opened);
+  const clients = { writer: client, reader: client };
   const clearing = openHouse(config, {
-    ledger: createClearingLedger({
-      writer: client,
-      reader: client,
-      batchMax: engine.batchMax,
-      onAnswer: onLedgerAnswer,
-    }),
-    pool,
-    onRecords: () => undefined,
+    ledger: createClearingLedger({ ...clients, batchMax, onAnswer: onLedgerAnswer }),
+    evidence: createEvidenceStore(pool, () => undefined),
+    announce: createAnnouncer(pool, () => undefined),
     signersFile,
     recover,
     recoverAhead: undefined,
     nowMs: Date.now,
-    giveWay,
     onFault,
-    onLost: () => undefined,
   });
-  return {
-    clearing,
-    clusterId: engine.clusterId,
-    close: async () => {
-      signersFile.close();
-      client.destroy();
-      await pool.end();
-    },
-  };
+  return { clearing, clusterId, close: () => opened.disposeAsync() };
 }
 
-interface HouseParts {
-  readonly ledger: ClearingLedger;
-  readonly pool: Pool;
-  readonly onRecords: () => void;
+interface HouseParts extends Omit<ClearingPorts, "signers" | "now"> {
   readonly signersFile: SignersFile;
-  readonly recover: RecoverAddress;
-  readonly recoverAhead: RecoverAhead | undefined;
+  /** Epoch milliseconds. */
   readonly nowMs: () => number;
-  readonly giveWay: () => Promise<void> | undefined;
-  readonly onFault: (error: unknown, message: string) => void;
-  /** Hears of a notification that was lost. */
-  readonly onLost: (error: unknown) => void;
 }
 
 function openHouse(config: ClearingConfig, parts: HouseParts): ClearingHouse {
-  const { ledger, pool, recover, recoverAhead, signersFile, nowMs, giveWay, onFault } = parts;
+  const { signersFile, nowMs, ...ports } = parts;
   return createClearing(
     { digestIntent: intentDigester(config.domain), limits: config.limits },
     {
-      ledger,
-      evidence: createEvidenceStore(pool, parts.onRecords),
-      recover,
-      recoverAhead,
+      ...ports,
       signers: signersFile.current,
-      now: () => BigInt(Math.floor(nowMs() / 1000)),
-      giveWay,
-      announce: createAnnouncer(pool, parts.onLost).announce,
-      onFault,
+      now: () => BigInt(Math.floor(nowMs() / 1_000)),
     },
   );
 }
 
-const poolMax = 8;
-/** Two pages at a time store their evidence. */
-const batchPoolMax = 3;
-
-function openPool({ databaseUrl }: ClearingConfig, connectionsMax: number): Pool {
-  return createPool({
-    databaseUrl,
-    applicationName: "sovr-clearing",
-    role: "sovr_clearing",
-    connectionsMax,
-  });
+function openSigners(
+  { signersFile: path }: ClearingConfig,
+  onFault: BatchObserver["onFault"],
+  opened: AsyncDisposableStack,
+): SignersFile {
+  try {
+    const file = openSignersFile(path, (error) =>
+      onFault(error, "the signers file is bad; the signers stay as they were"),
+    );
+    return opened.adopt(file, () => file.close());
+  } catch (error) {
+    throw new ConfigError("SIGNERS_FILE", path, asError(error).message);
+  }
 }
 
-/** Two keep two cores busy; more would take sessions of the ledger, of which all replicas together have few. */
-const batchThreadsMax = 2;
+const poolMax = 8;
+/** Two slices at a time store their evidence. */
+const batchPoolMax = 3;
+
+function openPool(
+  { databaseUrl }: ClearingConfig,
+  connectionsMax: number,
+  opened: AsyncDisposableStack,
+): Pool {
+  const applicationName = "sovr-clearing";
+  const role = "sovr_clearing";
+  const pool = createPool({ databaseUrl, applicationName, role, connectionsMax });
+  return opened.adopt(pool, () => pool.end());
+}
+
+async function openLedgerClient(
+  { engine }: ClearingConfig,
+  sharedPort: MessagePort | undefined,
+  opened: AsyncDisposableStack,
+): Promise<EngineClient> {
+  const client = await openClient(engine, { sharedPort });
+  return opened.adopt(client, () => client.destroy());
+}
+
 /** More would wait for PostgreSQL and the ledger. */
 const signatureThreadsMax = 4;
 
 /** Threads for the signatures of calls that come together, one core less than there are; none on a machine of one core. */
-function startSignatures(): SignatureThreads | undefined {
+function startRecoveringAhead(
+  checks: SignatureChecks,
+  opened: AsyncDisposableStack,
+): RecoverAhead | undefined {
   const spare = Math.min(availableParallelism() - 1, signatureThreadsMax);
-  return spare < 1 ? undefined : startSignatureThreads(spare);
+  if (spare < 1) return undefined;
+  const threads = startSignatureThreads(spare);
+  opened.defer(() => threads.close());
+  return recoverAheadOn(threads, checks);
 }
 
-function openSigners(path: string, onFault: BatchObserver["onFault"]): SignersFile {
-  try {
-    return openSignersFile(path, (error) =>
-      onFault(error, "the signers file is bad; the signers stay as they were"),
-    );
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("SIGNERS_FILE", path, problem);
-  }
-}
+/** Two keep two cores busy; more would take sessions of the ledger, of which all replicas together have few. */
+const batchThreadsMax = 2;
+
+/** How long the start waits for the ledger, in milliseconds. */
+const ledgerStartMs = 30_000;
 
 async function createChart(
-  ledger: ReturnType<typeof createClearingLedger>,
+  ledger: ClearingLedger,
   { engine: { engine } }: ClearingConfig,
   logger: Logger,
 ): Promise<void> {
@@ -265,23 +261,4 @@ async function createChart(
       `${error.message}; ${hint}`,
     );
   }
-}
-
-/** Counts the ledger's answers, how long they took and how many events they held. */
-function observeLedger(onSuccess: () => void): ClearingLedgerOptions["onAnswer"] {
-  const meter = getMeter("sovr.tigerbeetle");
-  const duration = durationHistogram(
-    meter,
-    "tigerbeetle_request_duration",
-    "Requests to the ledger, from being sent to being answered.",
-  );
-  const size = meter.createHistogram("tigerbeetle_request_events", {
-    description: "Events in a request to the ledger.",
-    advice: { explicitBucketBoundaries: [1, 4, 16, 64, 256, 1024, 4096, 8189] },
-  });
-  return (operation, events, durationMs) => {
-    onSuccess();
-    duration.record(durationMs / 1_000, { operation });
-    size.record(events, { operation });
-  };
 }

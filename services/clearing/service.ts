@@ -5,7 +5,8 @@ import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { formatU128 } from "#common/u128.ts";
 import type { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { formatClearing, parseClearRequest } from "./codec.ts";
-import type { CallLimit, ClearingHouse } from "./core/clearing.ts";
+import type { CallLimit } from "./core/clearing.ts";
+import type { ClearingHouse } from "./core/house.ts";
 
 export interface ClearingServiceOptions {
   readonly clearing: ClearingHouse;
@@ -20,14 +21,12 @@ export function createClearingService(
   const { clearing, clusterId } = options;
   return {
     async clear(request, ctx) {
-      const [result] = await clearing.clear(
-        [parseClearRequest(request)],
+      const cleared = await clearing.clear(
+        parseClearRequest(request),
         requirePrincipal(ctx),
         limitOf(ctx),
       );
-      if (result === undefined) throw new Error("Clear gave no result");
-      if (result instanceof Error) throw result;
-      return { clearing: formatClearing(result, clusterId) };
+      return { clearing: formatClearing(cleared, clusterId) };
     },
 
     async getClearing({ intentId }, ctx) {

@@ -27,7 +27,14 @@ import {
   type CheckoutServiceWorld,
   startCheckoutServiceWorld,
 } from "../support/checkout/service-world.ts";
-import { newKey, operator, soon, type TestKey } from "../support/clearing/world.ts";
+import {
+  clearAll,
+  clearOne,
+  newKey,
+  operator,
+  soon,
+  type TestKey,
+} from "../support/clearing/world.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";
 
 const bundle = [{ sku: "BUNDLE", quantity: 1 }];
@@ -56,12 +63,7 @@ async function richShopper(amount: bigint) {
   const someone = shopper();
   const replica = await world.ledger.openReplica();
   await replica.clearing.openWallet(someone.key.address, 1, operator, soon());
-  const [funded] = await replica.clearing.clear(
-    [world.ledger.funding(someone.key.address, amount)],
-    operator,
-    soon(),
-  );
-  if (funded instanceof Error) throw funded;
+  await clearOne(replica, world.ledger.funding(someone.key.address, amount));
   await world.ledger.closeReplica(replica);
   return someone;
 }
@@ -264,7 +266,7 @@ describe("time", () => {
     const { intent: wanted } = await world.client("checkout.buy").createCheckout(otherOrder);
     if (wanted === undefined) throw new Error("no intent came");
     const other = world.ledger.attest({ ...parseIntent(wanted), reference: "another" }, key);
-    const results = await replica.clearing.clear([own, other], operator, soon());
+    const results = await clearAll(replica, [own, other]);
     expect(results).toMatchObject([{ state: "CLEARED" }, { state: "CLEARED" }]);
     await world.ledger.closeReplica(replica);
 

@@ -10,11 +10,13 @@ import { reasonOfResult, startClearingProcess, toProto } from "../support/cleari
 import {
   type ClearingWorld,
   chart,
+  clearAll,
   clearOne,
   kindOf,
   operator,
   posting,
   refusalOf,
+  resultOf,
   soon,
   startClearingWorld,
 } from "../support/clearing/world.ts";
@@ -129,7 +131,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const begin = async (size: number) => {
       const requests = Array.from({ length: size }, () => world.purchase(key, 1n));
       const limit = { ...soon(), signal: left.signal };
-      const results = replica.clearing.clear(requests, operator, limit);
+      const results = clearAll(replica, requests, limit);
       await expect.poll(() => countEvidence(requests)).toBe(size);
       return { requests, results };
     };
@@ -152,7 +154,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     // As many postings as may be under way in all calls together.
     const full = Array.from({ length: 1_024 }, () => world.purchase(key, 0n, { postings: legs }));
     const releaseEvidence = await holdEvidence();
-    const filling = replica.clearing.clear(full, operator, soon());
+    const filling = clearAll(replica, full);
     try {
       await expect(clearOne(replica, world.purchase(key, 1n))).rejects.toMatchObject({
         kind: "RATE_LIMITED",
@@ -177,26 +179,22 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const account = walletAccountId(key.address, 1);
     const legs = Array.from({ length: 64 }, () => posting(account, chart.milk, 1n, 2));
     const full = Array.from({ length: 1_024 }, () => world.purchase(key, 0n, { postings: legs }));
-    const results = await replica.clearing.clear(full, operator, soon(-1));
+    const results = await clearAll(replica, full, soon(-1));
     expect(new Set(results.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     const releaseEvidence = await holdEvidence();
     try {
-      const late = await replica.clearing.clear(full, operator, soon(100));
+      const late = await clearAll(replica, full, soon(100));
       expect(new Set(late.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
       await new Promise((resolve) => setImmediate(resolve));
       // All are out of the way but those that PostgreSQL or other threads have got: 704 of 1024 at most.
-      const next = await replica.clearing.clear(full.slice(0, 300), operator, soon(100));
+      const next = await clearAll(replica, full.slice(0, 300), soon(100));
       expect(new Set(next.map(kindOf))).toEqual(new Set(["NOT_SENT"]));
     } finally {
       await releaseEvidence();
     }
     // What PostgreSQL has got already ends by itself.
     await expect
-      .poll(() =>
-        replica.clearing
-          .clear(full.slice(0, 1), operator, soon())
-          .then(([result]) => kindOf(result)),
-      )
+      .poll(() => clearAll(replica, full.slice(0, 1)).then(([result]) => kindOf(result)))
       .toBe("CLEARED");
   });
 
@@ -213,9 +211,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     expect(await world.available(walletAccountId(key.address, 1))).toBe(999n);
     await postgres.restart();
     const request = world.purchase(key, 100n);
-    await expect
-      .poll(async () => kindOf((await replica.clearing.clear([request], operator, soon()))[0]))
-      .toBe("CLEARED");
+    await expect.poll(async () => kindOf(await resultOf(replica, request))).toBe("CLEARED");
     expect(await world.available(walletAccountId(key.address, 1))).toBe(899n);
     expect(await clearOne(replica, before)).toEqual({ ...first, replayed: true });
   });
@@ -331,7 +327,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   async function sendInVain(requests: readonly ClearRequest[]): Promise<string[]> {
     let kinds: string[] = [];
     for (const ms of everLonger) {
-      kinds = (await replica.clearing.clear(requests, operator, soon(ms))).map(kindOf);
+      kinds = (await clearAll(replica, requests, soon(ms))).map(kindOf);
       if (!kinds.includes("NOT_SENT")) break;
     }
     return kinds;

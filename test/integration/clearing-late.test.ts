@@ -19,6 +19,7 @@ import {
   operator,
   posting,
   refusalOf,
+  resultOf,
   soon,
   startClearingWorld,
 } from "../support/clearing/world.ts";
@@ -116,12 +117,8 @@ describeOnEngines("Clearing too late", (engine) => {
       );
       const request = world.purchase(key, 1n, { postings });
       const order = round % 2 === 0 ? [onTime, late] : [late, onTime];
-      const results = await Promise.all(
-        order.map((replica) => replica.clearing.clear([request], operator, soon())),
-      );
-      const [inTime, tooLate] = (round % 2 === 0 ? results : results.toReversed()).map(([result]) =>
-        kindOf(result),
-      );
+      const results = await Promise.all(order.map((replica) => resultOf(replica, request)));
+      const [inTime, tooLate] = (round % 2 === 0 ? results : results.toReversed()).map(kindOf);
       seen.add(`${inTime}, ${tooLate}`);
     }
     for (const pair of seen)

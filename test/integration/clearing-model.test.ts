@@ -4,8 +4,9 @@ import { DomainError } from "#common/domain-error.ts";
 import type { Intent, Posting } from "#common/intent/intent.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import type { ClearResult } from "../../services/clearing/batch/clear-list.ts";
 import { Attempt } from "../../services/clearing/core/attempt.ts";
-import type { ClearRequest, ClearResult } from "../../services/clearing/core/clearing.ts";
+import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import { createEvidenceStore } from "../../services/clearing/drivers/postgres.ts";
 import { ClearingModel, type Expected } from "../support/clearing/model.ts";
@@ -15,6 +16,7 @@ import {
   kindOf,
   operator,
   posting,
+  resultOf,
   soon,
   startClearingWorld,
   type TestKey,
@@ -293,7 +295,7 @@ describeOnEngines("Clearing against its model", (engine) => {
   async function one(run: Run, request: ClearRequest, at: number): Promise<void> {
     clocks.goOn();
     const expected = run.model.clear(request, run.nowAt(at));
-    const [result] = await run.replica(at).clearing.clear([request], operator, soon());
+    const result = await resultOf(run.replica(at), request);
     expect(describe(result)).toEqual(expected);
   }
 
@@ -308,12 +310,10 @@ describeOnEngines("Clearing against its model", (engine) => {
   async function burst(run: Run, request: ClearRequest, times: number, at: number): Promise<void> {
     clocks.goOn();
     const expected = Array.from({ length: times }, () => run.model.clear(request, run.nowAt(at)));
-    const results = await Promise.all(
-      expected.map(() => run.replica(at).clearing.clear([request], operator, soon())),
-    );
+    const results = await Promise.all(expected.map(() => resultOf(run.replica(at), request)));
     const [first, second] = expected;
     const firstReason = first?.kind === "INTENT_FAILED" ? undefined : second?.firstReason;
-    const answers = results.map(([result]): Expected => {
+    const answers = results.map((result): Expected => {
       const answer = describe(result);
       // Who asks while the first records why may be told no reason; who asks later is told.
       const isUntold = answer.kind === "INTENT_FAILED" && answer.firstReason === undefined;

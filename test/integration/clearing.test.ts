@@ -9,6 +9,7 @@ import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
   type ClearingWorld,
   chart,
+  clearAll,
   clearOne,
   evidenceOf,
   kindOf,
@@ -16,6 +17,7 @@ import {
   operator,
   posting,
   refusalOf,
+  resultOf,
   soon,
   startClearingWorld,
   type TestKey,
@@ -170,7 +172,7 @@ describeOnEngines("Clearing", (engine) => {
       const results = await Promise.all(
         requests.map(async (request, index) => {
           const one = (index + round) % 2 === 0 ? replica : other;
-          return (await one.clearing.clear([request], operator, soon()))[0];
+          return resultOf(one, request);
         }),
       );
       expect(results.map(kindOf).sort()).toEqual(["CLEARED", "INTENT_ID_REUSED"]);
@@ -204,7 +206,7 @@ describeOnEngines("Clearing", (engine) => {
         world.purchase(key, 101n, { intentId: good.intent.intentId }),
         world.funding(key.address, 7n),
       ];
-      const results = await replica.clearing.clear(requests, operator, soon());
+      const results = await clearAll(replica, requests);
       expect(results.map(kindOf)).toEqual([
         "CLEARED",
         "INSUFFICIENT_FUNDS",
@@ -232,10 +234,10 @@ describeOnEngines("Clearing", (engine) => {
       const expected = requests
         .flatMap(({ intent }) => intent.postings)
         .reduce((sum, { amount }) => sum + amount, 0n);
-      const results = await replica.clearing.clear(requests, operator, soon());
+      const results = await clearAll(replica, requests);
       expect(new Set(results.map(kindOf))).toEqual(new Set(["CLEARED"]));
       expect(await availableOf(key)).toBe(expected);
-      const replayed = await other.clearing.clear(requests, operator, soon());
+      const replayed = await clearAll(other, requests);
       expect(replayed).toEqual(results.map((result) => ({ ...result, replayed: true })));
       expect(await availableOf(key)).toBe(expected);
     });
@@ -370,9 +372,9 @@ describeOnEngines("Clearing", (engine) => {
     const key = await world.openFunded(replica, 100n);
     const stranger = { wallet: newKey().address };
     const request = world.purchase(key, 50n);
-    const [refused] = await replica.clearing.clear([request], stranger, soon());
+    const refused = await refusalOf(replica, request, soon(), stranger);
     expect(refused).toMatchObject({ kind: "SCOPE_MISSING", metadata: { wallet: stranger.wallet } });
-    const [cleared] = await replica.clearing.clear([request], { wallet: key.address }, soon());
+    const cleared = await clearOne(replica, request, soon(), { wallet: key.address });
     expect(kindOf(cleared)).toBe("CLEARED");
     const { intentId } = request.intent;
     await expect(replica.clearing.read(intentId, stranger, soon())).rejects.toMatchObject({
@@ -402,10 +404,9 @@ describeOnEngines("Clearing", (engine) => {
       [altered, "ATTESTATION_INVALID"],
       [world.attest(house), "POSTING_NOT_ALLOWED"],
     ] as const;
-    const results = await replica.clearing.clear(
+    const results = await clearAll(
+      replica,
       cases.map(([request]) => request),
-      operator,
-      soon(),
     );
     expect(results.map(kindOf)).toEqual(cases.map(([, kind]) => kind));
   });

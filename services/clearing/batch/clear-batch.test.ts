@@ -13,23 +13,23 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { limitPostingsUnderWay } from "../core/postings-under-way.ts";
 import { createClearBatch } from "./clear-batch.ts";
-import type { BatchThreads, PageLimit } from "./threads.ts";
+import type { BatchThreads, SliceLimit } from "./threads.ts";
 
-interface PageUnderWay {
+interface SliceUnderWay {
   readonly ids: readonly string[];
-  readonly limit: PageLimit;
+  readonly limit: SliceLimit;
   end(): void;
   fail(error: unknown): void;
 }
 
-/** Threads that clear a page when a test says so: each clearing has its intent's id. */
+/** Threads that clear a slice when a test says so: each clearing has its intent's id. */
 function harness() {
-  const state = { idle: true, pages: [] as PageUnderWay[] };
+  const state = { idle: true, slices: [] as SliceUnderWay[] };
   const threads: BatchThreads = {
-    pagesMax: 4,
-    gentlePagesMax: 2,
-    clearPage: (page, _caller, limit) => {
-      const ids = fromBinary(ClearBatchRequestSchema, page).requests.map(
+    slicesMax: 4,
+    gentleSlicesMax: 2,
+    clearSlice: (slice, _caller, limit) => {
+      const ids = fromBinary(ClearBatchRequestSchema, slice).requests.map(
         ({ intent }) => intent?.intentId ?? "",
       );
       const results = ids.map((intentId) => ({
@@ -38,17 +38,17 @@ function harness() {
       const answer = create(ClearBatchResponseSchema, { results });
       return new Promise((resolve, reject) => {
         const end = () => resolve(toBinary(ClearBatchResponseSchema, answer));
-        state.pages.push({ ids, limit, end, fail: reject });
+        state.slices.push({ ids, limit, end, fail: reject });
       });
     },
     close: () => Promise.resolve(),
   };
   const reserve = limitPostingsUnderWay();
   const clearBatch = createClearBatch({ reserve, isIdle: () => state.idle }, threads);
-  /** A batch of intents of 64 postings, two of which are a page. */
+  /** A batch of intents of 64 postings, two of which are a slice. */
   const call = (name: string, count: number, ctx = context()) =>
     clearBatch(Buffer.from(toBinary(ClearBatchRequestSchema, batchOf(name, count, 64))), ctx);
-  return { state, call, clearBatch };
+  return { state, call, clearBatch, reserve };
 }
 
 function batchOf(name: string, count: number, postings: number) {
@@ -81,11 +81,11 @@ const turns = async () => {
 };
 
 describe("ClearBatch", () => {
-  it("joins the answers in the requests' order, whichever page ends first", async () => {
+  it("joins the answers in the requests' order, whichever slice ends first", async () => {
     const { state, call } = harness();
     const answer = call("a", 5);
-    await vi.waitUntil(() => state.pages.length === 3);
-    for (const page of state.pages.toReversed()) page.end();
+    await vi.waitUntil(() => state.slices.length === 3);
+    for (const slice of state.slices.toReversed()) slice.end();
     const { results } = fromBinary(ClearBatchResponseSchema, await answer);
     const ids = results.map(({ outcome }) => outcome.case === "clearing" && outcome.value.intentId);
     expect(ids).toEqual(["a0", "a1", "a2", "a3", "a4"]);
@@ -95,52 +95,52 @@ describe("ClearBatch", () => {
     const { state, call } = harness();
     const answer = call("a", 20);
     await turns();
-    expect(state.pages.map(({ limit }) => limit.gently)).toEqual([false, false, false, false]);
+    expect(state.slices.map(({ limit }) => limit.gently)).toEqual([false, false, false, false]);
     state.idle = false;
-    for (const page of state.pages) page.end();
+    for (const slice of state.slices) slice.end();
     await turns();
-    expect(state.pages.slice(4).map(({ limit }) => limit.gently)).toEqual([true, true]);
+    expect(state.slices.slice(4).map(({ limit }) => limit.gently)).toEqual([true, true]);
     for (let ended = 0; ended < 10; ended += 1) {
-      state.pages[ended]?.end();
+      state.slices[ended]?.end();
       await turns();
     }
     expect(fromBinary(ClearBatchResponseSchema, await answer).results).toHaveLength(20);
   });
 
-  it("lets batches take turns, page by page", async () => {
+  it("lets batches take turns, slice by slice", async () => {
     const { state, call } = harness();
     const answers = [call("a", 20), call("b", 2)];
     await turns();
-    state.pages[0]?.end();
+    state.slices[0]?.end();
     await turns();
-    state.pages[1]?.end();
+    state.slices[1]?.end();
     await turns();
-    const names = state.pages.map(({ ids }) => ids[0]);
+    const names = state.slices.map(({ ids }) => ids[0]);
     expect(names.indexOf("b0")).toBeLessThan(6);
     for (let ended = 2; ended < 11; ended += 1) {
-      state.pages[ended]?.end();
+      state.slices[ended]?.end();
       await turns();
     }
     expect((await Promise.all(answers)).map((answer) => answer.length > 0)).toEqual([true, true]);
   });
 
-  it("begins no page for a caller who has left", async () => {
+  it("begins no slice for a caller who has left", async () => {
     const { state, call } = harness();
     const left = new AbortController();
     const answer = call("a", 20, context(left.signal));
     await turns();
     left.abort();
-    for (const page of state.pages) page.end();
+    for (const slice of state.slices) slice.end();
     await answer;
-    expect(state.pages).toHaveLength(4);
+    expect(state.slices).toHaveLength(4);
   });
 
-  it("fails when a page does, once all that began has ended", async () => {
+  it("fails when a slice does, once all that began has ended", async () => {
     const { state, call } = harness();
     const answer = call("a", 4);
     await turns();
-    state.pages[0]?.fail(new Error("a fault"));
-    state.pages[1]?.end();
+    state.slices[0]?.fail(new Error("a fault"));
+    state.slices[1]?.end();
     await expect(answer).rejects.toThrow("a fault");
   });
 
@@ -155,12 +155,41 @@ describe("ClearBatch", () => {
     const refusal = { kind: "RATE_LIMITED", metadata: { limit: "65536" }, retryAfterMs: 200 };
     await expect(clearBatch(some, context())).rejects.toMatchObject(refusal);
     left.abort();
-    for (const page of state.pages) page.end();
+    for (const slice of state.slices) slice.end();
     await Promise.all(answers);
     const again = clearBatch(some, context());
-    await vi.waitUntil(() => state.pages.length === 5);
-    state.pages[4]?.end();
+    await vi.waitUntil(() => state.slices.length === 5);
+    state.slices[4]?.end();
     await again;
+  });
+
+  it("leaves its place and its reservation as soon as nobody waits for it", async () => {
+    const { state, clearBatch, call, reserve } = harness();
+    const left = new AbortController();
+    const begun = call("begun", 8, context(left.signal));
+    await vi.waitUntil(() => state.slices.length === 4);
+    const bytes = Buffer.from(toBinary(ClearBatchRequestSchema, batchOf("a", 8_189, 1)));
+    const waiting = Array.from({ length: 7 }, () => clearBatch(bytes, context(left.signal)));
+    for (let times = 0; times < 20; times += 1) await turns();
+    await expect(clearBatch(bytes, context())).rejects.toMatchObject({ kind: "RATE_LIMITED" });
+    left.abort();
+    // Nothing counts any more, although no slice has ended.
+    const [one, rest] = [reserve(1), reserve(65_535)];
+    one(1);
+    rest(65_535);
+    for (const answer of await Promise.all(waiting)) expect(answer).toHaveLength(0);
+    const next = clearBatch(bytes, context());
+    for (let times = 0; times < 20; times += 1) await turns();
+    expect(state.slices).toHaveLength(4);
+    for (const slice of state.slices) slice.end();
+    await begun;
+    await vi.waitUntil(() => state.slices.length === 8);
+    expect(state.slices[4]?.ids[0]).toBe("a0");
+    for (let ended = 4; ended < 68; ended += 1) {
+      await vi.waitUntil(() => state.slices[ended] !== undefined);
+      state.slices[ended]?.end();
+    }
+    expect(fromBinary(ClearBatchResponseSchema, await next).results).toHaveLength(8_189);
   });
 
   it.each([
@@ -172,7 +201,7 @@ describe("ClearBatch", () => {
     const bytes = Buffer.from(toBinary(ClearBatchRequestSchema, batch));
     const refusal = { kind: "INVALID_FIELD", metadata: { field: "requests", rule } };
     await expect(clearBatch(bytes, context())).rejects.toMatchObject(refusal);
-    expect(state.pages).toEqual([]);
+    expect(state.slices).toEqual([]);
   });
 
   it("refuses bytes that are no batch", async () => {

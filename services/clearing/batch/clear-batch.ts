@@ -8,17 +8,19 @@ import {
   ClearBatchRequestSchema,
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { ClearingHouse } from "../core/clearing.ts";
+import type { ClearingHouse } from "../core/house.ts";
+import type { ReservePostings } from "../core/postings-under-way.ts";
 import { limitOf } from "../service.ts";
 import { type CutBatch, cutBatch } from "./cut.ts";
 import type { BatchThreads } from "./threads.ts";
+import { createTurns } from "./turns.ts";
 
 /** The most postings in one batch: what fits into one request to the ledger. As many requests, for each has one. */
-export const batchPostingsMax = 8_189;
+const batchPostingsMax = 8_189;
 
 /**
- * ClearBatch on threads. The batch is cut into pages, which the threads clear, and their answers are joined: all in
- * bytes, for lists in protobuf may be cut and joined so. Batches that run together take turns, page by page, and all
+ * ClearBatch on threads. The batch is cut into slices, which the threads clear, and their answers are joined: all in
+ * bytes, for lists in protobuf may be cut and joined so. Batches that run together take turns, slice by slice, and all
  * go gently while single calls come to the clearing house.
  */
 export function createClearBatch(
@@ -26,7 +28,9 @@ export function createClearBatch(
   threads: BatchThreads,
 ): BatchHandler {
   const validator = createRequestValidator();
-  const enter = createTurns(() => (clearing.isIdle() ? threads.pagesMax : threads.gentlePagesMax));
+  const enter = createTurns(() =>
+    clearing.isIdle() ? threads.slicesMax : threads.gentleSlicesMax,
+  );
   return async (bytes, ctx) => {
     const batch = await cut(bytes);
     const requests = Array(batch.requests).fill(anyRequest);
@@ -34,25 +38,42 @@ export function createClearBatch(
     checkPostings(batch);
     const caller = requirePrincipal(ctx);
     const limit = limitOf(ctx);
-    const ended = clearing.reserve(batch.postings);
+    const giveBack = reserveUntilAbort(clearing.reserve, batch.postings, limit.signal);
     try {
       const answers: Promise<Uint8Array | Error>[] = [];
-      for (const page of batch.pages) {
-        const leave = await enter();
+      for (const slice of batch.slices) {
+        const leave = await enter(limit.signal);
         // Nobody waits for the answer any more.
-        if (limit.signal?.aborted === true) {
-          leave();
-          break;
-        }
+        if (leave === undefined) break;
         const gently = !clearing.isIdle();
-        const answer = threads.clearPage(page, caller, { ...limit, gently });
+        const answer = threads.clearSlice(slice, caller, { ...limit, gently });
         answers.push(answer.catch(asError).finally(leave));
       }
       return Buffer.concat((await Promise.all(answers)).map(orThrow));
     } finally {
-      ended(batch.postings);
+      giveBack();
     }
   };
+}
+
+/**
+ * Counts a batch's postings until what it returns is called, or until nobody waits for the batch any more: what it then
+ * still has on threads is no more than these take at once.
+ */
+function reserveUntilAbort(
+  reserve: ReservePostings,
+  postings: number,
+  signal: AbortSignal | undefined,
+): () => void {
+  const ended = reserve(postings);
+  let reserved = postings;
+  const giveBack = () => {
+    signal?.removeEventListener("abort", giveBack);
+    ended(reserved);
+    reserved = 0;
+  };
+  signal?.addEventListener("abort", giveBack, { once: true });
+  return giveBack;
 }
 
 const anyRequest = create(ClearRequestSchema);
@@ -62,12 +83,12 @@ function orThrow(answer: Uint8Array | Error): Uint8Array {
   return answer;
 }
 
-/** Postings in a page: some ten milliseconds of a thread's work, and one request each to PostgreSQL and the ledger. */
-const pagePostingsMax = 128;
+/** Postings in a slice: some ten milliseconds of a thread's work, and one request each to PostgreSQL and the ledger. */
+const slicePostingsMax = 128;
 
 async function cut(bytes: Uint8Array): Promise<CutBatch> {
   try {
-    return await cutBatch(bytes, { pagePostingsMax, requestsMax: batchPostingsMax + 1 });
+    return await cutBatch(bytes, { slicePostingsMax, requestsMax: batchPostingsMax + 1 });
   } catch (error) {
     throw undecodable(asError(error).message, "", error);
   }
@@ -80,27 +101,4 @@ function checkPostings({ postings }: CutBatch): void {
     "batch.postings",
     `hold ${postings} postings; a batch takes at most ${batchPostingsMax}`,
   );
-}
-
-/** Lets in as many at once as `max` says at the time, in the order in which they came. Who was let in must leave. */
-function createTurns(max: () => number): () => Promise<() => void> {
-  const waiting: (() => void)[] = [];
-  let inside = 0;
-  const letIn = () => {
-    while (inside < max()) {
-      const next = waiting.shift();
-      if (next === undefined) return;
-      inside += 1;
-      next();
-    }
-  };
-  const leave = () => {
-    inside -= 1;
-    letIn();
-  };
-  return () =>
-    new Promise((resolve) => {
-      waiting.push(() => resolve(leave));
-      letIn();
-    });
 }

@@ -9,7 +9,7 @@ import {
 import { cutBatch, requestsIn } from "./cut.ts";
 
 const schema = ClearBatchRequestSchema;
-const all = { pagePostingsMax: 128, requestsMax: 10_000 };
+const all = { slicePostingsMax: 128, requestsMax: 10_000 };
 
 /** A batch whose requests have so many postings. */
 function batchOf(counts: readonly number[]): ClearBatchRequest {
@@ -24,33 +24,33 @@ function batchOf(counts: readonly number[]): ClearBatchRequest {
   return create(schema, { requests });
 }
 
-function join(pages: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(pages));
+function join(slices: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(slices));
 }
 
 describe("cutBatch", () => {
-  it("cuts between requests, in pages that hold no more than they may, and loses nothing", async () => {
+  it("cuts between requests, in slices that hold no more than they may, and loses nothing", async () => {
     const counts = fc.array(fc.nat(70), { maxLength: 60 });
     await fc.assert(
-      fc.asyncProperty(counts, fc.integer({ min: 1, max: 128 }), async (each, pagePostingsMax) => {
+      fc.asyncProperty(counts, fc.integer({ min: 1, max: 128 }), async (each, slicePostingsMax) => {
         const bytes = toBinary(schema, batchOf(each));
-        const cut = await cutBatch(bytes, { ...all, pagePostingsMax });
-        expect(join(cut.pages)).toEqual(bytes);
+        const cut = await cutBatch(bytes, { ...all, slicePostingsMax });
+        expect(join(cut.slices)).toEqual(bytes);
         expect(cut.requests).toBe(each.length);
         expect(cut.postings).toBe(each.reduce((sum, count) => sum + count, 0));
-        for (const page of cut.pages) {
-          const { requests } = fromBinary(schema, page);
+        for (const slice of cut.slices) {
+          const { requests } = fromBinary(schema, slice);
           const weights = requests.map(({ intent }) => Math.max(1, intent?.postings.length ?? 0));
           const weight = weights.reduce((sum, one) => sum + one, 0);
-          expect(weight <= pagePostingsMax || requests.length === 1).toBe(true);
+          expect(weight <= slicePostingsMax || requests.length === 1).toBe(true);
         }
       }),
     );
   });
 
-  it("fills its pages", async () => {
-    const { pages } = await cutBatch(toBinary(schema, batchOf(Array(300).fill(1))), all);
-    expect(pages.map((page) => requestsIn(page).length)).toEqual([128, 128, 44]);
+  it("fills its slices", async () => {
+    const { slices } = await cutBatch(toBinary(schema, batchOf(Array(300).fill(1))), all);
+    expect(slices.map((slice) => requestsIn(slice).length)).toEqual([128, 128, 44]);
   });
 
   it("reads no further than it must to see that there are too many", async () => {
@@ -77,7 +77,7 @@ describe("cutBatch", () => {
     const bytes = join(items.map((item) => Buffer.from([0x0a, item.length, ...item])));
     const cut = await cutBatch(bytes, all);
     expect(cut).toMatchObject({ requests: 3, postings: 0 });
-    expect(cut.pages.flatMap(requestsIn).map((item) => [...item])).toEqual(
+    expect(cut.slices.flatMap(requestsIn).map((item) => [...item])).toEqual(
       items.map((item) => [...item]),
     );
   });
@@ -86,7 +86,7 @@ describe("cutBatch", () => {
     const bytes = Uint8Array.of(0x78, 1, ...toBinary(schema, batchOf([2, 1])), 0x78, 1);
     const cut = await cutBatch(bytes, all);
     expect(cut).toMatchObject({ requests: 2, postings: 3 });
-    const read = cut.pages.flatMap((page) => fromBinary(schema, page).requests);
+    const read = cut.slices.flatMap((slice) => fromBinary(schema, slice).requests);
     expect(read).toEqual(fromBinary(schema, bytes).requests);
   });
 

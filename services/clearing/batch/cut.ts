@@ -5,17 +5,17 @@ import {
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 
-/** An encoded ClearBatchRequest in pages, each of which is one too, and what it holds in all. */
+/** An encoded ClearBatchRequest in slices, each of which is one too, and what it holds in all. */
 export interface CutBatch {
   /** Parts of the bytes that were cut, not copies. */
-  readonly pages: readonly Uint8Array[];
+  readonly slices: readonly Uint8Array[];
   readonly requests: number;
   readonly postings: number;
 }
 
 export interface CutOptions {
-  /** The most postings in a page; a request without any counts as one. A request that is larger has its own page. */
-  readonly pagePostingsMax: number;
+  /** The most postings in a slice; a request without any counts as one. A request that is larger has its own slice. */
+  readonly slicePostingsMax: number;
   /** Nothing is read after as many requests. */
   readonly requestsMax: number;
 }
@@ -33,8 +33,8 @@ const turnRequests = 256;
  */
 export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<CutBatch> {
   const reader = new BinaryReader(bytes);
-  const pages: Uint8Array[] = [];
-  let [pageStart, pageWeight] = [0, 0];
+  const slices: Uint8Array[] = [];
+  let [sliceStart, sliceWeight] = [0, 0];
   let [requests, postings] = [0, 0];
   while (reader.pos < reader.len && requests < options.requestsMax) {
     const start = reader.pos;
@@ -42,17 +42,17 @@ export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<
     if (request === undefined) continue;
     const count = countPostings(request);
     const weight = Math.max(1, count);
-    if (pageWeight > 0 && pageWeight + weight > options.pagePostingsMax) {
-      pages.push(bytes.subarray(pageStart, start));
-      [pageStart, pageWeight] = [start, 0];
+    if (sliceWeight > 0 && sliceWeight + weight > options.slicePostingsMax) {
+      slices.push(bytes.subarray(sliceStart, start));
+      [sliceStart, sliceWeight] = [start, 0];
     }
-    pageWeight += weight;
+    sliceWeight += weight;
     postings += count;
     requests += 1;
     if (requests % turnRequests === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  if (pageWeight > 0) pages.push(bytes.subarray(pageStart, reader.pos));
-  return { pages, requests, postings };
+  if (sliceWeight > 0) slices.push(bytes.subarray(sliceStart, reader.pos));
+  return { slices, requests, postings };
 }
 
 /** The requests of an encoded ClearBatchRequest, each encoded. Throws Error where the bytes are no list of requests. */

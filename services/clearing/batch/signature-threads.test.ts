@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, expect, test } from "vitest";
 import { addressOfPrivateKey, recoverAddress, signDigest } from "#common/intent/signature.ts";
-import { type SignedDigest, startSignatureThreads } from "./signature-threads.ts";
+import type { SignedDigest } from "./signature-message.ts";
+import { startSignatureThreads } from "./signature-threads.ts";
 
 const threads = startSignatureThreads(2);
 afterAll(() => threads.close());

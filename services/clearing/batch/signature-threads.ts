@@ -1,12 +1,11 @@
 import { Worker } from "node:worker_threads";
-import { formatWallet } from "#common/address.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
-
-/** A digest, 32 bytes, and a signature over it, 65 bytes, each in its one spelling. */
-export interface SignedDigest {
-  readonly digest: string;
-  readonly signature: string;
-}
+import {
+  packItems,
+  type SignatureMessage,
+  type SignedDigest,
+  unpackAddresses,
+} from "./signature-message.ts";
 
 /** Threads that recover addresses, so that the event loop need not. */
 export interface SignatureThreads {
@@ -14,16 +13,6 @@ export interface SignatureThreads {
   /** As recoverAddress, for many at once. Never rejects: what no thread answers is recovered here. */
   recover(items: readonly SignedDigest[]): Promise<readonly (string | undefined)[]>;
   close(): Promise<void>;
-}
-
-/** Of an item in a message to a thread: digest, then signature. */
-export const itemBytes = 32 + 65;
-/** Of an item in its answer: the address; all zero if nobody made the signature. */
-export const addressBytes = 20;
-
-export interface ThreadMessage {
-  readonly id: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 interface Waiting {
@@ -56,8 +45,8 @@ function startThread() {
   const waiting = new Map<number, Waiting>();
   let next = 0;
   let gone = false;
-  worker.on("message", ({ id, bytes }: ThreadMessage) => {
-    waiting.get(id)?.resolve(unpack(bytes));
+  worker.on("message", ({ id, bytes }: SignatureMessage) => {
+    waiting.get(id)?.resolve(unpackAddresses(bytes));
     waiting.delete(id);
   });
   // A thread ends when it is closed, or when it can get no memory. What it leaves is done here, more slowly.
@@ -71,7 +60,7 @@ function startThread() {
     recover: (items: readonly SignedDigest[]): Promise<readonly (string | undefined)[]> => {
       if (gone) return Promise.resolve(recoverHere(items));
       return new Promise((resolve) => {
-        const message: ThreadMessage = { id: next++, bytes: pack(items) };
+        const message: SignatureMessage = { id: next++, bytes: packItems(items) };
         waiting.set(message.id, { items, resolve });
         worker.postMessage(message, [message.bytes.buffer]);
       });
@@ -82,23 +71,4 @@ function startThread() {
 
 function recoverHere(items: readonly SignedDigest[]): (string | undefined)[] {
   return items.map(({ digest, signature }) => recoverAddress(digest, signature));
-}
-
-function pack(items: readonly SignedDigest[]): Uint8Array<ArrayBuffer> {
-  const bytes = Buffer.from(new ArrayBuffer(items.length * itemBytes));
-  for (const [index, { digest, signature }] of items.entries()) {
-    const offset = index * itemBytes;
-    bytes.write(digest.slice(2), offset, 32, "hex");
-    bytes.write(signature.slice(2), offset + 32, 65, "hex");
-  }
-  return bytes;
-}
-
-function unpack(bytes: Uint8Array): (string | undefined)[] {
-  const addresses: (string | undefined)[] = [];
-  for (let offset = 0; offset < bytes.length; offset += addressBytes) {
-    const address = bytes.subarray(offset, offset + addressBytes);
-    addresses.push(address.every((byte) => byte === 0) ? undefined : formatWallet(address));
-  }
-  return addresses;
 }

@@ -2,77 +2,39 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
 import type { ClearingConfig } from "../config.ts";
 import type { Caller, CallLimit } from "../core/clearing.ts";
-import type { LedgerOperation } from "../drivers/tigerbeetle.ts";
+import type { OnLedgerAnswer } from "../drivers/tigerbeetle.ts";
+import type { ThreadOrder, ThreadReport, ThreadStart } from "./messages.ts";
 
 /**
- * Threads that clear pages of batches. Each has a clearing house of its own, as another replica has, so that no single
+ * Threads that clear slices of batches. Each has a clearing house of its own, as another replica has, so that no single
  * call waits for what a batch does to the event loop, the heap or the connections.
  */
 export interface BatchThreads {
-  /** How many pages keep all threads busy, and how many keep one busy. */
-  readonly pagesMax: number;
-  readonly gentlePagesMax: number;
-  /** As ClearPage. `gently`: on as few threads as can be, which leave the processor to others often. */
-  clearPage(page: Uint8Array, caller: Caller, limit: PageLimit): Promise<Uint8Array>;
+  /** How many slices keep all threads busy, and how many keep one busy. */
+  readonly slicesMax: number;
+  readonly gentleSlicesMax: number;
+  /** As ClearSlice. `gently`: on as few threads as can be, which leave the processor to others often. */
+  clearSlice(slice: Uint8Array, caller: Caller, limit: SliceLimit): Promise<Uint8Array>;
   /** Closes what the threads opened, and ends them. */
   close(): Promise<void>;
 }
 
-export interface PageLimit extends CallLimit {
+export interface SliceLimit extends CallLimit {
   readonly gently: boolean;
 }
 
 /** Hears of what happens on the threads. */
 export interface BatchObserver {
   readonly onFault: (error: unknown, message: string) => void;
-  readonly onLedgerAnswer: (operation: LedgerOperation, events: number, durationMs: number) => void;
+  readonly onLedgerAnswer: OnLedgerAnswer;
 }
-
-/** What a thread is started with. */
-export interface ThreadStart {
-  readonly config: ClearingConfig;
-  /** Of the service's client of the ledger, where the engine is shared. */
-  readonly sharedPort: MessagePort | undefined;
-}
-
-/** What a thread is told. */
-export type ThreadOrder =
-  | {
-      readonly kind: "PAGE";
-      readonly id: number;
-      readonly bytes: Uint8Array;
-      readonly caller: Caller;
-      readonly deadlineMs: number;
-      readonly gently: boolean;
-    }
-  /** Nobody waits for the page any more. */
-  | { readonly kind: "ABANDON"; readonly id: number }
-  | { readonly kind: "CLOSE" };
-
-/** What a thread tells. */
-export type ThreadReport =
-  /** `signatures`: those checked since the last page. */
-  | {
-      readonly kind: "CLEARED";
-      readonly id: number;
-      readonly bytes: Uint8Array;
-      readonly signatures: SignatureCounts;
-    }
-  | { readonly kind: "FAILED"; readonly id: number; readonly error: unknown }
-  | { readonly kind: "FAULT"; readonly error: unknown; readonly message: string }
-  | {
-      readonly kind: "LEDGER_ANSWER";
-      readonly operation: LedgerOperation;
-      readonly events: number;
-      readonly durationMs: number;
-    };
 
 /** One is read while the other waits for PostgreSQL or the ledger. */
-const pagesPerThread = 2;
+const slicesPerThread = 2;
 /** How long a thread has to close: less than the service itself has. */
 const closeMs = 4_000;
 
-/** A page leaves nothing behind but known accounts, 20 MB at most. Without a bound V8 would let garbage take the memory. */
+/** A slice leaves nothing behind but known accounts, 20 MB at most. Without a bound V8 would let garbage take the memory. */
 const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 256 };
 
 export interface BatchThreadsOptions extends BatchObserver {
@@ -84,7 +46,7 @@ export interface BatchThreadsOptions extends BatchObserver {
 }
 
 /**
- * Starts the threads. Pages wait for a thread that has not opened yet what it needs; one that cannot ends the process,
+ * Starts the threads. Slices wait for a thread that has not opened yet what it needs; one that cannot ends the process,
  * and so does one that throws later, as if the process had thrown that itself.
  */
 export function startBatchThreads(
@@ -93,12 +55,12 @@ export function startBatchThreads(
 ): BatchThreads {
   const threads = Array.from({ length: options.count }, () => new BatchThread(config, options));
   return {
-    pagesMax: threads.length * pagesPerThread,
-    gentlePagesMax: pagesPerThread,
-    clearPage: (page, caller, limit) => {
-      const thread = threads.find(({ pages }) => pages < pagesPerThread) ?? threads[0];
+    slicesMax: threads.length * slicesPerThread,
+    gentleSlicesMax: slicesPerThread,
+    clearSlice: (slice, caller, limit) => {
+      const thread = threads.find(({ slices }) => slices < slicesPerThread) ?? threads[0];
       if (thread === undefined) throw new Error("there is no thread");
-      return thread.clearPage(page, caller, limit);
+      return thread.clearSlice(slice, caller, limit);
     },
     close: async () => {
       await Promise.all(threads.map((thread) => thread.close()));
@@ -106,14 +68,14 @@ export function startBatchThreads(
   };
 }
 
-interface WaitingPage {
-  readonly resolve: (page: Uint8Array) => void;
+interface WaitingSlice {
+  readonly resolve: (slice: Uint8Array) => void;
   readonly reject: (error: unknown) => void;
 }
 
 class BatchThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, WaitingPage>();
+  readonly #waiting = new Map<number, WaitingSlice>();
   readonly #exited: Promise<void>;
   #next = 0;
   #closing = false;
@@ -135,20 +97,22 @@ class BatchThread {
   }
 
   /** How many it has. */
-  get pages(): number {
+  get slices(): number {
     return this.#waiting.size;
   }
 
-  clearPage(page: Uint8Array, caller: Caller, limit: PageLimit): Promise<Uint8Array> {
+  clearSlice(slice: Uint8Array, caller: Caller, limit: SliceLimit): Promise<Uint8Array> {
     const { deadlineMs, signal, gently } = limit;
     const id = this.#next++;
-    // A copy to give away: the page is a part of what the batch came in.
-    const bytes = new Uint8Array(page);
+    // A copy to give away: the slice is a part of what the batch came in.
+    const bytes = new Uint8Array(slice);
     const { wallet } = caller;
     const cleared = new Promise<Uint8Array>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
     });
-    this.#tell({ kind: "PAGE", id, bytes, caller: { wallet }, deadlineMs, gently }, [bytes.buffer]);
+    this.#tell({ kind: "SLICE", id, bytes, caller: { wallet }, deadlineMs, gently }, [
+      bytes.buffer,
+    ]);
     const abandon = () => this.#tell({ kind: "ABANDON", id });
     signal?.addEventListener("abort", abandon, { once: true });
     return cleared.finally(() => signal?.removeEventListener("abort", abandon));
@@ -184,9 +148,9 @@ class BatchThread {
     }
   }
 
-  #take(id: number): WaitingPage | undefined {
-    const page = this.#waiting.get(id);
+  #take(id: number): WaitingSlice | undefined {
+    const slice = this.#waiting.get(id);
     this.#waiting.delete(id);
-    return page;
+    return slice;
   }
 }

@@ -2,18 +2,24 @@ import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
-import type { ThreadOrder, ThreadReport, ThreadStart } from "./threads.ts";
+import type { ThreadOrder, ThreadReport, ThreadStart } from "./messages.ts";
 
 // One of the batch threads. Linux gives a priority to a thread, other systems to the process: there all stay equal.
 if (process.platform === "linux") setPriority(10);
 // Only now what takes half a second to load: the service answers single calls already.
-const [{ countingRecover }, { onKeyFault }, { createBatchThreadDeps }, { createClearPage }] =
-  await Promise.all([
-    import("#common/intent/signature-metrics.ts"),
-    import("#common/rpc/key-faults.ts"),
-    import("../deps.ts"),
-    import("./clear-page.ts"),
-  ]);
+const [
+  { countingRecover },
+  { onKeyFault },
+  { createBatchThreadDeps },
+  { createClearList },
+  { createClearSlice },
+] = await Promise.all([
+  import("#common/intent/signature-metrics.ts"),
+  import("#common/rpc/key-faults.ts"),
+  import("../deps.ts"),
+  import("./clear-list.ts"),
+  import("./clear-slice.ts"),
+]);
 
 const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
   parentPort?.postMessage(report, transfer);
@@ -33,14 +39,14 @@ const deps = await createBatchThreadDeps(config, {
   onLedgerAnswer: (operation, events, durationMs) =>
     tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),
   recover: countingRecover(() => signatures),
-  giveWay: () => (gently ? sleep(breakMs) : undefined),
 });
-const clearPage = createClearPage({ ...deps, onFault });
+const clearList = createClearList(deps.clearing, () => (gently ? sleep(breakMs) : undefined));
+const clearSlice = createClearSlice({ clearList, clusterId: deps.clusterId, onFault });
 const underWay = new Map<number, AbortController>();
 
 parentPort?.on("message", (order: ThreadOrder) => {
   switch (order.kind) {
-    case "PAGE":
+    case "SLICE":
       return void clear(order);
     case "ABANDON":
       return underWay.get(order.id)?.abort();
@@ -49,13 +55,13 @@ parentPort?.on("message", (order: ThreadOrder) => {
   }
 });
 
-async function clear(order: ThreadOrder & { kind: "PAGE" }): Promise<void> {
+async function clear(order: ThreadOrder & { kind: "SLICE" }): Promise<void> {
   const { id, caller, deadlineMs } = order;
   const left = new AbortController();
   underWay.set(id, left);
   gently = order.gently;
   try {
-    const answer = await clearPage(order.bytes, caller, { deadlineMs, signal: left.signal });
+    const answer = await clearSlice(order.bytes, caller, { deadlineMs, signal: left.signal });
     const bytes = new Uint8Array(answer);
     tell({ kind: "CLEARED", id, bytes, signatures }, [bytes.buffer]);
     signatures = { somebody: 0, nobody: 0 };

@@ -1,5 +1,7 @@
+import { raceDeadline } from "#common/deadline.ts";
 import type { DomainError } from "#common/domain-error.ts";
 import type { GroupMember } from "#common/group-commit.ts";
+import type { CallLimit } from "./clearing.ts";
 
 /**
  * One intent's way through one call. The call may give it up when its time is over: what waits in a queue then
@@ -18,5 +20,27 @@ export class Attempt implements GroupMember {
   abandon(): void {
     this.abandoned = true;
     this.leaveQueue?.();
+  }
+}
+
+/** True if nobody waits for an answer any more. */
+export function isOver({ deadlineMs, signal }: CallLimit): boolean {
+  return signal?.aborted === true || Date.now() >= deadlineMs;
+}
+
+/**
+ * Does a call's work, and never outlasts its limit: then the attempt is given up, `late` says what is known of it, and
+ * the work ends by itself; its result is dropped.
+ */
+export async function withinLimit<T>(
+  limit: CallLimit,
+  work: (attempt: Attempt) => Promise<T>,
+  late: (attempt: Attempt) => Error,
+): Promise<T> {
+  const attempt = new Attempt();
+  try {
+    return await raceDeadline(work(attempt), limit, () => late(attempt));
+  } finally {
+    attempt.abandon();
   }
 }

@@ -127,8 +127,6 @@ export interface ClearingPorts {
   readonly signers: () => Signers;
   /** Unix seconds. */
   readonly now: () => bigint;
-  /** Lets others have their turn, in the middle of a call of many intents. Undefined: nobody wants it. */
-  readonly giveWay: () => Promise<void> | undefined;
   /** Tells those who listen that something was committed. Never waits, never throws. */
   readonly announce: () => void;
   /** Hears of faults that no answer carries. */

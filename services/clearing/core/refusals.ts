@@ -3,6 +3,7 @@ import type { Intent, Posting } from "#common/intent/intent.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
 import { findChartAccount } from "#common/ledger/chart.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import type { Attempt } from "./attempt.ts";
 import type { LedgerAccount, LegFault, RecordedFailure } from "./ports.ts";
 
 /** The reasons for which an intent dies in the ledger, or can never be other than refused by it. */
@@ -157,6 +158,11 @@ export function intentFailed(
       : "the intent failed before and is dead for ever",
     { metadata: { intentId, firstReason } },
   );
+}
+
+/** The answer when the time of an attempt is over. */
+export function lateRefusal(intentId: string, { refusal, sent }: Attempt): DomainError {
+  return refusal ?? (sent ? outcomeUnknown(intentId) : notSent(intentId));
 }
 
 /** The answer when the time is over and nothing was sent. */

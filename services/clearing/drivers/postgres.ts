@@ -221,16 +221,11 @@ async function insertUnexplained(pool: Pool, intentIds: readonly string[]): Prom
 /** The shortest time between two notifications, in milliseconds: each costs a listener a look at the ledger. */
 const announceMs = 4;
 
-/** Wakes the listeners of clearedChannel: at once, then at most once in `announceMs`. */
-export interface Announcer {
-  announce(): void;
-}
-
 /**
- * Makes an announcer. A notification that fails is lost, which costs listeners some latency and nothing else. It
- * carries no data, so it need not wait for the disk.
+ * Makes what wakes the listeners of clearedChannel: at once, then at most once in `announceMs`. A notification that fails
+ * is lost, which costs listeners some latency and nothing else. It carries no data, so it need not wait for the disk.
  */
-export function createAnnouncer(pool: Pool, onError: (error: unknown) => void): Announcer {
+export function createAnnouncer(pool: Pool, onLost: (error: unknown) => void): () => void {
   // Two statements in one message are one transaction.
   const text = `set local synchronous_commit = off; notify ${clearedChannel}`;
   let wanted = false;
@@ -240,16 +235,14 @@ export function createAnnouncer(pool: Pool, onError: (error: unknown) => void): 
     while (wanted) {
       wanted = false;
       await Promise.all([
-        withRecords(() => pool.query(text)).catch(onError),
+        withRecords(() => pool.query(text)).catch(onLost),
         new Promise((resolve) => setTimeout(resolve, announceMs)),
       ]);
     }
     busy = false;
   };
-  return {
-    announce: () => {
-      wanted = true;
-      if (!busy) void send();
-    },
+  return () => {
+    wanted = true;
+    if (!busy) void send();
   };
 }

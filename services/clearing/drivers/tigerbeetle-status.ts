@@ -1,8 +1,52 @@
-import { CreateTransferStatus } from "tigerbeetle-node";
-import type { LegFault } from "../core/ports.ts";
+import { type CreateTransferResult, CreateTransferStatus } from "tigerbeetle-node";
+import type { LegFault, WriteOutcome } from "../core/ports.ts";
+
+/** What the ledger did with a chain, by its answers to the legs. Throws Error for an answer to a row that is no intent's. */
+export function chainOutcome(results: readonly CreateTransferResult[]): WriteOutcome {
+  const meanings = results.map(({ status }) => meaningOf(status));
+  // In a chain that breaks, only the leg that broke it tells why.
+  const leg = meanings.findIndex(
+    (meaning) => meaning !== "CREATED" && meaning !== "NEIGHBOUR_FAILED",
+  );
+  const meaning = meanings[leg];
+  const last = results.at(-1);
+  switch (meaning) {
+    case undefined:
+      if (last === undefined || meanings.includes("NEIGHBOUR_FAILED")) {
+        throw new Error("a chain broke and no leg says why");
+      }
+      return { kind: "CREATED", timestamp: last.timestamp };
+    case "CREATED":
+    case "NEIGHBOUR_FAILED":
+      throw new Error("unreachable");
+    case "EXISTS":
+    case "OTHER_CONTENT":
+    case "ALREADY_FAILED":
+      return { kind: meaning };
+    case "FAULT":
+      throw new Error(`leg ${leg} was answered ${statusName(results[leg]?.status)}`);
+    default:
+      return { kind: "REFUSED", leg, fault: meaning };
+  }
+}
+
+/**
+ * TigerBeetle looks for the id first: a transfer that has it answers `exists_with_different_*`, a burned id
+ * `id_already_failed`. Only then it misses the account, and burns the id.
+ */
+export function fenceOutcome([result]: readonly CreateTransferResult[]): "DEAD" | "TAKEN" {
+  const meaning = result === undefined ? "FAULT" : meaningOf(result.status);
+  if (meaning === "DEBIT_ACCOUNT_NOT_FOUND" || meaning === "ALREADY_FAILED") return "DEAD";
+  if (meaning === "OTHER_CONTENT") return "TAKEN";
+  throw new Error(`a fence was answered ${statusName(result?.status)}`);
+}
+
+function statusName(status: CreateTransferStatus | undefined): string {
+  return status === undefined ? "nothing" : (CreateTransferStatus[status] ?? String(status));
+}
 
 /** What TigerBeetle's answer to one transfer of a chain means for the chain. */
-export type LegMeaning =
+type LegMeaning =
   | "CREATED"
   | "EXISTS"
   | "OTHER_CONTENT"
@@ -92,7 +136,7 @@ const meanings = {
 } as const satisfies Record<keyof typeof CreateTransferStatus, LegMeaning>;
 
 /** The meaning of a status; a number that this client does not know is a fault. */
-export function meaningOf(status: CreateTransferStatus): LegMeaning {
+function meaningOf(status: CreateTransferStatus): LegMeaning {
   const name = CreateTransferStatus[status];
   return name === undefined ? "FAULT" : meanings[name as keyof typeof meanings];
 }

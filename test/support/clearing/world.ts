@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { zeroWallet } from "#common/address.ts";
-import { DomainError } from "#common/domain-error.ts";
+import { asError, DomainError } from "#common/domain-error.ts";
 import { intentDigester, intentDomain } from "#common/intent/digest.ts";
 import type { AttestedIntent, Intent, Phase, Posting } from "#common/intent/intent.ts";
 import { addressOfPrivateKey, signDigest } from "#common/intent/signature.ts";
@@ -13,11 +13,13 @@ import { createLogger } from "#common/process/logger.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { newUuidV7 } from "#common/uuid.ts";
+import { type ClearResult, createClearList } from "../../../services/clearing/batch/clear-list.ts";
 import { type ClearingConfig, clearingConfig } from "../../../services/clearing/config.ts";
 import type {
+  Caller,
+  CallLimit,
   Clearing,
   ClearRequest,
-  ClearResult,
 } from "../../../services/clearing/core/clearing.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
@@ -291,15 +293,31 @@ export async function startClearingWorld(
 }
 
 /** Clears one intent: the clearing, or throws what refused it. */
-export async function clearOne(
+export function clearOne(
   replica: Pick<ClearingDeps, "clearing">,
   request: ClearRequest,
-  limit = soon(),
+  limit: CallLimit = soon(),
+  caller: Caller = operator,
 ): Promise<Clearing> {
-  const [result] = await replica.clearing.clear([request], operator, limit);
-  if (result === undefined) throw new Error("no result");
-  if (result instanceof Error) throw result;
-  return result;
+  return replica.clearing.clear(request, caller, limit);
+}
+
+/** Clears a list of intents, as a batch thread does. */
+export function clearAll(
+  replica: Pick<ClearingDeps, "clearing">,
+  requests: readonly ClearRequest[],
+  limit: CallLimit = soon(),
+): Promise<readonly ClearResult[]> {
+  return createClearList(replica.clearing, nextTurn)(requests, operator, limit);
+}
+
+/** Clears one intent: the clearing, or what refused it. */
+export function resultOf(
+  replica: Pick<ClearingDeps, "clearing">,
+  request: ClearRequest,
+  limit: CallLimit = soon(),
+): Promise<ClearResult> {
+  return clearOne(replica, request, limit).catch(asError);
 }
 
 /** How a result reads in an assertion: the state, or the kind of the refusal. */
@@ -313,9 +331,10 @@ export function kindOf(result: ClearResult | undefined): string {
 export async function refusalOf(
   replica: Pick<ClearingDeps, "clearing">,
   request: ClearRequest,
-  limit = soon(),
+  limit: CallLimit = soon(),
+  caller: Caller = operator,
 ): Promise<DomainError> {
-  const [result] = await replica.clearing.clear([request], operator, limit);
+  const result = await clearOne(replica, request, limit, caller).catch(asError);
   if (result instanceof DomainError) return result;
   throw new Error(`expected a refusal, got ${kindOf(result)}`, { cause: result });
 }

@@ -13,29 +13,28 @@ import {
   ClearResultSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { formatClearing, parseClearRequest } from "../codec.ts";
-import type {
-  Caller,
-  CallLimit,
-  ClearingHouse,
-  ClearRequest,
-  ClearResult,
-} from "../core/clearing.ts";
+import type { Caller, CallLimit, ClearRequest } from "../core/clearing.ts";
+import type { ClearList, ClearResult } from "./clear-list.ts";
 import { requestsIn } from "./cut.ts";
 
-export interface PageServiceOptions {
-  readonly clearing: ClearingHouse;
+export interface ClearSliceOptions {
+  readonly clearList: ClearList;
   /** u128; goes into cursors. */
   readonly clusterId: bigint;
   /** Hears of a fault that only one result carries. */
   readonly onFault: (error: unknown, message: string) => void;
 }
 
-/** Clears a page of a batch: an encoded ClearBatchRequest in, an encoded ClearBatchResponse out. */
-export type ClearPage = (page: Uint8Array, caller: Caller, limit: CallLimit) => Promise<Uint8Array>;
+/** Clears a slice of a batch: an encoded ClearBatchRequest in, an encoded ClearBatchResponse out. */
+export type ClearSlice = (
+  slice: Uint8Array,
+  caller: Caller,
+  limit: CallLimit,
+) => Promise<Uint8Array>;
 
-/** Clears pages on a clearing house. The requests of a page stand alone, and so does what is wrong with one. */
-export function createClearPage(options: PageServiceOptions): ClearPage {
-  const { clearing } = options;
+/** Clears slices. The requests of a slice stand alone, and so does what is wrong with one. */
+export function createClearSlice(options: ClearSliceOptions): ClearSlice {
+  const { clearList } = options;
   const validator = createRequestValidator();
   // What can be read is in order; only what cannot is worth the validator's time, for its words are what Clear would say.
   const refusalOf = (request: ClearRequestProto): Error | undefined => {
@@ -54,10 +53,10 @@ export function createClearPage(options: PageServiceOptions): ClearPage {
       return refusalOf(request) ?? asError(error);
     }
   };
-  return async (page, caller, limit) => {
-    const parsed = requestsIn(page).map(tryDecode).map(tryParse);
+  return async (slice, caller, limit) => {
+    const parsed = requestsIn(slice).map(tryDecode).map(tryParse);
     const wellFormed = parsed.flatMap((request) => (request instanceof Error ? [] : [request]));
-    const cleared = await clearing.clear(wellFormed, caller, limit);
+    const cleared = await clearList(wellFormed, caller, limit);
     let next = 0;
     const results = parsed.map((request) =>
       formatResult(request instanceof Error ? request : cleared[next++], options),
@@ -86,7 +85,7 @@ export function parseBatchItem(request: ClearRequestProto): ClearRequest {
 
 function formatResult(
   result: ClearResult | undefined,
-  { clusterId, onFault }: PageServiceOptions,
+  { clusterId, onFault }: ClearSliceOptions,
 ): ClearResultProto {
   if (result !== undefined && !(result instanceof Error)) {
     const value = formatClearing(result, clusterId);

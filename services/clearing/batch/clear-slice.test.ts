@@ -9,7 +9,7 @@ import {
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { attest, intentOf, posting } from "../../../test/support/intents/intents.ts";
-import { parseBatchItem } from "./clear-page.ts";
+import { parseBatchItem } from "./clear-slice.ts";
 
 const good = intentOf({
   postings: [posting(), posting({ amount: 7n })],

@@ -2,8 +2,8 @@ import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import type { SignatureChecks } from "#common/intent/signature-metrics.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
-import type { SignatureThreads } from "../batch/signature-threads.ts";
-import type { RecoverAhead } from "./ports.ts";
+import type { RecoverAhead } from "../core/ports.ts";
+import type { SignatureThreads } from "./signature-threads.ts";
 
 /** Signatures that go to a thread together: some milliseconds of its work, and of ours when they come back. */
 const groupMax = 64;

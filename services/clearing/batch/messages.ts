@@ -1,0 +1,44 @@
+import type { MessagePort } from "node:worker_threads";
+import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
+import type { ClearingConfig } from "../config.ts";
+import type { Caller } from "../core/clearing.ts";
+import type { LedgerOperation } from "../drivers/tigerbeetle.ts";
+
+/** What a thread is started with. */
+export interface ThreadStart {
+  readonly config: ClearingConfig;
+  /** Of the service's client of the ledger, where the engine is shared. */
+  readonly sharedPort: MessagePort | undefined;
+}
+
+/** What a thread is told. */
+export type ThreadOrder =
+  | {
+      readonly kind: "SLICE";
+      readonly id: number;
+      readonly bytes: Uint8Array;
+      readonly caller: Caller;
+      readonly deadlineMs: number;
+      readonly gently: boolean;
+    }
+  /** Nobody waits for the slice any more. */
+  | { readonly kind: "ABANDON"; readonly id: number }
+  | { readonly kind: "CLOSE" };
+
+/** What a thread tells. */
+export type ThreadReport =
+  /** `signatures`: those checked since the last slice. */
+  | {
+      readonly kind: "CLEARED";
+      readonly id: number;
+      readonly bytes: Uint8Array;
+      readonly signatures: SignatureCounts;
+    }
+  | { readonly kind: "FAILED"; readonly id: number; readonly error: unknown }
+  | { readonly kind: "FAULT"; readonly error: unknown; readonly message: string }
+  | {
+      readonly kind: "LEDGER_ANSWER";
+      readonly operation: LedgerOperation;
+      readonly events: number;
+      readonly durationMs: number;
+    };

@@ -1,0 +1,63 @@
+import { DomainError } from "#common/domain-error.ts";
+import type { AttestedIntent } from "#common/intent/intent.ts";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Caller, Clearing } from "./clearing.ts";
+import type { ClearingPorts, Found } from "./ports.ts";
+
+/** A clearing and the evidence of its intent. */
+export interface ReadClearing {
+  readonly clearing: Clearing;
+  readonly evidence: AttestedIntent;
+}
+
+type ReadPorts = Pick<ClearingPorts, "evidence" | "ledger">;
+
+/**
+ * What became of an intent. INTENT_NOT_FOUND only if there is no evidence, or it is not the caller's; LEDGER_UNAVAILABLE,
+ * RECORDS_UNAVAILABLE.
+ */
+export async function readClearing(
+  ports: ReadPorts,
+  intentId: string,
+  caller: Caller,
+  attempt: Attempt,
+): Promise<ReadClearing> {
+  const evidence = await ports.evidence.read(intentId, attempt);
+  const isForeign = caller.wallet !== undefined && caller.wallet !== evidence?.intent.wallet;
+  if (evidence === undefined || isForeign) {
+    throw new DomainError("INTENT_NOT_FOUND", `there is no intent ${intentId}`, {
+      metadata: { intentId },
+    });
+  }
+  const { digest } = evidence.attestation;
+  const rows = transferRows(evidence.intent, digest);
+  // The ledger first: what it holds is true whatever is recorded elsewhere.
+  const found = await ports.ledger.find(rows, attempt);
+  const failure = await failureOf(ports, found, intentId, attempt);
+  const clearing: Clearing = {
+    intentId,
+    digest,
+    phase: evidence.intent.phase,
+    state: found.kind === "ALL" ? "CLEARED" : failure === undefined ? "UNKNOWN" : "FAILED",
+    transferIds: rows.map((row) => row.id),
+    commitTimestamp: found.kind === "ALL" ? found.timestamp : 0n,
+    replayed: found.kind === "ALL",
+    failure,
+  };
+  return { clearing, evidence };
+}
+
+/** Why an intent is dead, if that is known. Foreign transfers under its ids are a reason that nothing can take away. */
+async function failureOf(
+  ports: ReadPorts,
+  found: Found,
+  intentId: string,
+  attempt: Attempt,
+): Promise<Clearing["failure"]> {
+  if (found.kind === "ALL") return undefined;
+  const recorded = await ports.evidence.readFailure(intentId, attempt);
+  if (recorded !== undefined) return { reason: recorded.reason, timeMs: recorded.timeMs };
+  if (found.kind === "NONE") return undefined;
+  return { reason: "INTENT_ID_REUSED", timeMs: 0 };
+}

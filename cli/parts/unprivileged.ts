@@ -14,14 +14,16 @@ export interface Unprivileged {
 }
 
 /**
- * PostgreSQL refuses root. As root it runs as `postgres`, or as `nobody`. If that user cannot reach one of
- * `paths`, as under a home folder of mode 0700, it runs with the capability to pass folders all the same.
+ * PostgreSQL refuses root. As root it runs as whoever owns its `data` already, else as `postgres`, or as `nobody`. If that
+ * user cannot reach the data or the `program`, as under a home folder of mode 0700, it runs with the capability to pass
+ * folders all the same.
  */
-export function unprivileged(paths: readonly string[]): Unprivileged {
+export function unprivileged(data: string, program: string): Unprivileged {
+  const paths = [data, program];
   if (process.getuid?.() !== 0) {
     return { prefix: [], uid: undefined, gid: undefined, owner: undefined };
   }
-  const owner = findUser("postgres") ?? findUser("nobody");
+  const owner = ownerOf(data) ?? findUser("postgres") ?? findUser("nobody");
   if (owner === undefined) {
     throw new Problem(
       "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`: make one",
@@ -34,16 +36,25 @@ export function unprivileged(paths: readonly string[]): Unprivileged {
       `PostgreSQL refuses to run as root, and the user it runs as may not enter ${paths[0]}: move the folder, or install setpriv (util-linux)`,
     );
   }
+  // PostgreSQL asks access() whether it may, and the kernel answers that for another user than root without capabilities,
+  // unless it is told to leave them alone when users change. setpriv still drops all others.
   const capability = "+dac_override";
   const prefix = [
     setpriv,
     `--reuid=${owner.uid}`,
     `--regid=${owner.gid}`,
     "--clear-groups",
+    "--securebits=+no_setuid_fixup",
     `--inh-caps=${capability}`,
     `--ambient-caps=${capability}`,
   ];
   return { prefix, uid: undefined, gid: undefined, owner };
+}
+
+/** Who owns a folder that is there; undefined for root's, which PostgreSQL does not take. */
+function ownerOf(folder: string): { uid: number; gid: number } | undefined {
+  const { uid = 0, gid = 0 } = statSync(folder, { throwIfNoEntry: false }) ?? {};
+  return uid === 0 ? undefined : { uid, gid };
 }
 
 function findUser(name: string): { uid: number; gid: number } | undefined {

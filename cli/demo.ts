@@ -30,7 +30,7 @@ import { table } from "./command/text.ts";
 import { isRunning } from "./state/process-identity.ts";
 import { readSettings, type Settings } from "./state/settings.ts";
 import { readState } from "./state/state.ts";
-import { startDetached } from "./supervisor/detached.ts";
+import { startOwned } from "./supervisor/detached.ts";
 import { stopMesh } from "./supervisor/stop-mesh.ts";
 
 const usage = "./mesh demo";
@@ -43,11 +43,17 @@ runCommand(async () => {
   const state = readState(settings);
   if (state !== undefined && isRunning(state.supervisor)) return demo(settings);
   console.log("No mesh is running here; the demo starts one and stops it at the end.\n");
-  await startDetached(settings, { fresh: false, engine: undefined });
+  // Its mesh ends when this process does, however that ends.
+  const owner = await startOwned(
+    settings,
+    { fresh: false, engine: undefined },
+    { environment: process.env, report: (line) => console.log(line) },
+  );
   try {
     return await demo(settings);
   } finally {
     await stopMesh(settings);
+    if (owner.connected) owner.disconnect();
   }
 });
 

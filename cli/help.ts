@@ -1,6 +1,6 @@
 console.log(`SOVR Mesh: a clearing house in a box.
 
-  ./mesh up [--detach] [--fresh] [--engine embedded|tigerbeetle]
+  ./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle]
                           starts everything on this machine; Ctrl-C stops it
   ./mesh down             stops what up --detach started
   ./mesh status [--json]  every part with version, health and latency

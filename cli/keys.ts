@@ -1,8 +1,9 @@
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { databaseUrl } from "./parts/postgres.ts";
-import { ensureKeys, writeSecret } from "./state/keys.ts";
+import { ensureKeys } from "./state/keys.ts";
 import { readSettings } from "./state/settings.ts";
+import { writeWhole } from "./state/write-whole.ts";
 
 const usage = "./mesh keys DATABASE_HOST:PORT";
 
@@ -14,7 +15,7 @@ runCommand(async () => {
     throw new Problem(`name where PostgreSQL is reached (usage: ${usage})`);
   }
   const files = await ensureKeys(readSettings(process.env));
-  writeSecret(files.databaseUrl, databaseUrl(files, address));
+  writeWhole(files.databaseUrl, databaseUrl(files, address));
   console.log(files.folder);
   return 0;
 });

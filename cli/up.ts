@@ -1,21 +1,24 @@
 import { performance } from "node:perf_hooks";
+import { createInterface } from "node:readline/promises";
 import { readArguments, runCommand } from "./command/command.ts";
 import { describeError, Problem } from "./command/problem.ts";
 import { seconds } from "./command/text.ts";
+import { dataIn } from "./state/choose-identity.ts";
 import { isRunning } from "./state/process-identity.ts";
 import { type Engine, engines, readSettings, type Settings } from "./state/settings.ts";
-import { readIdentity, readState } from "./state/state.ts";
+import { readIdentity, readState, settingsOf } from "./state/state.ts";
 import { findOwner, startDetached } from "./supervisor/detached.ts";
 import { readyText } from "./supervisor/ready-text.ts";
 import { runMesh } from "./supervisor/run-mesh.ts";
 
-const usage = "./mesh up [--detach] [--fresh] [--engine embedded|tigerbeetle]";
+const usage = "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle]";
 
 runCommand(async () => {
   const { values, positionals } = readArguments(
     {
       detach: { type: "boolean", default: false },
       fresh: { type: "boolean", default: false },
+      yes: { type: "boolean", default: false },
       engine: { type: "string" },
     },
     usage,
@@ -27,9 +30,25 @@ runCommand(async () => {
   }
   const settings = readSettings(process.env);
   if (isAlreadyRunning(settings)) return alreadyRunning(settings, engine, values.fresh);
+  if (values.fresh && !values.yes) await askBeforeDeleting(settings);
   if (values.detach) return startDetached(settings, { fresh: values.fresh, engine });
   return runHere(settings, { fresh: values.fresh, engine });
 });
+
+/** Says what --fresh deletes, and asks a person; whoever cannot be asked must have said --yes. */
+async function askBeforeDeleting(settings: Settings): Promise<void> {
+  const data = dataIn(settings);
+  if (data.length === 0) return;
+  const what = `--fresh deletes the ledger and all records of this mesh for ever: ${data.join(", ")} in ${settings.state}`;
+  if (!process.stdin.isTTY) throw new Problem(`${what}; say --fresh --yes if you mean it`);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await terminal.question(`${what}.\nDelete them? (yes/no) `);
+    if (answer.trim().toLowerCase() !== "yes") throw new Problem("nothing was deleted");
+  } finally {
+    terminal.close();
+  }
+}
 
 async function runHere(
   settings: Settings,
@@ -85,7 +104,6 @@ function alreadyRunning(settings: Settings, engine: Engine | undefined, fresh: b
   if (fresh || (engine !== undefined && engine !== identity.engine)) {
     throw new Problem("a mesh is already running here: ./mesh down first");
   }
-  const running = { ...settings, ports: state.ports };
-  console.log(`The mesh is already running. ${readyText(running, identity)}`);
+  console.log(`The mesh is already running. ${readyText(settingsOf(settings, state), identity)}`);
   return 0;
 }

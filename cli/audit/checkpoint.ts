@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Signers } from "#common/intent/signers.ts";
 import { Problem } from "../command/problem.ts";
+import { writeWhole } from "../state/write-whole.ts";
 import type { AuditState } from "./audit-ledger.ts";
 
 /** What a checkpoint belongs to. */
@@ -21,17 +22,15 @@ interface Checkpoint {
 /** Of the file's form; another one is not read. */
 const version = 1;
 
-/** Writes a checkpoint: whole or not at all. */
+/** Writes a checkpoint: whole or not at all. A Problem if it cannot. */
 export function writeCheckpoint(file: string, scope: CheckpointScope, state: AuditState): void {
   const checkpoint: Checkpoint = { version, scope, state };
   const text = JSON.stringify(checkpoint, (_, value: unknown) =>
     typeof value === "bigint" ? `${value}n` : value,
   );
   try {
-    writeFileSync(`${file}.new`, text, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    writeWhole(file, text);
   } catch (error) {
-    rmSync(`${file}.new`, { force: true });
     throw new Problem(`the checkpoint cannot be written: ${(error as Error).message}`);
   }
 }

@@ -13,7 +13,7 @@ import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
 import { keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
-import { requireMesh } from "../state/state.ts";
+import { requireMesh, settingsOf } from "../state/state.ts";
 
 /** What an audit must know: where ledger and records are, and whose signatures count. */
 export interface AuditConfig {
@@ -44,8 +44,7 @@ export function auditConfig(environment: Environment): AuditConfig {
 function runningMesh(environment: Environment): Environment {
   const settings = readSettings(environment);
   const { state, identity } = requireMesh(settings);
-  // The ports are those that it runs on, whatever the environment says now.
-  return recordsEnvironment({ ...settings, ports: state.ports }, identity, keyFiles(settings));
+  return recordsEnvironment(settingsOf(settings, state), identity, keyFiles(settings));
 }
 
 function readSigners(path: string): Signers {

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseWallet } from "#common/address.ts";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { Problem } from "../command/problem.ts";
-import { newPrivateKey, writeSecret } from "../state/keys.ts";
+import { newPrivateKey } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import { makeFolder, writeWhole } from "../state/write-whole.ts";
 
 /** A development wallet, kept in the state folder with its key. */
 export interface Wallet {
@@ -34,8 +35,8 @@ export function createWallet(settings: Settings, name?: string): Wallet {
     address: addressOfPrivateKey(key),
     privateKey: `0x${key.toString("hex")}`,
   };
-  mkdirSync(folder(settings), { recursive: true, mode: 0o700 });
-  writeSecret(join(folder(settings), `${chosen}.json`), `${JSON.stringify(wallet, null, 2)}\n`);
+  makeFolder(folder(settings), 0o700);
+  writeWhole(join(folder(settings), `${chosen}.json`), `${JSON.stringify(wallet, null, 2)}\n`);
   return wallet;
 }
 

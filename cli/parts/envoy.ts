@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { requireEnvoy } from "../bring/envoy.ts";
 import { serviceNames } from "../state/settings.ts";
+import { writeWhole } from "../state/write-whole.ts";
 import { renderEnvoyConfig } from "./envoy-config.ts";
 import type { Mesh, Part } from "./part.ts";
 import { expectOk } from "./probe.ts";
@@ -36,10 +36,11 @@ export function envoyPart(
       await findEnvoy(signal);
     },
     async launch() {
-      const config = join(settings.state, "envoy.yaml");
-      writeFileSync(config, renderEnvoyConfig(settings));
+      const file = join(settings.state, "envoy.yaml");
+      const config = renderEnvoyConfig(settings);
+      writeWhole(file, config);
       const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"];
-      return { command: [await findEnvoy(), "-c", config, ...flags], env: environment };
+      return { command: [await findEnvoy(), "-c", file, ...flags], env: environment, config };
     },
     async probe(signal) {
       await expectOk(`${admin}/ready`, signal);

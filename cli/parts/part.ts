@@ -17,6 +17,8 @@ export interface Launch {
   readonly env: NodeJS.ProcessEnv;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
+  /** The text of the configuration that it reads at its start, if it reads one that the mesh writes. */
+  readonly config?: string;
 }
 
 /** One process of a mesh. */
@@ -34,6 +36,6 @@ export interface Part {
   prepare?(signal: AbortSignal): Promise<void>;
   /** Makes everything else ready that its start needs, and says how to start it. Safe to repeat. */
   launch(): Promise<Launch>;
-  /** Its version, once it serves. Throws while it does not. */
+  /** Its version once it serves, "" if that cannot be told here. Throws while it does not serve. */
   probe(signal: AbortSignal): Promise<string>;
 }

@@ -1,11 +1,12 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chownSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import pg from "pg";
 import { postgresPrograms } from "../bring/postgres.ts";
 import { Problem } from "../command/problem.ts";
 import { lastLine, runProgram } from "../command/run-program.ts";
-import { type KeyFiles, writeSecret } from "../state/keys.ts";
+import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import { makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
@@ -38,9 +39,9 @@ export function databaseUrl(keys: KeyFiles, address: string, database = database
 async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
   const data = join(settings.state, "postgres");
   const programs = postgresPrograms();
-  const user = unprivileged([data, programs.postgres]);
+  const user = unprivileged(data, programs.postgres);
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(data, programs.initdb, user, keys);
-  writeSecret(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
+  writeWhole(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
   const flags = {
     listen_addresses: settings.host,
     port: String(settings.ports.postgres),
@@ -104,21 +105,26 @@ async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>
   }
 }
 
+/** Beside its place and then moved: a folder that initdb did not finish never looks like one of data. */
 async function initialise(
   data: string,
   initdb: string,
   user: Unprivileged,
   keys: KeyFiles,
 ): Promise<void> {
-  rmSync(data, { recursive: true, force: true }); // what an interrupted initdb left
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  if (user.owner !== undefined) chownSync(data, user.owner.uid, user.owner.gid);
+  if (existsSync(join(data, "global/pg_control"))) {
+    throw new Problem(`${data} holds data, and its file PG_VERSION is gone: put a copy of it back`);
+  }
+  const fresh = `${data}.new`;
+  rmSync(fresh, { recursive: true, force: true }); // what an interrupted initdb left
+  makeFolder(fresh, 0o700);
+  if (user.owner !== undefined) chownSync(fresh, user.owner.uid, user.owner.gid);
   const [command = initdb, ...prefixed] = [...user.prefix, initdb];
   const passwordFile = `${data}-password`;
-  writeSecret(passwordFile, readFileSync(keys.databasePassword, "utf8"));
+  writeWhole(passwordFile, readFileSync(keys.databasePassword, "utf8"));
   if (user.owner !== undefined) chownSync(passwordFile, user.owner.uid, user.owner.gid);
   const flags = [
-    `--pgdata=${data}`,
+    `--pgdata=${fresh}`,
     `--username=${databaseUser}`,
     "--auth=scram-sha-256",
     `--pwfile=${passwordFile}`,
@@ -140,4 +146,8 @@ async function initialise(
       `could not make a PostgreSQL data folder in ${data}: ${lastLine(result.output)}`,
     );
   }
+  // initdb has synced what is in it. What is at its place and no data is what an older version's initdb left.
+  rmSync(data, { recursive: true, force: true });
+  renameSync(fresh, data);
+  syncFolder(dirname(data));
 }

@@ -5,6 +5,7 @@ import { Problem } from "../command/problem.ts";
 import { findProgram, lastLine, runProgram } from "../command/run-program.ts";
 import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
+import { syncFolder } from "../state/write-whole.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
 
 /** A batch of a replica that runs with --development. */
@@ -50,15 +51,21 @@ async function launch(
       throw new Problem(`tigerbeetle could not format ${file}: ${lastLine(result.output)}`);
     }
     renameSync(fresh, file);
+    syncFolder(settings.state);
   }
   const address = `${settings.host}:${settings.ports.tigerbeetle}`;
   return { command: [program, "start", `--addresses=${address}`, "--development", file], env };
 }
 
-/** The version of the replica, once it listens: its clients wait for the rest. Throws while it does not. */
+/**
+ * The version of the replica, once it listens: its clients wait for the rest. "" where the program is not on PATH, as in
+ * another shell than the one that started it. Throws while it does not listen.
+ */
 async function probe(settings: Settings): Promise<string> {
   await connects(settings.host, settings.ports.tigerbeetle);
-  const { output } = await runProgram(findTigerBeetle(), ["version"], { timeoutMs: 5_000 });
+  const program = findProgram("tigerbeetle");
+  if (program === undefined) return "";
+  const { output } = await runProgram(program, ["version"], { timeoutMs: 5_000 });
   return /version ([0-9.]+)/.exec(output)?.[1] ?? "unknown";
 }
 

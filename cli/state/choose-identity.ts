@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { formatWallet, parseWallet } from "#common/address.ts";
 import { type Environment, readString, readU128 } from "#common/process/environment.ts";
@@ -30,6 +30,7 @@ export function chooseIdentity(
   const existing = choice.fresh ? undefined : readIdentity(settings);
   const engine = external ? "tigerbeetle" : (choice.engine ?? existing?.engine ?? "embedded");
   if (existing === undefined) {
+    if (!choice.fresh) refuseOrphans(settings);
     deleteData(settings);
     const identity = newIdentity(settings, environment, engine, external);
     writeIdentity(settings, identity);
@@ -41,6 +42,15 @@ export function chooseIdentity(
   }
   refuseOther("environment", existing.environment, settings.environment);
   return existing;
+}
+
+/** Data without the file that says whose it is was not made by a first start that was cut: that file comes first. */
+function refuseOrphans(settings: Settings): void {
+  const orphans = dataIn(settings).filter((name) => !/^postgres(\.new|-password)$/.test(name));
+  if (orphans.length === 0) return;
+  throw new Problem(
+    `${join(settings.state, "mesh.json")} is gone, and ${orphans.join(", ")} beside it belong to what it said: put a copy of it back, or name another folder for other data by MESH_STATE`,
+  );
 }
 
 function newIdentity(
@@ -75,17 +85,22 @@ function nameOf(engine: Engine, external: boolean): string {
 function refuseOther(what: string, has: string, wanted: string): void {
   if (has === wanted) return;
   throw new Problem(
-    `the data here belongs to the ${what} "${has}", not "${wanted}": keep to it, or delete the data and start over with --fresh`,
+    `the data here belongs to the ${what} "${has}", not "${wanted}": keep to it, or name another folder for other data by MESH_STATE`,
   );
 }
 
-/** Deletes ledger, records and what the simulator of Stripe knows. Keys, wallets and logs stay. */
+/** Ledger, records and what the simulator of Stripe knows, with the files that SQLite keeps beside them. */
+const dataPattern =
+  /^(mesh\.json|postgres(\.new)?|postgres-password|tigerbeetle\.data|(ledger|stripe-sim)\.db.*)$/;
+
+/** What --fresh deletes: the names in the state folder. Keys, wallets and logs stay. */
+export function dataIn(settings: Settings): readonly string[] {
+  if (!existsSync(settings.state)) return [];
+  return readdirSync(settings.state).filter((name) => dataPattern.test(name));
+}
+
 function deleteData(settings: Settings): void {
-  for (const name of ["mesh.json", "postgres", "postgres-password", "tigerbeetle.data"]) {
+  for (const name of dataIn(settings)) {
     rmSync(join(settings.state, name), { recursive: true, force: true });
-  }
-  for (const name of readdirSync(settings.state)) {
-    // With the files that SQLite keeps beside them.
-    if (/^(ledger|stripe-sim)\.db/.test(name)) rmSync(join(settings.state, name), { force: true });
   }
 }

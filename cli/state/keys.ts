@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
+import { Problem } from "../command/problem.ts";
 import type { Settings } from "./settings.ts";
+import { makeFolder, writeWhole } from "./write-whole.ts";
 
 /** Where the development keys lie. */
 export interface KeyFiles {
@@ -51,14 +53,17 @@ export function keyFiles(settings: Settings): KeyFiles {
   };
 }
 
-/** Makes the development keys that are not there yet. They outlive --fresh: tokens and wallets stay good. */
+/**
+ * Makes the development keys that are not there yet. They outlive --fresh: tokens and wallets stay good. A key that an
+ * older version left empty, as a power cut did, is made anew where nothing is lost by it; a Problem says where not.
+ */
 export async function ensureKeys(settings: Settings): Promise<KeyFiles> {
   const files = keyFiles(settings);
-  mkdirSync(files.folder, { recursive: true });
+  makeFolder(files.folder);
   chmodSync(files.folder, 0o700);
   await ensureTokenKeys(files);
-  if (!existsSync(files.attestor) || !existsSync(files.signers)) makeAttestor(files);
-  ensureRandom(files.databasePassword, "");
+  ensureAttestor(files);
+  ensureDatabasePassword(settings, files);
   // Marked, so that nobody takes them for keys of an account.
   ensureRandom(files.stripe.secretKey, "sk_test_simulator_");
   ensureRandom(files.stripe.publishableKey, "pk_test_simulator_");
@@ -66,28 +71,49 @@ export async function ensureKeys(settings: Settings): Promise<KeyFiles> {
   return files;
 }
 
-function ensureRandom(file: string, prefix: string): void {
-  if (!existsSync(file)) writeSecret(file, prefix + randomBytes(24).toString("hex"));
+/** Whether a file holds anything: a power cut may leave the name of a file without what was written. */
+function isThere(file: string): boolean {
+  return existsSync(file) && readFileSync(file, "utf8").trim() !== "";
 }
 
-/** Writes a file that only its owner may read. */
-export function writeSecret(file: string, text: string): void {
-  writeFileSync(file, text, { mode: 0o600 });
-  chmodSync(file, 0o600); // the mode above counts for a new file only
+function ensureRandom(file: string, prefix: string): void {
+  if (!isThere(file)) writeWhole(file, prefix + randomBytes(24).toString("hex"));
+}
+
+/** PostgreSQL knows the password since its folder was made; the address that services read holds it as well. */
+function ensureDatabasePassword(settings: Settings, files: KeyFiles): void {
+  if (isThere(files.databasePassword)) return;
+  const known = isThere(files.databaseUrl) && passwordIn(readFileSync(files.databaseUrl, "utf8"));
+  if (typeof known === "string") {
+    writeWhole(files.databasePassword, known);
+    return;
+  }
+  if (existsSync(join(settings.state, "postgres"))) {
+    throw new Problem(
+      `${files.databasePassword} is empty or gone, and the data in ${join(settings.state, "postgres")} was made with it: put a copy of it back`,
+    );
+  }
+  ensureRandom(files.databasePassword, "");
+}
+
+function passwordIn(url: string): string | undefined {
+  try {
+    return new URL(url.trim()).password || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whose tokens the mesh takes: those of the issuer, and those that Checkout signs for itself. */
 async function ensureTokenKeys(files: KeyFiles): Promise<void> {
   const own = [files.issuer, files.checkout];
-  if ([...own, files.jwks].every((file) => existsSync(file))) return;
-  for (const file of own) if (!existsSync(file)) writeSecret(file, await newTokenKey());
+  if ([...own, files.jwks].every(isThere)) return;
+  for (const file of own) if (!isThere(file)) writeWhole(file, await newTokenKey());
   const keys = own.map((file) => {
     const { d: _, ...shared } = JSON.parse(readFileSync(file, "utf8")) as JWK;
     return { ...shared, use: "sig" };
   });
-  // Whole or not at all: a mesh that runs reads it again.
-  writeFileSync(`${files.jwks}.new`, JSON.stringify({ keys }));
-  renameSync(`${files.jwks}.new`, files.jwks);
+  writeWhole(files.jwks, JSON.stringify({ keys }));
 }
 
 async function newTokenKey(): Promise<string> {
@@ -96,13 +122,31 @@ async function newTokenKey(): Promise<string> {
   return JSON.stringify({ ...(await exportJWK(privateKey)), kid, alg: "EdDSA" });
 }
 
-function makeAttestor(files: KeyFiles): void {
-  const key = newPrivateKey();
-  writeSecret(files.attestor, `0x${key.toString("hex")}`);
+interface SignerEntry {
+  readonly address: string;
+  readonly activateTime: string;
+}
+
+/**
+ * A key that is gone is followed by a new one. The signer that it was stays in the list: what it attested stays valid.
+ * The key is written first, so that none is ever trusted that nobody has.
+ */
+function ensureAttestor(files: KeyFiles): void {
+  if (isThere(files.attestor) && isThere(files.signers)) return;
+  const key = isThere(files.attestor) ? readPrivateKey(files.attestor) : newPrivateKey();
+  if (!isThere(files.attestor)) writeWhole(files.attestor, `0x${key.toString("hex")}`);
+  const known: readonly SignerEntry[] = isThere(files.signers)
+    ? JSON.parse(readFileSync(files.signers, "utf8"))
+    : [];
+  const address = addressOfPrivateKey(key);
+  if (known.some((signer) => signer.address === address)) return;
   // Active since an hour ago: an intent may have been issued a few minutes before its attestation.
   const activateTime = new Date(Date.now() - 3_600_000).toISOString();
-  const signers = [{ address: addressOfPrivateKey(key), activateTime }];
-  writeFileSync(files.signers, `${JSON.stringify(signers, null, 2)}\n`);
+  writeWhole(files.signers, `${JSON.stringify([...known, { address, activateTime }], null, 2)}\n`);
+}
+
+function readPrivateKey(file: string): Buffer {
+  return Buffer.from(readFileSync(file, "utf8").trim().replace(/^0x/, ""), "hex");
 }
 
 /** A fresh secp256k1 private key of 32 bytes. */

@@ -14,29 +14,47 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return started === undefined ? undefined : { pid, started };
 }
 
+/** Whether a process was stopped in its tracks, as by SIGSTOP: it is there, and answers nobody. */
+export function isFrozen({ pid }: ProcessIdentity): boolean {
+  return (process.platform === "linux" ? statusOnLinux(pid)?.[0] : statusElsewhere(pid)) === "T";
+}
+
 export function isRunning(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.started === identity.started;
 }
 
 function startedOnLinux(pid: number): string | undefined {
+  const fields = statusOnLinux(pid);
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+}
+
+/** The fields of /proc/PID/stat from the state on: state, …, start time (the 20th of them). */
+function statusOnLinux(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name, in parentheses, may hold anything; what follows it is state, …, start time (22nd field).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+    // The name, in parentheses, may hold anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined; // no such process
   }
 }
 
 function startedElsewhere(pid: number): string | undefined {
+  const out = askPs(pid, "stat=,lstart=");
+  return out === "" || out.startsWith("Z") ? undefined : out.replace(/^\S+\s+/, "");
+}
+
+function statusElsewhere(pid: number): string {
+  return askPs(pid, "stat=").slice(0, 1);
+}
+
+function askPs(pid: number, columns: string): string {
   try {
-    const out = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
+    return execFileSync("ps", ["-o", columns, "-p", String(pid)], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     }).trim();
-    return out === "" || out.startsWith("Z") ? undefined : out.replace(/^\S+\s+/, "");
   } catch {
-    return undefined; // no such process
+    return ""; // no such process
   }
 }

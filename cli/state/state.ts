@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import type { Engine, Ports, Settings } from "./settings.ts";
+import { writeWhole, writeWholeOnce } from "./write-whole.ts";
 
 /** What the data in the state folder belongs to. Evidence and ledger belong together, so it never changes. */
 export interface MeshIdentity {
@@ -20,6 +21,10 @@ export interface PartState extends ProcessIdentity {
   readonly name: string;
   readonly stopSignal: NodeJS.Signals;
   readonly restarts: number;
+  /** Of how it was started (fingerprintOf): whether it is still what would be started now. Absent in older files. */
+  readonly fingerprint?: string;
+  /** What it said of itself when it was first ready. */
+  readonly version?: string;
 }
 
 /** What runs now. */
@@ -28,6 +33,8 @@ export interface MeshState {
   readonly phase: "starting" | "ready" | "stopping";
   readonly host: string;
   readonly ports: Ports;
+  /** Where the cluster is that runs elsewhere, so that every command finds it, whatever its environment says. */
+  readonly tigerbeetleAddresses?: string;
   /** In the order in which they were started. */
   readonly parts: readonly PartState[];
 }
@@ -35,16 +42,24 @@ export interface MeshState {
 const identityFile = (settings: Settings) => join(settings.state, "mesh.json");
 const stateFile = (settings: Settings) => join(settings.state, "state.json");
 
+/** Throws a Problem for a file that cannot be read: the data beside it belongs to what it said. */
 export function readIdentity(settings: Settings): MeshIdentity | undefined {
-  return readJson(identityFile(settings)) as MeshIdentity | undefined;
+  const file = identityFile(settings);
+  if (!existsSync(file)) return undefined;
+  const identity = parseFile(file) as MeshIdentity | undefined;
+  if (identity !== undefined) return identity;
+  throw new Problem(
+    `${file} is damaged; it says which ledger and which signatures the data beside it belongs to: put a copy of it back`,
+  );
 }
 
 export function writeIdentity(settings: Settings, identity: MeshIdentity): void {
   writeJson(identityFile(settings), identity);
 }
 
+/** Undefined also for a file that cannot be read: it only lists what runs, and that can be found without it. */
 export function readState(settings: Settings): MeshState | undefined {
-  return readJson(stateFile(settings)) as MeshState | undefined;
+  return parseFile(stateFile(settings)) as MeshState | undefined;
 }
 
 export function writeState(settings: Settings, state: MeshState): void {
@@ -53,6 +68,12 @@ export function writeState(settings: Settings, state: MeshState): void {
 
 export function removeState(settings: Settings): void {
   rmSync(stateFile(settings), { force: true });
+}
+
+/** The settings that the mesh runs with, whatever the environment says now. */
+export function settingsOf(settings: Settings, state: MeshState): Settings {
+  const { tigerbeetleAddresses = settings.tigerbeetleAddresses } = state;
+  return { ...settings, ports: state.ports, tigerbeetleAddresses };
 }
 
 /** The running mesh and what its data belongs to; a Problem if none runs. */
@@ -73,34 +94,36 @@ export function requireMesh(settings: Settings): { state: MeshState; identity: M
  */
 export function claimState(settings: Settings, self: ProcessIdentity): (() => void) | undefined {
   const file = join(settings.state, "supervisor.lock");
-  mkdirSync(settings.state, { recursive: true });
   // Twice: a lock whose owner is gone is removed once, and then it is ours or somebody was faster.
   for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      writeFileSync(file, JSON.stringify(self), { flag: "wx" });
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      const owner = readJson(file) as ProcessIdentity | undefined;
-      if (owner !== undefined && isRunning(owner)) return undefined;
-      rmSync(file, { force: true });
-    }
+    if (writeWholeOnce(file, JSON.stringify(self))) return () => rmSync(file, { force: true });
+    const owner = ownerOf(file);
+    if (owner !== undefined && isRunning(owner)) return undefined;
+    rmSync(file, { force: true });
   }
   return undefined;
 }
 
-function readJson(file: string): unknown {
-  if (!existsSync(file)) return undefined;
+/** Who holds a lock; undefined for one that names nobody, as one that a power cut left empty. */
+function ownerOf(file: string): ProcessIdentity | undefined {
+  const owner = parseFile(file) as Partial<ProcessIdentity> | undefined;
+  const { pid, started } = owner ?? {};
+  return typeof pid === "number" && typeof started === "string" ? { pid, started } : undefined;
+}
+
+/** The object in a file of JSON; undefined if there is no file, or none in it. */
+function parseFile(file: string): object | undefined {
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    throw new Problem(`${file} is damaged: ./mesh down, then ./mesh up --fresh starts over`);
+    const value: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch (error) {
+    const isOurs =
+      error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT";
+    if (isOurs) return undefined;
+    throw error;
   }
 }
 
-/** Whole or not at all: a reader never sees half a file. */
 function writeJson(file: string, value: unknown): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`);
-  renameSync(`${file}.new`, file);
+  writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -54,7 +54,7 @@ export async function startOwned(
   rotateLog(settings, "mesh");
   const log = openSync(logFile(settings, "mesh"), "a");
   const flags = [
-    ...(choice.fresh ? ["--fresh"] : []),
+    ...(choice.fresh ? ["--fresh", "--yes"] : []), // whoever chose it was asked
     ...(choice.engine === undefined ? [] : ["--engine", choice.engine]),
   ];
   const child = spawn(process.execPath, [join(settings.root, "cli/up.ts"), ...flags], {

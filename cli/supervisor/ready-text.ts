@@ -42,7 +42,7 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
 function engineText(settings: Settings, identity: MeshIdentity): string {
   const cluster = `cluster ${identity.clusterId}`;
   if (identity.engine === "embedded") {
-    return `Engine: embedded, ${cluster}. It is for development and tests; ./mesh up --fresh --engine tigerbeetle runs a TigerBeetle.`;
+    return `Engine: embedded, ${cluster}. It is for development and tests; after ./mesh down, MESH_STATE=.mesh-tigerbeetle ./mesh up --engine tigerbeetle runs a TigerBeetle.`;
   }
   const where = identity.external
     ? `at ${settings.tigerbeetleAddresses}`

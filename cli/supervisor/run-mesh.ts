@@ -1,21 +1,22 @@
 import type { Environment } from "#common/process/environment.ts";
-import { Problem } from "../command/problem.ts";
+import { describeError, Problem } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
 import { chooseIdentity, type DataChoice } from "../state/choose-identity.ts";
 import { ensureKeys } from "../state/keys.ts";
-import { identify } from "../state/process-identity.ts";
+import { identify, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import {
   claimState,
   type MeshIdentity,
   type MeshState,
   type PartState,
+  readIdentity,
   removeState,
   writeState,
 } from "../state/state.ts";
 import { requireFreePorts } from "./free-ports.ts";
-import { stopLeftovers } from "./stop-leftovers.ts";
 import { createSupervisor } from "./supervisor.ts";
+import { stopLeftovers, takeOver } from "./take-over.ts";
 
 export interface RunOptions {
   readonly settings: Settings;
@@ -39,43 +40,85 @@ export async function runMesh(options: RunOptions): Promise<void> {
   if (release === undefined)
     throw new Problem("a mesh is already running here: ./mesh status shows it");
   try {
-    const left = await stopLeftovers(settings);
-    if (left > 0) report(`stopped ${left} processes that an earlier mesh had left running`);
-    const identity = chooseIdentity(settings, options.environment, options.choice);
+    if (options.choice.fresh || readIdentity(settings) === undefined) await stopEverything(options);
+    // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.
     const keys = await ensureKeys(settings);
+    const identity = chooseIdentity(settings, options.environment, options.choice);
     const mesh = { settings, identity, keys, environment: options.environment };
     const parts = meshParts(mesh, (what) => report(`installing ${what} …`));
-    await requireFreePorts(
-      settings.host,
-      parts.flatMap((part) => part.ports),
-    );
+    const { adopted, stopped } = await takeOver(settings, parts);
+    if (stopped > 0) report(`stopped ${stopped} processes that an earlier mesh had left running`);
+    const ports = parts.filter(({ name }) => !adopted.has(name)).flatMap((part) => part.ports);
+    await requireFreePorts(settings.host, ports);
 
-    let state: MeshState = {
-      supervisor: self,
-      phase: "starting",
-      host: settings.host,
-      ports: settings.ports,
-      parts: [],
-    };
-    const save = (change: { phase?: MeshState["phase"]; parts?: readonly PartState[] }) => {
-      state = { ...state, ...change };
-      writeState(settings, state);
-    };
-    const onChange = (changed: readonly PartState[]) => save({ parts: changed });
-    const supervisor = createSupervisor({ settings, parts, report, onChange });
+    const record = keepRecord(options, self, identity);
+    const onChange = (changed: readonly PartState[]) => record.save({ parts: changed });
+    const supervisor = createSupervisor({ settings, parts, report, onChange, adopted });
     try {
       await supervisor.start(signal);
-      save({ phase: "ready" });
+      record.save({ phase: "ready" });
       options.onReady(identity);
       await untilAborted(signal);
     } finally {
-      save({ phase: "stopping" });
+      record.save({ phase: "stopping" });
       await supervisor.stop();
-      removeState(settings);
+      record.end();
     }
   } finally {
     release();
   }
+}
+
+/** Before data is made or deleted nothing may run that holds it. */
+async function stopEverything({ settings, report }: RunOptions): Promise<void> {
+  const left = await stopLeftovers(settings);
+  if (left > 0) report(`stopped ${left} processes that an earlier mesh had left running`);
+}
+
+const saveAgainMs = 1_000;
+
+/**
+ * What runs, written down for other commands and for a supervisor that comes after this one. A disk that is full is no
+ * reason to lose a part: it is written again until it is, and the marks of the processes tell the same meanwhile.
+ */
+function keepRecord(
+  { settings, report }: RunOptions,
+  self: ProcessIdentity,
+  identity: MeshIdentity,
+) {
+  const { host, ports, tigerbeetleAddresses } = settings;
+  let state: MeshState = {
+    supervisor: self,
+    phase: "starting",
+    host,
+    ports,
+    ...(identity.external && tigerbeetleAddresses !== undefined ? { tigerbeetleAddresses } : {}),
+    parts: [],
+  };
+  let again: NodeJS.Timeout | undefined;
+  const write = () => {
+    const hadFailed = again !== undefined;
+    clearTimeout(again);
+    again = undefined;
+    try {
+      writeState(settings, state);
+      if (hadFailed) report("what runs is written down again");
+    } catch (error) {
+      if (!hadFailed) report(`what runs cannot be written down for now: ${describeError(error)}`);
+      again = setTimeout(write, saveAgainMs);
+      again.unref();
+    }
+  };
+  return {
+    save(change: { phase?: MeshState["phase"]; parts?: readonly PartState[] }) {
+      state = { ...state, ...change };
+      write();
+    },
+    end() {
+      clearTimeout(again);
+      removeState(settings);
+    },
+  };
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -2,9 +2,9 @@ import { describeError } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
 import type { Part } from "../parts/part.ts";
 import { keyFiles } from "../state/keys.ts";
-import { isRunning } from "../state/process-identity.ts";
+import { isFrozen, isRunning } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
-import type { MeshIdentity, MeshState, PartState } from "../state/state.ts";
+import { type MeshIdentity, type MeshState, type PartState, settingsOf } from "../state/state.ts";
 
 export interface PartStatus {
   readonly name: string;
@@ -27,8 +27,12 @@ export function probeMesh(
   identity: MeshIdentity,
   state: MeshState,
 ): Promise<PartStatus[]> {
-  const running = { ...settings, ports: state.ports };
-  const mesh = { settings: running, identity, keys: keyFiles(settings), environment: {} };
+  const mesh = {
+    settings: settingsOf(settings, state),
+    identity,
+    keys: keyFiles(settings),
+    environment: {},
+  };
   return Promise.all(
     meshParts(mesh).map((part) =>
       probePart(
@@ -45,8 +49,14 @@ async function probePart(part: Part, process: PartState | undefined): Promise<Pa
     (version) => ({ healthy: true, health: "serving", version }),
     (error: unknown) => ({ healthy: false, health: describeError(error), version: undefined }),
   );
+  const frozen = process !== undefined && isRunning(process) && isFrozen(process);
   return {
     ...answer,
+    // A process that was stopped still takes connections; it answers none.
+    ...(frozen
+      ? { healthy: false, health: "frozen: its process is stopped (SIGCONT wakes it)" }
+      : {}),
+    version: answer.version || process?.version,
     name: part.name,
     latencyMs: Math.round((performance.now() - beganMs) * 10) / 10,
     pid: process !== undefined && isRunning(process) ? process.pid : undefined,

@@ -16,7 +16,7 @@ export async function stopProcess({ process, signal, graceMs }: StopRequest): Pr
 }
 
 /** Sends a signal, unless the process is gone. Returns whether it was there. */
-function sendSignal(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+export function sendSignal(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isRunning(identity)) return false;
   try {
     process.kill(identity.pid, signal);

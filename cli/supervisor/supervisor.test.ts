@@ -61,7 +61,8 @@ describe("createSupervisor", { timeout: 30_000 }, () => {
     expect(words(mesh.lines)).toEqual(["a", "b", "c"]);
     await mesh.stop();
     const running = mesh.changes.map((change) => change.map(({ name }) => name).join(""));
-    expect(running).toEqual(["a", "ab", "abc", "ab", "a", ""]);
+    // Each twice: when it runs, and when it has said its version.
+    expect(running).toEqual(["a", "a", "ab", "ab", "abc", "abc", "ab", "a", ""]);
     expect(mesh.everStarted().filter((pid) => identify(pid) !== undefined)).toEqual([]);
   });
 

@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError, Problem } from "../command/problem.ts";
 import { seconds } from "../command/text.ts";
 import type { Part } from "../parts/part.ts";
-import { identify, type ProcessIdentity } from "../state/process-identity.ts";
+import { identify, isRunning, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import type { PartState } from "../state/state.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { lastMessage, logFile, rotateLog } from "./log-files.ts";
+import { sendSignal } from "./stop-process.ts";
+import { markOf } from "./strays.ts";
 
 export interface SupervisorOptions {
   readonly settings: Settings;
@@ -17,6 +20,8 @@ export interface SupervisorOptions {
   readonly report: (line: string) => void;
   /** Is told the processes whenever they change. */
   readonly onChange: (parts: readonly PartState[]) => void;
+  /** What runs and serves already, by the part's name: it is not started, and kept alive from now on. */
+  readonly adopted?: ReadonlyMap<string, PartState>;
 }
 
 export interface Supervisor {
@@ -28,8 +33,11 @@ export interface Supervisor {
 
 interface Running {
   readonly part: Part;
-  readonly child: ChildProcess;
   readonly identity: ProcessIdentity;
+  readonly fingerprint: string | undefined;
+  readonly version?: string | undefined;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves with how it ended. */
   readonly exited: Promise<string>;
   readonly restarts: number;
 }
@@ -96,13 +104,26 @@ async function startAll(run: Run, signal: AbortSignal): Promise<void> {
 }
 
 async function startPart(run: Run, part: Part, signal: AbortSignal): Promise<void> {
-  const { settings, report } = run.options;
+  const { settings, report, adopted } = run.options;
+  const found = adopted?.get(part.name);
+  if (found !== undefined) {
+    const running = adopt(part, found);
+    run.running.set(part.name, running);
+    tellChange(run);
+    report(`${part.name} runs and serves already`);
+    run.keepers.push(keepAlive(run, running));
+    return;
+  }
   const beganMs = Date.now();
   rotateLog(settings, part.name);
   const started = await spawnPart(run, part, 0);
-  await untilReady(settings, started, signal);
+  const version = await untilReady(settings, started, signal);
+  // Whoever asks later may not be able to find out, as without the program on PATH.
+  const ready = { ...started, version };
+  run.running.set(part.name, ready);
+  tellChange(run);
   report(`${part.name} is ready after ${seconds(Date.now() - beganMs)}`);
-  run.keepers.push(keepAlive(run, started));
+  run.keepers.push(keepAlive(run, ready));
 }
 
 /** Starts a part again whenever it has ended, until the supervisor stops. Never rejects. */
@@ -118,7 +139,7 @@ async function keepAlive(run: Run, first: Running): Promise<void> {
     delayMs = Math.min(delayMs * 2, backoffMsMax);
     const bornMs = Date.now();
     try {
-      current = await spawnPart(run, part, current.restarts + 1);
+      current = await spawnPart(run, part, current.restarts + 1, current.version);
       how = await Promise.race([current.exited, run.stopped]);
     } catch (error) {
       how = describeError(error);
@@ -127,8 +148,14 @@ async function keepAlive(run: Run, first: Running): Promise<void> {
   }
 }
 
-async function spawnPart(run: Run, part: Part, restarts: number): Promise<Running> {
-  const started = await spawnProcess(run.options.settings, part, restarts);
+async function spawnPart(
+  run: Run,
+  part: Part,
+  restarts: number,
+  version?: string,
+): Promise<Running> {
+  const process = await spawnProcess(run.options.settings, part, restarts);
+  const started = version === undefined ? process : { ...process, version };
   run.running.set(part.name, started);
   tellChange(run);
   return started;
@@ -137,11 +164,11 @@ async function spawnPart(run: Run, part: Part, restarts: number): Promise<Runnin
 async function stopPart(run: Run, part: Part): Promise<void> {
   const found = run.running.get(part.name);
   if (found === undefined) return;
-  found.child.kill(part.stopSignal);
+  found.kill(part.stopSignal);
   const gone = found.exited.then(() => true);
   if (!(await within(gone, part.stopMs))) {
     run.options.report(`${part.name} did not stop within ${seconds(part.stopMs)} and is killed`);
-    found.child.kill("SIGKILL");
+    found.kill("SIGKILL");
     await within(gone, 5_000);
   }
   run.running.delete(part.name);
@@ -185,7 +212,7 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
   try {
     const child = spawn(command, programArguments, {
       cwd: settings.root,
-      env: launch.env,
+      env: { ...launch.env, ...markOf(settings.state, part.name) },
       stdio: ["ignore", log, log],
       // A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
       detached: true,
@@ -198,18 +225,40 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
     });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw await failedStart(settings, part, await exited);
-    return { part, child, identity, exited, restarts };
+    const fingerprint = fingerprintOf(settings.root, launch);
+    return { part, identity, fingerprint, kill: (signal) => child.kill(signal), exited, restarts };
   } finally {
     closeSync(log);
   }
 }
 
-/** Waits until a part answers its probe. A part that ends before, or takes too long, is a Problem. */
+const lookMs = 250;
+
+/** A process that another supervisor started. The system tells its end to its parent alone, so it is looked for. */
+function adopt(part: Part, state: PartState): Running {
+  const { pid, started, fingerprint, version, restarts } = state;
+  const identity = { pid, started };
+  const untilGone = async () => {
+    while (isRunning(identity)) await sleep(lookMs, undefined, { ref: false });
+    return "it is gone";
+  };
+  return {
+    part,
+    identity,
+    fingerprint,
+    version,
+    kill: (signal) => void sendSignal(identity, signal),
+    exited: untilGone(),
+    restarts,
+  };
+}
+
+/** Waits until a part answers its probe, and returns what it says: its version. A part that ends before, or takes too long, is a Problem. */
 async function untilReady(
   settings: Settings,
   started: Running,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const { part } = started;
   const deadline = Date.now() + part.readyMs;
   let exit: string | undefined;
@@ -221,8 +270,7 @@ async function untilReady(
     signal.throwIfAborted();
     if (exit !== undefined) throw failedStart(settings, part, exit);
     try {
-      await part.probe(AbortSignal.any([signal, AbortSignal.timeout(probeMsMax)]));
-      return;
+      return await part.probe(AbortSignal.any([signal, AbortSignal.timeout(probeMsMax)]));
     } catch (error) {
       why = describeError(error);
     }
@@ -240,8 +288,15 @@ function failedStart(settings: Settings, part: Part, how: string): Problem {
   );
 }
 
-function toState({ part, identity, restarts }: Running): PartState {
-  return { ...identity, name: part.name, stopSignal: part.stopSignal, restarts };
+function toState({ part, identity, restarts, fingerprint, version }: Running): PartState {
+  return {
+    ...identity,
+    name: part.name,
+    stopSignal: part.stopSignal,
+    restarts,
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(version === undefined ? {} : { version }),
+  };
 }
 
 async function within(done: Promise<boolean>, limitMs: number): Promise<boolean> {

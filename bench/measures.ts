@@ -3,7 +3,7 @@ import { checkPostings } from "#common/intent/posting-rules.ts";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { parseSigners } from "#common/intent/signers.ts";
 import { verifyAttestation } from "#common/intent/verify-attestation.ts";
-import { serviceNames } from "../cli/state/settings.ts";
+import { serviceNames } from "#common/service-names.ts";
 import { checkoutMeasures } from "./checkout.ts";
 import { runLoads } from "./load/run.ts";
 import { signedIntents } from "./load/signed-intents.ts";

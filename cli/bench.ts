@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { missedAims, rawRate, reportTable } from "../bench/report.ts";
-import { type BenchEngine, type BenchOptions, startBenchWorld } from "../bench/world.ts";
 import type { Measured } from "../bench/measured.ts";
 import { measures } from "../bench/measures.ts";
+import { missedAims, rawRate, reportTable } from "../bench/report.ts";
+import { type BenchEngine, type BenchOptions, startBenchWorld } from "../bench/world.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { findProgram } from "./command/run-program.ts";

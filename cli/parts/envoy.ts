@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../bring/envoy.ts";
-import { serviceNames } from "../state/settings.ts";
 import { renderEnvoyConfig } from "./envoy-config.ts";
 import type { Mesh, Part } from "./part.ts";
 import { expectOk } from "./probe.ts";

@@ -1,4 +1,5 @@
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import type { DescService } from "@bufbuild/protobuf";
 import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import { type Address, formatAddress } from "#common/process/environment.ts";
 import { type HttpRoutes, routeRequests } from "#common/process/http-routes.ts";
@@ -20,6 +21,8 @@ import type { RuntimeConfig } from "./runtime-config.ts";
 export interface ServeOptions {
   readonly config: RuntimeConfig;
   readonly mounts: readonly Mount[];
+  /** What reflection describes, beside health. */
+  readonly contracts: readonly DescService[];
   /** Plain HTTP on the Connect port, beside the mounts. */
   readonly routes?: HttpRoutes;
   /** What must answer for the service to be ready. */
@@ -98,7 +101,7 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
   });
   const grpc = createGrpcMount(guard, config);
   health.addToServer(grpc.server);
-  addReflection(grpc.server);
+  addReflection(grpc.server, options.contracts);
   return {
     grpc,
     connect: createServer(

@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { contracts } from "#common/contracts.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
@@ -115,6 +116,7 @@ async function start(options: StartOptions = {}): Promise<Running> {
         response.end("plain");
       },
     },
+    contracts,
     dependencies: options.dependencies ?? [],
     close: async () => {
       closed += 1;

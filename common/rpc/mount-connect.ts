@@ -18,9 +18,8 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "#common/process/logger.ts";
 import { detailTypes, reasonOf, toConnectError } from "./errors.ts";
-import type { Guard } from "./guard.ts";
+import type { Guard, GuardedBatch } from "./guard.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
-import type { BatchHandler } from "./mount.ts";
 import { methodNotFound, type RpcCall, rpcCallKey } from "./rpc-call.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
@@ -102,7 +101,7 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
 }
 
 /** Connect has decoded the request, and will encode the answer, in the encoding that the caller speaks. */
-function decoded({ input, output }: DescMethod, batch: BatchHandler) {
+function decoded({ input, output }: DescMethod, batch: GuardedBatch) {
   return async (request: Message, ctx: HandlerContext): Promise<Message> =>
     fromBinary(output, await batch(toBinary(input, request), ctx));
 }

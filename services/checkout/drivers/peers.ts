@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
@@ -6,7 +7,7 @@ import { isReason } from "#common/rpc/reasons.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { CallLimit, Peers } from "../ports.ts";
+import type { Peers } from "../ports.ts";
 
 export interface PeersOptions {
   readonly attestorAddress: string;

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import type { CallLimit } from "#common/deadline.ts";
 import { asError } from "#common/domain-error.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
@@ -13,13 +14,7 @@ import {
   ClearResultSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { formatClearing, parseClearRequest } from "../codec.ts";
-import type {
-  Caller,
-  CallLimit,
-  ClearingHouse,
-  ClearRequest,
-  ClearResult,
-} from "../core/clearing.ts";
+import type { Caller, ClearingHouse, ClearRequest, ClearResult } from "../core/clearing.ts";
 import { requestsIn } from "./cut.ts";
 
 export interface PageServiceOptions {

@@ -1,6 +1,6 @@
 import { zeroWallet } from "#common/address.ts";
 import type { Caller } from "#common/caller.ts";
-import { raceDeadline } from "#common/deadline.ts";
+import { type CallLimit, raceDeadline } from "#common/deadline.ts";
 import { asError, DomainError, invalidField } from "#common/domain-error.ts";
 import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
 import { findAsset } from "#common/ledger/assets.ts";
@@ -36,14 +36,6 @@ export interface ClearRequest extends AttestedIntent {
 }
 
 export type { Caller };
-
-/** How long a call may take. */
-export interface CallLimit {
-  /** When the answer must be ready, in epoch milliseconds. */
-  readonly deadlineMs: number;
-  /** Fires when nobody waits for the answer any more. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A clearing, or why there is none: a DomainError, or any other Error for a fault of ours. */
 export type ClearResult = Clearing | Error;

@@ -6,6 +6,7 @@ import type { Attestation, Intent } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { Signer } from "#common/intent/signers.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
   alice,
@@ -29,7 +30,6 @@ import {
   type SignOnceStore,
 } from "./attestation.ts";
 import { createSigningKeys } from "./drivers/signer.ts";
-import { createRateLimit } from "./rate-limit.ts";
 
 const now = 1_800_000_000n;
 const operator: ScopedCaller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
@@ -76,9 +76,13 @@ function attestorOf(change: Partial<AttestorPorts> = {}) {
     signers: () => [signer],
     now: () => now,
     limits: { unitsMax: 1_000n },
-    rate: createRateLimit({ perMinute: 100, nowMs: () => Number(now) * 1000 }),
+    rate: rateOf(100),
     ...change,
   });
+}
+
+function rateOf(perWallet: number) {
+  return createRateLimit({ what: "intents", perWallet, nowMs: () => Number(now) * 1000 });
 }
 
 function requestOf(intent: Intent, fields: Partial<AttestRequest> = {}): AttestRequest {
@@ -246,7 +250,7 @@ describe("the same intent again", () => {
   });
 
   test("costs the wallet nothing of its share", async () => {
-    const attestor = attestorOf({ rate: createRateLimit({ perMinute: 2, nowMs: () => 0 }) });
+    const attestor = attestorOf({ rate: rateOf(2) });
     const intent = timely();
     for (let time = 0; time < 3; time += 1) await attestor.attest(requestOf(intent));
     await attestor.attest(requestOf(timely()));
@@ -254,6 +258,11 @@ describe("the same intent again", () => {
       kind: "RATE_LIMITED",
     });
     await attestor.attest(requestOf(intent));
+  });
+
+  test("counts no house entry", async () => {
+    const attestor = attestorOf({ rate: rateOf(1) });
+    for (let time = 0; time < 5; time += 1) await attestor.attest(requestOf(timelyHouse()));
   });
 
   test("needs the scope that it needed the first time", async () => {

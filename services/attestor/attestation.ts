@@ -1,3 +1,4 @@
+import { zeroWallet } from "#common/address.ts";
 import type { Caller } from "#common/caller.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
@@ -26,7 +27,7 @@ import {
   checkWalletSignature,
   type RecoverAddress,
 } from "#common/intent/verify-attestation.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { RateLimit } from "#common/rate-limit.ts";
 
 /** What an intent id stands for, once it stands for anything. */
 export interface SignedOnce {
@@ -91,7 +92,8 @@ export interface AttestorPorts {
   /** Unix seconds. */
   readonly now: () => bigint;
   readonly limits: IntentLimits;
-  readonly rate: RateLimit;
+  /** How many intents of a wallet are attested in a minute. House entries, which nobody's wallet signs, are not counted. */
+  readonly rate: Pick<RateLimit, "check" | "count" | "giveBack">;
 }
 
 /** The Attestor: checks intents and signs them, one digest for one intent id, ever. */
@@ -134,9 +136,9 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
     if (known === undefined) throw refusal;
     return known;
   }
-  ports.rate.count(intent.wallet);
+  if (isCounted(intent)) ports.rate.count(intent.wallet);
   const bound = await ports.store.bind(intent.intentId, digest);
-  if (!bound.isNew) ports.rate.giveBack(intent.wallet);
+  if (!bound.isNew && isCounted(intent)) ports.rate.giveBack(intent.wallet);
   const known = knownOf(request, digest, bound);
   if (known !== undefined) return known;
   const signature = ports.keys.sign(signer, digest);
@@ -156,8 +158,13 @@ async function approve(
   checkScopes(caller, authority);
   checkWalletSignature(intent, digest, walletSignature, authority, ports.recover);
   const signer = signingAddress(ports, intent, now);
-  ports.rate.check(intent.wallet);
+  if (isCounted(intent)) ports.rate.check(intent.wallet);
   return signer;
+}
+
+/** House entries are not: they are bounded by the scope that they need. */
+function isCounted({ wallet }: Intent): boolean {
+  return wallet !== zeroWallet;
 }
 
 /** What the id was answered before, if anything. Throws INTENT_ID_REUSED, SCOPE_MISSING. */

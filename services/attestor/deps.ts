@@ -1,17 +1,17 @@
 import { intentDigester } from "#common/intent/digest.ts";
 import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/intent/signers.ts";
-import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
+import { openSignersFile } from "#common/intent/signers-file.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { SigningKeys } from "./attestation.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
 import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
-import { createRateLimit } from "./rate-limit.ts";
 
 /** What the service is made of. */
 export interface AttestorDeps {
@@ -48,7 +48,9 @@ export async function createAttestorDeps(
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const nowMs = overrides.nowMs ?? Date.now;
   const now = () => BigInt(Math.floor(nowMs() / 1000));
-  const signersFile = openSigners(config.signersFile, logger);
+  const signersFile = openSignersFile(config.signersFile, (error, message) =>
+    logger.error({ err: error }, message),
+  );
   const pool = createPool({
     databaseUrl: config.databaseUrl,
     applicationName: "sovr-attestor",
@@ -75,24 +77,17 @@ export async function createAttestorDeps(
     signers: signersFile.current,
     now,
     limits: config.limits,
-    rate: createRateLimit({ perMinute: config.intentsPerWalletAndMinute, nowMs }),
+    rate: createRateLimit({
+      what: "intents per wallet and minute",
+      perWallet: config.intentsPerWalletAndMinute,
+      nowMs,
+    }),
   });
   const dependencies = [
     watchDependency("postgres", () => probePostgres(pool)).dependency,
     keyDependency(() => requireActiveKey(config.keys, signersFile.current(), now())),
   ];
   return { config, attestor, signers: signersFile.current, now, logger, dependencies, close };
-}
-
-function openSigners(path: string, logger: Logger): SignersFile {
-  try {
-    return openSignersFile(path, (error) =>
-      logger.error({ err: error }, "the signers file is bad; the signers stay as they were"),
-    );
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("SIGNERS_FILE", path, problem);
-  }
 }
 
 function requireActiveKey(keys: SigningKeys, signers: Signers, now: bigint): void {

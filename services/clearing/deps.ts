@@ -69,7 +69,7 @@ export async function createClearingDeps(
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
-  const signersFile = openSigners(config.signersFile, onFault);
+  const signersFile = openSignersFile(config.signersFile, onFault);
   const pool = openPool(config, poolMax);
   const clients: Client[] = [];
   const signatureThreads = startSignatures();
@@ -142,7 +142,7 @@ export async function createBatchThreadDeps(
   { sharedPort, onFault, onLedgerAnswer, recover, giveWay }: BatchThreadOptions,
 ): Promise<BatchThreadDeps> {
   const { engine } = config;
-  const signersFile = openSigners(config.signersFile, onFault);
+  const signersFile = openSignersFile(config.signersFile, onFault);
   const pool = openPool(config, batchPoolMax);
   // One client, for a cluster has few sessions: here a read may wait for a write.
   const client = await openClient(engine, { sharedPort });
@@ -228,17 +228,6 @@ const signatureThreadsMax = 4;
 function startSignatures(): SignatureThreads | undefined {
   const spare = Math.min(availableParallelism() - 1, signatureThreadsMax);
   return spare < 1 ? undefined : startSignatureThreads(spare);
-}
-
-function openSigners(path: string, onFault: BatchObserver["onFault"]): SignersFile {
-  try {
-    return openSignersFile(path, (error) =>
-      onFault(error, "the signers file is bad; the signers stay as they were"),
-    );
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("SIGNERS_FILE", path, problem);
-  }
 }
 
 async function createChart(

@@ -2,7 +2,7 @@ import { SigningKey } from "ethers/crypto";
 import { hashMessage } from "ethers/hash";
 import { computeAddress } from "ethers/transaction";
 import { beforeEach, describe, expect, it } from "vitest";
-import { createRateLimit } from "../rate-limit.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { createDevelopment, type Development, faucetMax, tokenSeconds } from "./giveaway.ts";
 
 const key = new SigningKey(`0x${"11".repeat(32)}`);
@@ -26,8 +26,18 @@ describe("createDevelopment", () => {
         funded.push([to, amount]);
         return "an intent";
       },
-      challenges: createRateLimit({ what: "challenges", perWallet: 5, perMesh: 9, nowMs: clock }),
-      fundings: createRateLimit({ what: "fundings", perWallet: 2, perMesh: 3, nowMs: clock }),
+      challenges: createRateLimit({
+        what: "challenges in a minute",
+        perWallet: 5,
+        inAll: 9,
+        nowMs: clock,
+      }),
+      fundings: createRateLimit({
+        what: "fundings in a minute",
+        perWallet: 2,
+        inAll: 3,
+        nowMs: clock,
+      }),
       nowMs: clock,
     });
   });

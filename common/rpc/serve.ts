@@ -10,12 +10,12 @@ import type { Logger } from "#common/process/logger.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
+import { createConnectMount } from "./connect/mount.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
 import { onKeyFault } from "./key-faults.ts";
 import type { Mount } from "./mount.ts";
-import { createConnectMount } from "./mount-connect.ts";
 import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
 

@@ -3,6 +3,7 @@
  * Method: `serve` with a small Ledger and EventStream on free ports.
  */
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { PassThrough } from "node:stream";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
@@ -21,6 +22,7 @@ import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { codeBlocks } from "../support/mesh/code-blocks.ts";
 import { takeKeyFaults } from "../support/rpc/key-faults.ts";
 import { askReflection } from "../support/rpc/reflection-client.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
@@ -346,4 +348,10 @@ describe("stop", () => {
     await service.stop();
     expect(reasonOf(fromServiceError(await ended))).toBe("DRAINING");
   });
+});
+
+it("a service starts as the README of the runtime shows it", () => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  const [example] = codeBlocks(read("common/rpc/README.md"));
+  expect(example?.code).toBe(`// services/ledger/main.ts\n${read("services/ledger/main.ts")}`);
 });

@@ -17,10 +17,10 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "#common/process/logger.ts";
-import { detailTypes, reasonOf, toConnectError } from "./errors.ts";
-import type { Guard, GuardedBatch } from "./guard.ts";
-import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
-import { methodNotFound, type RpcCall, rpcCallKey } from "./rpc-call.ts";
+import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
+import type { Guard, GuardedBatch } from "../guard.ts";
+import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
+import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */

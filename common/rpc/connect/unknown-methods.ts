@@ -8,8 +8,8 @@ import {
 import { createConnectRouter, type MethodImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { toConnectError } from "./errors.ts";
-import { methodNotFound } from "./rpc-call.ts";
+import { toConnectError } from "../errors.ts";
+import { methodNotFound } from "../rpc-call.ts";
 
 /**
  * Handlers that answer METHOD_NOT_FOUND in the protocol and encoding that the request speaks. Connect's handlers do

@@ -25,11 +25,11 @@ export function openSignersFile(
   let problem = "";
   const timer = setInterval(() => {
     try {
-      const now = version(path);
-      if (now === seen) return;
+      const current = version(path);
+      if (current === seen) return;
       signers = successors(signers, parseSigners(readFileSync(path, "utf8")));
       // Only now: what could not be read is tried again until it can, or a revocation might be lost.
-      seen = now;
+      seen = current;
       problem = "";
     } catch (error) {
       // Told once, not once a second for as long as it lasts.

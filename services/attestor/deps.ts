@@ -19,7 +19,7 @@ export interface AttestorDeps {
   readonly attestor: Attestor;
   readonly signers: () => Signers;
   /** Unix seconds. */
-  readonly now: () => bigint;
+  readonly nowSeconds: () => bigint;
   readonly logger: Logger;
   readonly dependencies: readonly Dependency[];
   readonly close: () => Promise<void>;
@@ -47,7 +47,7 @@ export async function createAttestorDeps(
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const nowMs = overrides.nowMs ?? Date.now;
-  const now = () => BigInt(Math.floor(nowMs() / 1000));
+  const nowSeconds = () => BigInt(Math.floor(nowMs() / 1000));
   const signersFile = openSignersFile(config.signersFile, (error, message) =>
     logger.error({ err: error }, message),
   );
@@ -62,7 +62,7 @@ export async function createAttestorDeps(
     await pool.end();
   };
   try {
-    requireActiveKey(config.keys, signersFile.current(), now());
+    requireActiveKey(config.keys, signersFile.current(), nowSeconds());
     await migrateAtStart(config.databaseUrl, "attestor", migrations);
   } catch (error) {
     await close();
@@ -75,7 +75,7 @@ export async function createAttestorDeps(
     keys: config.keys,
     recover: countSignatureChecks().recover,
     signers: signersFile.current,
-    now,
+    nowSeconds,
     limits: config.limits,
     rate: createRateLimit({
       what: "intents per wallet and minute",
@@ -85,13 +85,21 @@ export async function createAttestorDeps(
   });
   const dependencies = [
     watchDependency("postgres", () => probePostgres(pool)).dependency,
-    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), now())),
+    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), nowSeconds())),
   ];
-  return { config, attestor, signers: signersFile.current, now, logger, dependencies, close };
+  return {
+    config,
+    attestor,
+    signers: signersFile.current,
+    nowSeconds,
+    logger,
+    dependencies,
+    close,
+  };
 }
 
-function requireActiveKey(keys: SigningKeys, signers: Signers, now: bigint): void {
-  const signer = signerAt(signers, now, now);
+function requireActiveKey(keys: SigningKeys, signers: Signers, nowSeconds: bigint): void {
+  const signer = signerAt(signers, nowSeconds, nowSeconds);
   const held = `keys of ${keys.addresses.join(", ")}`;
   if (signer === undefined) {
     throw new ConfigError("ATTESTOR_PRIVATE_KEY", held, "no signer of SIGNERS_FILE is active now");

@@ -1,5 +1,4 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
 import { callWithin, createRpcClient } from "#common/rpc/client.ts";

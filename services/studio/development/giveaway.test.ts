@@ -12,13 +12,13 @@ const startMs = 1_795_521_600_000;
 
 describe("createDevelopment", () => {
   let development: Development;
-  let nowMs: number;
+  let timeMs: number;
   let funded: [string, bigint][];
 
   beforeEach(() => {
-    nowMs = startMs;
+    timeMs = startMs;
     funded = [];
-    const clock = () => nowMs;
+    const nowMs = () => timeMs;
     development = createDevelopment({
       signToken: async (to, expiresAtMs) => `${to} ${expiresAtMs}`,
       walletOf: async (token) => (token === "good" ? wallet : undefined),
@@ -30,15 +30,15 @@ describe("createDevelopment", () => {
         what: "challenges in a minute",
         perWallet: 5,
         inAll: 9,
-        nowMs: clock,
+        nowMs,
       }),
       fundings: createRateLimit({
         what: "fundings in a minute",
         perWallet: 2,
         inAll: 3,
-        nowMs: clock,
+        nowMs,
       }),
-      nowMs: clock,
+      nowMs,
     });
   });
 
@@ -72,7 +72,7 @@ describe("createDevelopment", () => {
       metadata: { rule: "signature" },
     });
     const second = development.challenge(wallet);
-    nowMs += 60_000;
+    timeMs += 60_000;
     await expect(development.token(second.nonce, sign(second.message))).rejects.toThrow(/too old/);
   });
 
@@ -91,7 +91,7 @@ describe("createDevelopment", () => {
       kind: "RATE_LIMITED",
       retryAfterMs: 60_000,
     });
-    nowMs += 60_000;
+    timeMs += 60_000;
     await development.fund("good", 2n);
     expect(funded).toEqual([
       [wallet, faucetMax],

@@ -1,4 +1,4 @@
-import { serviceNames } from "../cli/state/settings.ts";
+import { serviceNames } from "#common/service-names.ts";
 import type { LoadResult, RpcTask } from "./load/task.ts";
 import { quantiles } from "./quantiles.ts";
 import type { BenchWorld } from "./world.ts";

@@ -3,7 +3,7 @@ import { checkPostings } from "#common/intent/posting-rules.ts";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { parseSigners } from "#common/intent/signers.ts";
 import { verifyAttestation } from "#common/intent/verify-attestation.ts";
-import { serviceNames } from "../cli/state/settings.ts";
+import { serviceNames } from "#common/service-names.ts";
 import { checkoutMeasures } from "./checkout.ts";
 import { runLoads } from "./load/run.ts";
 import { signedIntents } from "./load/signed-intents.ts";
@@ -182,8 +182,8 @@ async function measureVerification({ task }: BenchWorld): Promise<Measured[]> {
   const signed = Array.from({ length: verifications }, sign);
   const address = addressOfPrivateKey(Buffer.from(task.attestorKey, "hex"));
   const signers = parseSigners(JSON.stringify([{ address, activateTime: "2020-01-01T00:00:00Z" }]));
-  const now = BigInt(Math.floor(Date.now() / 1_000));
-  const verifier = { digestIntent: intentDigester(task.domain), signers, now };
+  const nowSeconds = BigInt(Math.floor(Date.now() / 1_000));
+  const verifier = { digestIntent: intentDigester(task.domain), signers, nowSeconds };
   const verifyAll = () => {
     for (const { intent, attestation } of signed) {
       const authority = checkPostings(intent, {});

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { raceDeadline } from "./deadline.ts";
+import { raceDeadline, waitMsUntil } from "./deadline.ts";
 
 // Time is faked: nothing here waits.
 beforeEach(() => {
@@ -59,6 +59,13 @@ describe("raceDeadline", () => {
     race.catch(settled);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(settled).not.toHaveBeenCalled();
+  });
+
+  test("clamps every wait to what a timer of Node can hold", () => {
+    const waitsMs = [-1, 0, 1, 2 ** 31 - 1, 2 ** 31, Number.POSITIVE_INFINITY].map((ms) =>
+      waitMsUntil(Date.now() + ms),
+    );
+    expect(waitsMs).toEqual([0, 0, 1, 2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
   });
 
   test("drops what fails after the deadline without an unhandled rejection", async () => {

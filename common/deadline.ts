@@ -1,5 +1,20 @@
+/** How long a call may take, and whose it is. */
+export interface CallLimit {
+  /** Epoch milliseconds. */
+  readonly deadlineMs: number;
+  /** Fires when the caller leaves. */
+  readonly signal?: AbortSignal | undefined;
+  /** Names the caller's call to those who are called for it, so that their logs name it too. Opaque to the core. */
+  readonly trace?: (() => Readonly<Record<string, string>>) | undefined;
+}
+
 /** The longest that a timer of Node can wait; above it fires at once. */
 export const timerMaxMs = 2 ** 31 - 1;
+
+/** The wait until a deadline (epoch milliseconds), as a timer of Node can hold it: from 0, which has passed, to 24 days. */
+export function waitMsUntil(deadlineMs: number): number {
+  return Math.min(Math.max(0, deadlineMs - Date.now()), timerMaxMs);
+}
 
 /**
  * Races work against a signal and a time. TigerBeetle's client never times out, so every call of it is raced;
@@ -7,7 +22,7 @@ export const timerMaxMs = 2 ** 31 - 1;
  */
 export async function raceDeadline<T>(
   work: Promise<T>,
-  limit: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined },
+  limit: CallLimit,
   onLate: () => Error,
 ): Promise<T> {
   const { signal } = limit;
@@ -15,8 +30,7 @@ export async function raceDeadline<T>(
   const late = new Promise<never>((_, reject) => {
     const fail = () => reject(onLate());
     if (signal?.aborted) return fail();
-    const waitMs = Math.min(Math.max(0, limit.deadlineMs - Date.now()), timerMaxMs);
-    const timer = setTimeout(fail, waitMs);
+    const timer = setTimeout(fail, waitMsUntil(limit.deadlineMs));
     signal?.addEventListener("abort", fail, { once: true });
     cancel = () => {
       clearTimeout(timer);

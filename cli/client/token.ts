@@ -33,7 +33,7 @@ export async function signToken(settings: Settings, request: TokenRequest = {}):
   const file = keyFiles(settings).issuer;
   if (!existsSync(file)) throw new Problem("there are no keys yet: ./mesh up makes them");
   const jwk = JSON.parse(readFileSync(file, "utf8")) as JWK;
-  const now = Math.floor(Date.now() / 1000);
+  const nowSeconds = Math.floor(Date.now() / 1000);
   return new SignJWT({
     scope: (request.scopes ?? scopes).join(" "),
     ...(request.wallet === undefined ? {} : { wallet: request.wallet }),
@@ -46,8 +46,8 @@ export async function signToken(settings: Settings, request: TokenRequest = {}):
     .setSubject(request.subject ?? request.wallet ?? "developer")
     .setIssuer(settings.jwt.issuer)
     .setAudience(settings.jwt.audience)
-    .setIssuedAt(now)
-    .setExpirationTime(now + (request.seconds ?? tokenSecondsMax))
+    .setIssuedAt(nowSeconds)
+    .setExpirationTime(nowSeconds + (request.seconds ?? tokenSecondsMax))
     .sign(await importJWK(jwk, "EdDSA"));
 }
 

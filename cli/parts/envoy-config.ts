@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { serviceNames } from "#common/service-names.ts";
 import { keyFiles } from "../state/keys.ts";
-import { type Settings, serviceNames } from "../state/settings.ts";
+import type { Settings } from "../state/settings.ts";
 
 const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
 const optional = /^ *#if ([A-Z][A-Z0-9_]*)\n([\s\S]*?)^ *#end \1\n/gm;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../bring/envoy.ts";
-import { serviceNames } from "../state/settings.ts";
 import { writeWhole } from "../state/write-whole.ts";
 import { renderEnvoyConfig } from "./envoy-config.ts";
 import type { Mesh, Part } from "./part.ts";

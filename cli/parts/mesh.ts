@@ -1,4 +1,4 @@
-import { serviceNames } from "../state/settings.ts";
+import { serviceNames } from "#common/service-names.ts";
 import { envoyPart } from "./envoy.ts";
 import type { Mesh, Part } from "./part.ts";
 import { postgresPart } from "./postgres.ts";

@@ -1,4 +1,5 @@
-import { type ServiceName, type Settings, serviceNames, servicePorts } from "../state/settings.ts";
+import { type ServiceName, serviceNames } from "#common/service-names.ts";
+import { type Settings, servicePorts } from "../state/settings.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 import { recordsEnvironment } from "./records-environment.ts";

@@ -6,11 +6,8 @@ import {
   readString,
   readU128,
 } from "#common/process/environment.ts";
+import { defaultPorts, type ServiceName, serviceNames } from "#common/service-names.ts";
 import { Problem } from "../command/problem.ts";
-
-/** The services that ./mesh runs, in the order of design ports 5101, 5102, … */
-export const serviceNames = ["ledger", "clearing", "attestor", "eventstream", "checkout"] as const;
-export type ServiceName = (typeof serviceNames)[number];
 
 export const engines = ["embedded", "tigerbeetle"] as const;
 export type Engine = (typeof engines)[number];
@@ -64,21 +61,23 @@ const localOrigins = "^http://(localhost|127\\.0\\.0\\.1)(:[0-9]{1,5})?$";
 
 /** Reads the settings; a bad value is a ConfigError that names the variable and the value. */
 export function readSettings(environment: Environment): Settings {
-  const service = (name: ServiceName, index: number): ServicePorts => {
+  const service = (name: ServiceName): ServicePorts => {
     const prefix = name.toUpperCase();
+    const defaults = defaultPorts(name);
     return {
-      grpc: readPort(environment, `${prefix}_GRPC_PORT`, 5101 + index),
-      connect: readPort(environment, `${prefix}_CONNECT_PORT`, 5201 + index),
-      metrics: readPort(environment, `${prefix}_METRICS_PORT`, 5301 + index),
+      grpc: readPort(environment, `${prefix}_GRPC_PORT`, defaults.grpc),
+      connect: readPort(environment, `${prefix}_CONNECT_PORT`, defaults.connect),
+      metrics: readPort(environment, `${prefix}_METRICS_PORT`, defaults.metrics),
     };
   };
   const settings: Settings = {
     root: repositoryRoot,
     state: resolve(repositoryRoot, readString(environment, "MESH_STATE", ".mesh")),
     ports: {
-      services: Object.fromEntries(
-        serviceNames.map((name, index) => [name, service(name, index)]),
-      ) as Record<ServiceName, ServicePorts>,
+      services: Object.fromEntries(serviceNames.map((name) => [name, service(name)])) as Record<
+        ServiceName,
+        ServicePorts
+      >,
       studio: {
         connect: readPort(environment, "STUDIO_CONNECT_PORT", 5206),
         metrics: readPort(environment, "STUDIO_METRICS_PORT", 5306),

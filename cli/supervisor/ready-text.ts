@@ -1,6 +1,7 @@
 import { join, relative } from "node:path";
+import { serviceNames } from "#common/service-names.ts";
 import { table } from "../command/text.ts";
-import { type Settings, serviceNames } from "../state/settings.ts";
+import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
 
 /** What ./mesh up says at the end: the engine, the addresses, and what to try. */

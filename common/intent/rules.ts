@@ -154,17 +154,17 @@ export function checkLimits(intent: Intent, limits: IntentLimits): void {
   }
 }
 
-/** Throws INTENT_NOT_YET_VALID if the intent was issued further ahead than clocks may differ. `now`: Unix seconds. */
-export function checkIssued(intent: Intent, now: bigint): void {
-  if (intent.issueTime <= now + clockSkewSeconds) return;
+/** Throws INTENT_NOT_YET_VALID if the intent was issued further ahead than clocks may differ. Unix seconds. */
+export function checkIssued(intent: Intent, nowSeconds: bigint): void {
+  if (intent.issueTime <= nowSeconds + clockSkewSeconds) return;
   throw new DomainError("INTENT_NOT_YET_VALID", "the intent was issued in the future", {
     metadata: { intentId: intent.intentId, issueTime: isoTime(intent.issueTime) },
   });
 }
 
-/** True once the intent can clear no more. `now`: Unix seconds. */
-export function isExpired(intent: Intent, now: bigint): boolean {
-  return now >= intent.expireTime;
+/** True once the intent can clear no more. Unix seconds. */
+export function isExpired(intent: Intent, nowSeconds: bigint): boolean {
+  return nowSeconds >= intent.expireTime;
 }
 
 /** The refusal of an expired intent. */

@@ -12,11 +12,11 @@ const bobEntry = { address: bob.address, activateTime };
 let folder: string;
 let path: string;
 let file: SignersFile | undefined;
-const onError = vi.fn();
+const onFault = vi.fn();
 
 beforeEach(() => {
   vi.useFakeTimers();
-  onError.mockReset();
+  onFault.mockReset();
   folder = mkdtempSync(join(tmpdir(), "sovr-signers-"));
   path = join(folder, "signers.json");
 });
@@ -36,7 +36,7 @@ function write(text: string): void {
 
 function open(entries: readonly object[]): SignersFile {
   write(JSON.stringify(entries));
-  file = openSignersFile(path, onError);
+  file = openSignersFile(path, onFault);
   return file;
 }
 
@@ -45,9 +45,10 @@ const nextPoll = () => vi.advanceTimersByTime(1_000);
 
 describe("openSignersFile", () => {
   test("a file that is missing or bad stops the start", () => {
-    expect(() => openSignersFile(path, onError)).toThrow("ENOENT");
+    expect(() => openSignersFile(path, onFault)).toThrow("ENOENT");
+    expect(() => openSignersFile(path, onFault)).toThrow(`SIGNERS_FILE is "${path}"`);
     write("[]");
-    expect(() => openSignersFile(path, onError)).toThrow("signers: must be a JSON array");
+    expect(() => openSignersFile(path, onFault)).toThrow("signers: must be a JSON array");
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -57,7 +58,7 @@ describe("openSignersFile", () => {
     expect(addresses()).toEqual([alice.address]);
     nextPoll();
     expect(addresses()).toEqual([alice.address, bob.address]);
-    expect(onError).not.toHaveBeenCalled();
+    expect(onFault).not.toHaveBeenCalled();
   });
 
   test("a bad change leaves the signers as they were and is told once; the next good one is read", () => {
@@ -66,7 +67,7 @@ describe("openSignersFile", () => {
     nextPoll();
     nextPoll();
     expect(addresses()).toEqual([alice.address]);
-    expect(onError).toHaveBeenCalledTimes(1);
+    expect(onFault).toHaveBeenCalledTimes(1);
     write(JSON.stringify([aliceEntry, bobEntry]));
     nextPoll();
     expect(addresses()).toEqual([alice.address, bob.address]);
@@ -77,7 +78,7 @@ describe("openSignersFile", () => {
     rmSync(path);
     nextPoll();
     expect(addresses()).toEqual([alice.address]);
-    expect(onError).toHaveBeenCalledTimes(1);
+    expect(onFault).toHaveBeenCalledTimes(1);
     write(JSON.stringify([aliceEntry, bobEntry]));
     nextPoll();
     expect(addresses()).toEqual([alice.address, bob.address]);
@@ -88,8 +89,9 @@ describe("openSignersFile", () => {
     write(JSON.stringify([aliceEntry]));
     nextPoll();
     expect(addresses()).toEqual([alice.address, bob.address]);
-    expect(onError).toHaveBeenCalledWith(
+    expect(onFault).toHaveBeenCalledWith(
       expect.objectContaining({ message: expect.stringContaining(bob.address) }),
+      "the signers file is bad; the signers stay as they were",
     );
     write(JSON.stringify([aliceEntry, { ...bobEntry, revokeTime: activateTime }]));
     nextPoll();

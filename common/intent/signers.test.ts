@@ -71,9 +71,9 @@ test.each([
   ["when it retires", 200n, "RETIRED"],
   ["until it is revoked", 299n, "RETIRED"],
   ["when it is revoked", 300n, "REVOKED"],
-])("a signer's state %s", (_when, now, state) => {
+])("a signer's state %s", (_when, nowSeconds, state) => {
   const one = signer(alice.address, 100n, { retireTime: 200n, revokeTime: 300n });
-  expect(signerState(one, now)).toBe(state);
+  expect(signerState(one, nowSeconds)).toBe(state);
 });
 
 describe("signerAt", () => {

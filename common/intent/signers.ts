@@ -65,11 +65,11 @@ function parseOptionalTime(value: unknown, field: string): bigint | undefined {
   return value === undefined ? undefined : parseTime(value, field);
 }
 
-/** A signer's standing at `now`, Unix seconds. */
-export function signerState(signer: Signer, now: bigint): SignerState {
-  if (signer.revokeTime !== undefined && now >= signer.revokeTime) return "REVOKED";
-  if (now < signer.activateTime) return "PENDING";
-  if (signer.retireTime !== undefined && now >= signer.retireTime) return "RETIRED";
+/** A signer's standing at an instant of Unix seconds. */
+export function signerState(signer: Signer, nowSeconds: bigint): SignerState {
+  if (signer.revokeTime !== undefined && nowSeconds >= signer.revokeTime) return "REVOKED";
+  if (nowSeconds < signer.activateTime) return "PENDING";
+  if (signer.retireTime !== undefined && nowSeconds >= signer.retireTime) return "RETIRED";
   return "ACTIVE";
 }
 
@@ -77,10 +77,15 @@ export function signerState(signer: Signer, now: bigint): SignerState {
  * The signer that signs intents issued at `issueTime`: of those active then, the one activated last. If there is
  * none, one that verification accepts because clocks differ: the first signer's first minutes, a gap between two.
  */
-export function signerAt(signers: Signers, issueTime: bigint, now: bigint): Signer | undefined {
+export function signerAt(
+  signers: Signers,
+  issueTime: bigint,
+  nowSeconds: bigint,
+): Signer | undefined {
   const activeWithin = (skew: bigint) =>
     signers.findLast(
-      (signer) => signerState(signer, now) !== "REVOKED" && isActiveAround(signer, issueTime, skew),
+      (signer) =>
+        signerState(signer, nowSeconds) !== "REVOKED" && isActiveAround(signer, issueTime, skew),
     );
   return activeWithin(0n) ?? activeWithin(signerSkewSeconds);
 }
@@ -102,11 +107,11 @@ export function trustSigner(
   signers: Signers,
   address: string,
   issueTime: bigint,
-  now: bigint,
+  nowSeconds: bigint,
 ): Trust {
   const signer = signers.find((candidate) => candidate.address === address);
   if (signer === undefined) return { trusted: false, why: "UNKNOWN" };
-  if (signerState(signer, now) === "REVOKED") return { trusted: false, why: "REVOKED" };
+  if (signerState(signer, nowSeconds) === "REVOKED") return { trusted: false, why: "REVOKED" };
   return isActiveAround(signer, issueTime, signerSkewSeconds)
     ? { trusted: true }
     : { trusted: false, why: "NOT_ACTIVE_THEN" };

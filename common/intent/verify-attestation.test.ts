@@ -13,16 +13,16 @@ import type { Attestation } from "./intent.ts";
 import type { Signer } from "./signers.ts";
 import { checkWalletSignature, verifyAttestation } from "./verify-attestation.ts";
 
-const now = BigInt(Math.floor(Date.now() / 1000));
+const nowSeconds = BigInt(Math.floor(Date.now() / 1000));
 const signer: Signer = {
   address: attestorKey.address,
-  activateTime: now - 1_000n,
+  activateTime: nowSeconds - 1_000n,
   retireTime: undefined,
   revokeTime: undefined,
 };
 const byWallet = { wallet: true, house: false };
 const byHouse = { wallet: false, house: true };
-const intent = intentOf({ issueTime: now });
+const intent = intentOf({ issueTime: nowSeconds });
 const digest = digestIntent(intent);
 
 function verify(
@@ -33,7 +33,7 @@ function verify(
     verifyAttestation(intent, attestation, {
       digestIntent,
       signers: [signer],
-      now,
+      nowSeconds,
       authority: byWallet,
       ...change,
     });
@@ -72,9 +72,9 @@ describe("verifyAttestation", () => {
 
   test.each<[string, Signer[], string]>([
     ["is not known", [{ ...signer, address: bob.address }], "UNKNOWN"],
-    ["is revoked", [{ ...signer, revokeTime: now }], "REVOKED"],
-    ["was not active yet", [{ ...signer, activateTime: now + 301n }], "NOT_ACTIVE_THEN"],
-    ["was retired", [{ ...signer, retireTime: now - 300n }], "NOT_ACTIVE_THEN"],
+    ["is revoked", [{ ...signer, revokeTime: nowSeconds }], "REVOKED"],
+    ["was not active yet", [{ ...signer, activateTime: nowSeconds + 301n }], "NOT_ACTIVE_THEN"],
+    ["was retired", [{ ...signer, retireTime: nowSeconds - 300n }], "NOT_ACTIVE_THEN"],
   ])("a signer that %s is SIGNER_NOT_TRUSTED", (_what, signers, state) => {
     expect(verify(attest(intent, alice), { signers })).toThrow(
       expect.objectContaining({

@@ -10,7 +10,7 @@ export interface AttestationVerifier {
   readonly digestIntent: DigestIntent;
   readonly signers: Signers;
   /** Unix seconds. */
-  readonly now: bigint;
+  readonly nowSeconds: bigint;
   /** Given where addresses were recovered ahead, on other threads. */
   readonly recover?: RecoverAddress | undefined;
 }
@@ -60,7 +60,7 @@ export function checkAttestation(
       { metadata },
     );
   }
-  const trust = trustSigner(verifier.signers, signer, intent.issueTime, verifier.now);
+  const trust = trustSigner(verifier.signers, signer, intent.issueTime, verifier.nowSeconds);
   if (!trust.trusted) {
     throw new DomainError("SIGNER_NOT_TRUSTED", `${signer} ${distrust[trust.why]}`, {
       metadata: { signer, state: trust.why },

@@ -10,7 +10,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { createSampleService } from "../../test/support/rpc/sample-service.ts";
+import { limitOf } from "./call-limit.ts";
 import { callWithin, createRpcClient } from "./client.ts";
+import { withDeadline } from "./unary-context.ts";
 
 /** A server that fails the first calls of a method with a code, and notes what it got. */
 const peer = {
@@ -124,21 +126,42 @@ describe("createRpcClient", () => {
 });
 
 describe("callWithin", () => {
-  it("hands on the trace and the time that is left, less a margin", () => {
-    const ctx = createHandlerContext({
+  const contextOf = (timeoutMs: number, requestHeader: Record<string, string>) =>
+    createHandlerContext({
       service: LedgerService,
       method: LedgerService.method.listAssets,
       protocolName: "grpc",
       requestMethod: "POST",
       url: "/",
-      timeoutMs: 1_000,
-      requestHeader: { traceparent: "00-a-b-01", authorization: "Bearer of somebody else" },
+      timeoutMs,
+      requestHeader,
       contextValues: createContextValues(),
     });
-    const options = callWithin(ctx);
-    expect(options.headers).toEqual({ traceparent: "00-a-b-01" });
-    expect(options.timeoutMs).toBeLessThanOrEqual(980);
+
+  it("hands on the trace and the time that is left, less a margin", () => {
+    const ctx = contextOf(1_000, {
+      traceparent: "00-a-b-01",
+      "x-request-id": "r1",
+      authorization: "Bearer of somebody else",
+    });
+    const options = callWithin(limitOf(withDeadline(ctx, 0).ctx));
+    expect(options.headers).toEqual({ traceparent: "00-a-b-01", "x-request-id": "r1" });
+    expect(options.timeoutMs).toBeLessThanOrEqual(950);
+    expect(options.timeoutMs).toBeGreaterThan(0);
     expect(options.signal).toBe(ctx.signal);
     ctx.abort();
+  });
+
+  it("leaves a peer a deadline also where the time is over", () => {
+    const ctx = contextOf(10, {});
+    expect(callWithin(limitOf(withDeadline(ctx, 0).ctx)).timeoutMs).toBe(1);
+    ctx.abort();
+  });
+
+  it("calls for nobody within a limit alone", async () => {
+    using client = createRpcClient(LedgerService, { address, defaultTimeoutMs });
+    await client.listAssets({}, callWithin({ deadlineMs: Date.now() + 30_000 }));
+    expect(peer.calls[0]?.deadlineMs).toBeLessThanOrEqual(30_000);
+    expect(peer.calls[0]?.metadata.get("traceparent")).toEqual([]);
   });
 });

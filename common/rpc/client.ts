@@ -1,12 +1,8 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import {
-  type CallOptions,
-  type Client,
-  createClient,
-  type HandlerContext,
-} from "@connectrpc/connect";
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
+import type { CallLimit } from "#common/deadline.ts";
 import { createGrpcTransport } from "./grpc/transport.ts";
 import { requestBytesMaxLargest } from "./method-plan.ts";
 
@@ -114,18 +110,15 @@ const retryPolicy = {
   retryableStatusCodes: ["UNAVAILABLE"],
 };
 
-/** What a call to a peer leaves of the caller's time for answering. */
-const answerMarginMs = 20;
-
-/** Options for a call made while answering another: it ends with it, a little earlier, and shares its trace. */
-export function callWithin(ctx: HandlerContext): CallOptions {
-  const remainingMs = ctx.timeoutMs();
-  const headers: Record<string, string> = {};
-  for (const name of ["traceparent", "x-request-id"]) {
-    const value = ctx.requestHeader.get(name);
-    if (value !== null) headers[name] = value;
-  }
-  const options: CallOptions = { signal: ctx.signal, headers };
-  if (remainingMs !== undefined) options.timeoutMs = Math.max(1, remainingMs - answerMarginMs);
-  return options;
+/**
+ * Options for a call that is made for another: it ends at that one's limit, which leaves its answer the time to go back,
+ * stops when its caller leaves, and shares its trace. The caller's credentials stay behind: a peer is called with ours.
+ */
+export function callWithin({ deadlineMs, signal, trace }: CallLimit): CallOptions {
+  return {
+    // Connect's clients take 0 and less for no deadline at all.
+    timeoutMs: Math.max(1, deadlineMs - Date.now()),
+    ...(signal === undefined ? {} : { signal }),
+    ...(trace === undefined ? {} : { headers: trace() }),
+  };
 }

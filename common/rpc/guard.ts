@@ -11,13 +11,14 @@ import type { Logger } from "#common/process/logger.ts";
 import { requireScope } from "./access/access.ts";
 import { type Principal, principalKey } from "./access/principal.ts";
 import type { TokenVerifier } from "./access/token-verifier.ts";
-import { raceAbort, withTimeout } from "./deadline.ts";
 import { drainSignalKey } from "./drain.ts";
 import { GuardedStream } from "./guarded-stream.ts";
 import { type MethodPlan, planMethods } from "./method-plan.ts";
-import type { BatchHandler, BatchHandlers, Mount } from "./mount.ts";
+import type { Mount } from "./mount.ts";
+import { raceAbort } from "./race-abort.ts";
 import { deadlineError, type HeaderReader, RpcCall, rpcCallKey } from "./rpc-call.ts";
 import { createMethodStats, type MethodStats } from "./rpc-metrics.ts";
+import { type UnaryContext, withDeadline } from "./unary-context.ts";
 import { createRequestValidator, type RequestValidator } from "./validate.ts";
 
 export interface GuardOptions {
@@ -35,8 +36,12 @@ export interface GuardedService {
   readonly service: DescService;
   readonly plans: readonly MethodPlan[];
   readonly implementation: ServiceImpl<DescService>;
-  readonly batches: BatchHandlers;
+  readonly batches: GuardedBatches;
 }
+
+/** A batch handler that a mount may call with any context. */
+export type GuardedBatch = (request: Uint8Array, ctx: HandlerContext) => Promise<Buffer>;
+export type GuardedBatches = Readonly<Record<string, GuardedBatch>>;
 
 /** What stands between a server and the handlers. Both mounts share one, so that they cannot differ. */
 export interface Guard {
@@ -137,7 +142,9 @@ function statsOf(stats: ReadonlyMap<MethodPlan, MethodStats>, plan: MethodPlan):
   return entry;
 }
 
-type UnaryHandler = (request: Message, ctx: HandlerContext) => Promise<Message> | Message;
+type UnaryHandler = (request: Message, ctx: UnaryContext) => Promise<Message> | Message;
+/** A unary handler that a mount may call with any context. */
+type GuardedUnary = (request: Message, ctx: HandlerContext) => Promise<Message>;
 type StreamHandler = (request: Message, ctx: HandlerContext) => AsyncIterable<Message>;
 
 function wrapService(
@@ -146,7 +153,7 @@ function wrapService(
   validator: RequestValidator,
   options: GuardOptions,
 ): ServiceImpl<DescService> {
-  const wrapped: Record<string, UnaryHandler | StreamHandler> = {};
+  const wrapped: Record<string, GuardedUnary | StreamHandler> = {};
   for (const plan of plans) {
     const { method } = plan;
     if (mount.batches[method.localName] !== undefined) continue;
@@ -165,8 +172,8 @@ function wrapBatches(
   mount: Mount,
   plans: readonly MethodPlan[],
   options: GuardOptions,
-): BatchHandlers {
-  const wrapped: Record<string, BatchHandler> = {};
+): GuardedBatches {
+  const wrapped: Record<string, GuardedBatch> = {};
   for (const plan of plans) {
     const handler = mount.batches[plan.method.localName];
     if (handler === undefined) continue;
@@ -188,16 +195,14 @@ function callOf(ctx: HandlerContext): RpcCall {
 
 /** The order of things in a unary call once it is admitted: validate, deadline, handler, error mapping, count and log. */
 function wrapUnary<Request, Response>(
-  handler: (request: Request, ctx: HandlerContext) => Promise<Response> | Response,
+  handler: (request: Request, ctx: UnaryContext) => Promise<Response> | Response,
   check: (request: Request) => void,
   options: GuardOptions,
 ): (request: Request, ctx: HandlerContext) => Promise<Response> {
   return async (request, ctx) => {
     const call = callOf(ctx);
     // A caller that sets no deadline gets one: nothing waits for ever here.
-    const timed =
-      ctx.timeoutMs() === undefined ? withTimeout(ctx, options.unaryTimeoutMs) : undefined;
-    const inner = timed?.ctx ?? ctx;
+    const { ctx: inner, clear } = withDeadline(ctx, options.unaryTimeoutMs);
     try {
       check(request);
       inner.signal.throwIfAborted(); // Too late already: nothing must happen any more.
@@ -208,7 +213,7 @@ function wrapUnary<Request, Response>(
     } catch (error) {
       throw call.fail(abortError(call, inner.signal, error));
     } finally {
-      timed?.clear();
+      clear();
     }
   };
 }

@@ -1,13 +1,11 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { request_bytes_max as requestBytesMaxOption } from "#gen/sovr/common/v1/request_limit_pb.ts";
 import { scopesOf } from "./access/access.ts";
 
 const requestBytesMaxDefault = 1 << 20;
-/** The largest message of any method; grpc-js knows one limit a server, so this is the one that it gets. */
+/** The most that a method may ask for; grpc-js knows one limit a server, so this is the one that it gets. */
 export const requestBytesMaxLargest = 16 << 20;
-
-/** Methods that take batches, which may exceed 1 MiB. */
-const batches: ReadonlySet<string> = new Set(["/sovr.clearing.v1.ClearingService/ClearBatch"]);
 
 /** What the runtime decides about a method once, when it is mounted. */
 export interface MethodPlan {
@@ -21,7 +19,10 @@ export interface MethodPlan {
   readonly readsOnly: boolean;
 }
 
-/** Plans all methods of a service. Throws if one names no scope or streams requests, which no service of ours does. */
+/**
+ * Plans all methods of a service. Throws if one names no scope, a limit out of its range, or streams requests, which no
+ * service of ours does.
+ */
 export function planMethods(service: DescService): readonly MethodPlan[] {
   return service.methods.map((method) => {
     if (method.methodKind !== "unary" && method.methodKind !== "server_streaming") {
@@ -32,8 +33,17 @@ export function planMethods(service: DescService): readonly MethodPlan[] {
       method,
       path,
       scopes: scopesOf(method),
-      requestBytesMax: batches.has(path) ? requestBytesMaxLargest : requestBytesMaxDefault,
+      requestBytesMax: requestBytesMaxOf(method),
       readsOnly: method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     });
   });
+}
+
+function requestBytesMaxOf(method: DescMethod): number {
+  if (!hasOption(method, requestBytesMaxOption)) return requestBytesMaxDefault;
+  const bytesMax = getOption(method, requestBytesMaxOption);
+  if (bytesMax >= 1 && bytesMax <= requestBytesMaxLargest) return bytesMax;
+  throw new Error(
+    `${method.parent.typeName}.${method.name} takes requests of ${bytesMax} bytes: expected 1 to ${requestBytesMaxLargest}`,
+  );
 }

@@ -1,11 +1,30 @@
-import type { DescService } from "@bufbuild/protobuf";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type {
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UnaryContext } from "./unary-context.ts";
+
+/** What implements a service: Connect's ServiceImpl, and its unary methods may rely on a deadline. */
+export type Implementation<Service extends DescService> = {
+  [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<
+    infer Input,
+    infer Output
+  >
+    ? (
+        request: MessageShape<Input>,
+        ctx: UnaryContext,
+      ) => Promise<MessageInitShape<Output>> | MessageInitShape<Output>
+    : MethodImpl<Service["method"][Name]>;
+};
 
 /**
  * Implements a method whose request and answer are lists of thousands. They come and go in bytes, so that the event loop
  * need not decode them; the handler checks the request itself.
  */
-export type BatchHandler = (request: Uint8Array, ctx: HandlerContext) => Promise<Buffer>;
+export type BatchHandler = (request: Uint8Array, ctx: UnaryContext) => Promise<Buffer>;
 
 /** Batch handlers by the methods' local names. */
 export type BatchHandlers = Readonly<Record<string, BatchHandler>>;
@@ -14,7 +33,7 @@ export type BatchHandlers = Readonly<Record<string, BatchHandler>>;
 export interface Mount {
   readonly service: DescService;
   /** Its methods without the batch methods. */
-  readonly implementation: ServiceImpl<DescService>;
+  readonly implementation: Implementation<DescService>;
   readonly batches: BatchHandlers;
 }
 
@@ -24,13 +43,13 @@ export function mountOf<
   Batches extends BatchHandlers = Record<never, never>,
 >(
   service: Service,
-  implementation: Omit<ServiceImpl<Service>, keyof Batches>,
+  implementation: Omit<Implementation<Service>, keyof Batches>,
   batches?: Batches,
 ): Mount {
   // The type of an implementation without some of its methods is none that TypeScript can compare; the guard does.
   return {
     service,
-    implementation: implementation as ServiceImpl<DescService>,
+    implementation: implementation as Implementation<DescService>,
     batches: batches ?? {},
   };
 }

@@ -1,30 +1,16 @@
-import type { DescFile } from "@bufbuild/protobuf";
+import type { DescFile, DescService } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { service as healthService } from "grpc-health-check";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
-import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
-import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
-import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-
-/** Every service of the mesh that is registered: each server describes all, as the edge asks any one of them. */
-const services = [
-  AttestorService,
-  CheckoutService,
-  ClearingService,
-  EventStreamService,
-  LedgerService,
-];
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
 type Definition = PackageDefinition[string];
 
-/** Serves grpc.reflection.v1 and v1alpha; grpcurl tries the one and then the other. */
-export function addReflection(server: Server): void {
+/** Describes the services by grpc.reflection.v1 and v1alpha; grpcurl tries the one and then the other. */
+export function addReflection(server: Server, services: readonly DescService[]): void {
   const definitions: Record<string, Definition> = {};
   const health = healthService["Check"]?.requestType;
   if (health !== undefined) definitions["grpc.health.v1.Health"] = health;

@@ -10,11 +10,7 @@ import {
   readString,
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
-
-/** The services and the number that ends their ports in development: 5101, 5201 and 5301 for the first. */
-const portSuffixes = { ledger: 1, clearing: 2, attestor: 3, eventstream: 4, checkout: 5 } as const;
-
-export type ServiceName = keyof typeof portSuffixes;
+import { defaultPorts, type ServiceName } from "#common/service-names.ts";
 
 /** Where the public keys of the token issuer come from. */
 export type KeySource =
@@ -56,14 +52,14 @@ export interface RuntimeConfig {
 
 /** The runtime's configuration of one service. Pure. Throws ConfigError, which names the variable and its value. */
 export function runtimeConfig(name: ServiceName, env: Environment): RuntimeConfig {
-  const suffix = portSuffixes[name];
+  const ports = defaultPorts(name);
   const milliseconds = { min: 0, max: 3_600_000 };
   return Object.freeze({
     name,
     environment: readString(env, "SOVR_ENVIRONMENT", "development"),
-    grpc: readAddress(env, "GRPC_ADDRESS", `127.0.0.1:510${suffix}`),
-    connect: readAddress(env, "CONNECT_ADDRESS", `127.0.0.1:520${suffix}`),
-    metrics: readAddress(env, "METRICS_ADDRESS", `127.0.0.1:530${suffix}`),
+    grpc: readAddress(env, "GRPC_ADDRESS", `127.0.0.1:${ports.grpc}`),
+    connect: readAddress(env, "CONNECT_ADDRESS", `127.0.0.1:${ports.connect}`),
+    metrics: readAddress(env, "METRICS_ADDRESS", `127.0.0.1:${ports.metrics}`),
     auth: Object.freeze({
       jwks: keySource(env),
       issuer: readString(env, "JWT_ISSUER", "sovr"),

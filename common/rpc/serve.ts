@@ -1,25 +1,29 @@
-import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import { createServer, type Server as HttpServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DescService } from "@bufbuild/protobuf";
 import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import { type Address, formatAddress } from "#common/process/environment.ts";
+import { healthListener } from "#common/process/health-listener.ts";
 import { type HttpRoutes, routeRequests } from "#common/process/http-routes.ts";
 import { listenError, listenHttp } from "#common/process/listen-http.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { metricsHandler } from "#common/process/metrics.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
+import { createConnectMount } from "./connect/mount.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
 import { onKeyFault } from "./key-faults.ts";
 import type { Mount } from "./mount.ts";
-import { createConnectMount } from "./mount-connect.ts";
 import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
 
 export interface ServeOptions {
   readonly config: RuntimeConfig;
   readonly mounts: readonly Mount[];
+  /** What reflection describes, beside health. */
+  readonly contracts: readonly DescService[];
   /** Plain HTTP on the Connect port, beside the mounts. */
   readonly routes?: HttpRoutes;
   /** What must answer for the service to be ready. */
@@ -98,7 +102,7 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
   });
   const grpc = createGrpcMount(guard, config);
   health.addToServer(grpc.server);
-  addReflection(grpc.server);
+  addReflection(grpc.server, options.contracts);
   return {
     grpc,
     connect: createServer(
@@ -111,24 +115,13 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
         logger,
       }),
     ),
-    metrics: createServer(metricsListener(config, health)),
-  };
-}
-
-/** Answers /metrics for Prometheus, and /healthz and /readyz for whatever speaks only HTTP. */
-function metricsListener(config: RuntimeConfig, health: Health): RequestListener {
-  const metrics = metricsHandler();
-  return (request, response) => {
-    const path = request.url?.split("?", 1)[0];
-    if (path === "/metrics") return metrics(request, response);
-    const answers: Record<string, number> = {
-      "/healthz": 200,
-      "/readyz": health.ready ? 200 : 503,
-    };
-    const status = answers[path ?? ""] ?? 404;
-    response.writeHead(status, { "content-type": "application/json" });
-    const body = { service: config.name, ready: health.ready, dependencies: health.dependencies() };
-    response.end(status === 404 ? '{"error":"not found"}\n' : `${JSON.stringify(body)}\n`);
+    metrics: createServer(
+      healthListener({
+        service: config.name,
+        ready: () => health.ready,
+        dependencies: () => health.dependencies(),
+      }),
+    ),
   };
 }
 
@@ -167,19 +160,19 @@ async function drain(
 ): Promise<void> {
   const { config, logger } = options;
   health.drain();
-  await sleep(config.drainDelayMs, forced);
+  await pause(config.drainDelayMs, forced);
   draining.abort();
   servers.grpc.endUnguarded();
   // The timer of a grace that nobody needed would keep the process alive to its end.
   const closed = new AbortController();
   const finished = closeGently(servers).then(() => true);
-  const late = sleep(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(
+  const late = pause(config.drainGraceMs, AbortSignal.any([forced, closed.signal])).then(
     () => false,
   );
   if (!(await Promise.race([finished, late]))) {
     logger.warn("calls were cut off");
     servers.grpc.endAll();
-    await Promise.race([finished, sleep(cutOffMs, closed.signal)]);
+    await Promise.race([finished, pause(cutOffMs, closed.signal)]);
   }
   closed.abort();
   force(servers);
@@ -191,7 +184,7 @@ async function drain(
 /** Closes what deps.ts opened; rejects if that takes too long, so that whoever waits for the end hears of it. */
 async function closeInTime(close: () => Promise<void>): Promise<void> {
   const done = new AbortController();
-  const late = sleep(closeMsMax, done.signal).then(() => {
+  const late = pause(closeMsMax, done.signal).then(() => {
     if (!done.signal.aborted) throw new Error(`the dependencies did not close in ${closeMsMax} ms`);
   });
   try {
@@ -207,17 +200,8 @@ const closeMsMax = 5_000;
 const cutOffMs = 100;
 
 /** Waits for `ms`, or until the signal fires. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /** Takes no new connections and resolves when the last call has ended, however long that takes. */

@@ -6,6 +6,7 @@ import type { Attestation, Intent } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { Signer } from "#common/intent/signers.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
   alice,
@@ -29,9 +30,8 @@ import {
   type SignOnceStore,
 } from "./attestation.ts";
 import { createSigningKeys } from "./drivers/signer.ts";
-import { createRateLimit } from "./rate-limit.ts";
 
-const now = 1_800_000_000n;
+const nowSeconds = 1_800_000_000n;
 const operator: ScopedCaller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
 const shop: ScopedCaller = { scopes: new Set(["attest"]), wallet: undefined };
 const house: ScopedCaller = { scopes: new Set(["attest.house"]), wallet: undefined };
@@ -74,11 +74,15 @@ function attestorOf(change: Partial<AttestorPorts> = {}) {
     keys: createSigningKeys([attestorKey.privateKey]),
     recover: recoverAddress,
     signers: () => [signer],
-    now: () => now,
+    nowSeconds: () => nowSeconds,
     limits: { unitsMax: 1_000n },
-    rate: createRateLimit({ perMinute: 100, nowMs: () => Number(now) * 1000 }),
+    rate: rateOf(100),
     ...change,
   });
+}
+
+function rateOf(perWallet: number) {
+  return createRateLimit({ what: "intents", perWallet, nowMs: () => Number(nowSeconds) * 1000 });
 }
 
 function requestOf(intent: Intent, fields: Partial<AttestRequest> = {}): AttestRequest {
@@ -91,8 +95,9 @@ function requestOf(intent: Intent, fields: Partial<AttestRequest> = {}): AttestR
   };
 }
 
-const timely = (fields: Partial<Intent> = {}) => intentOf({ issueTime: now, ...fields });
-const timelyHouse = (fields: Partial<Intent> = {}) => houseIntentOf({ issueTime: now, ...fields });
+const timely = (fields: Partial<Intent> = {}) => intentOf({ issueTime: nowSeconds, ...fields });
+const timelyHouse = (fields: Partial<Intent> = {}) =>
+  houseIntentOf({ issueTime: nowSeconds, ...fields });
 
 describe("attest", () => {
   test("signs the digest of what the wallet signed", async () => {
@@ -113,18 +118,22 @@ describe("attest", () => {
     ],
     [
       "issued five minutes ahead and a second",
-      { issueTime: now + 301n },
+      { issueTime: nowSeconds + 301n },
       { kind: "INTENT_NOT_YET_VALID" },
     ],
     [
       "issued five minutes ago and a second",
-      { issueTime: now - 301n },
+      { issueTime: nowSeconds - 301n },
       { kind: "INVALID_FIELD", metadata: { field: "intent.issue_time" } },
     ],
-    ["expired", { issueTime: now - 60n, expireTime: now }, { kind: "INTENT_EXPIRED" }],
+    [
+      "expired",
+      { issueTime: nowSeconds - 60n, expireTime: nowSeconds },
+      { kind: "INTENT_EXPIRED" },
+    ],
     [
       "expired long ago",
-      { issueTime: now - 9_000n, expireTime: now - 8_000n },
+      { issueTime: nowSeconds - 9_000n, expireTime: nowSeconds - 8_000n },
       { kind: "INTENT_EXPIRED" },
     ],
     ["too large", { postings: [purchase(alice.address, 100_001n)] }, { kind: "LIMIT_EXCEEDED" }],
@@ -158,7 +167,7 @@ describe("attest", () => {
     expect(await store.find(intent.intentId)).toBeUndefined();
   });
 
-  test.each([now - 300n, now + 300n])(
+  test.each([nowSeconds - 300n, nowSeconds + 300n])(
     "takes an intent issued at %s, as clocks differ",
     async (issueTime) => {
       const intent = timely({ issueTime });
@@ -237,7 +246,11 @@ describe("the same intent again", () => {
     const ports = { store: storeInMemory() };
     const intent = timely();
     const first = await attestorOf(ports).attest(requestOf(intent));
-    const later = attestorOf({ ...ports, now: () => now + 999_999n, limits: { unitsMax: 0n } });
+    const later = attestorOf({
+      ...ports,
+      nowSeconds: () => nowSeconds + 999_999n,
+      limits: { unitsMax: 0n },
+    });
     expect(await later.attest(requestOf(intent, { walletSignature: "" }))).toEqual(first);
     expect(await later.attest(requestOf(intent, { validateOnly: true }))).toEqual({
       ...first,
@@ -246,7 +259,7 @@ describe("the same intent again", () => {
   });
 
   test("costs the wallet nothing of its share", async () => {
-    const attestor = attestorOf({ rate: createRateLimit({ perMinute: 2, nowMs: () => 0 }) });
+    const attestor = attestorOf({ rate: rateOf(2) });
     const intent = timely();
     for (let time = 0; time < 3; time += 1) await attestor.attest(requestOf(intent));
     await attestor.attest(requestOf(timely()));
@@ -254,6 +267,11 @@ describe("the same intent again", () => {
       kind: "RATE_LIMITED",
     });
     await attestor.attest(requestOf(intent));
+  });
+
+  test("counts no house entry", async () => {
+    const attestor = attestorOf({ rate: rateOf(1) });
+    for (let time = 0; time < 5; time += 1) await attestor.attest(requestOf(timelyHouse()));
   });
 
   test("needs the scope that it needed the first time", async () => {
@@ -327,7 +345,7 @@ describe("signers", () => {
   const next = testKey(8);
 
   test("no active signer, or no key of it, is a fault and not the caller's", async () => {
-    const revoked = attestorOf({ signers: () => [{ ...signer, revokeTime: now }] });
+    const revoked = attestorOf({ signers: () => [{ ...signer, revokeTime: nowSeconds }] });
     await expect(revoked.attest(requestOf(timely()))).rejects.toThrow("no signer is active");
     const rotated = attestorOf({ signers: () => [signer, { ...signer, address: next.address }] });
     const answer = rotated.attest(requestOf(timely()));
@@ -349,7 +367,7 @@ describe("verify", () => {
   });
 
   test("what was good and has expired since stays good", async () => {
-    const attestor = attestorOf({ now: () => now + 999_999n });
+    const attestor = attestorOf({ nowSeconds: () => nowSeconds + 999_999n });
     expect(await attestor.verify(intent, good)).toMatchObject({ reason: undefined });
   });
 
@@ -362,8 +380,13 @@ describe("verify", () => {
       "ATTESTATION_INVALID",
     ],
     ["an unknown signer", attest(intent, alice, bob), signer, "SIGNER_NOT_TRUSTED"],
-    ["a revoked signer", good, { ...signer, revokeTime: now }, "SIGNER_NOT_TRUSTED"],
-    ["a signer retired then", good, { ...signer, retireTime: now - 300n }, "SIGNER_NOT_TRUSTED"],
+    ["a revoked signer", good, { ...signer, revokeTime: nowSeconds }, "SIGNER_NOT_TRUSTED"],
+    [
+      "a signer retired then",
+      good,
+      { ...signer, retireTime: nowSeconds - 300n },
+      "SIGNER_NOT_TRUSTED",
+    ],
     ["no wallet's signature", { ...good, walletSignature: "" }, signer, "WALLET_SIGNATURE_INVALID"],
     ["another wallet's signature", attest(intent, bob), signer, "WALLET_SIGNATURE_INVALID"],
   ])("%s", async (_what, attestation, trusted, reason) => {

@@ -1,3 +1,4 @@
+import { zeroWallet } from "#common/address.ts";
 import type { Caller } from "#common/caller.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
@@ -26,7 +27,7 @@ import {
   checkWalletSignature,
   type RecoverAddress,
 } from "#common/intent/verify-attestation.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { RateLimit } from "#common/rate-limit.ts";
 
 /** What an intent id stands for, once it stands for anything. */
 export interface SignedOnce {
@@ -89,9 +90,10 @@ export interface AttestorPorts {
   readonly recover: RecoverAddress;
   readonly signers: () => Signers;
   /** Unix seconds. */
-  readonly now: () => bigint;
+  readonly nowSeconds: () => bigint;
   readonly limits: IntentLimits;
-  readonly rate: RateLimit;
+  /** How many intents of a wallet are attested in a minute. House entries, which nobody's wallet signs, are not counted. */
+  readonly rate: Pick<RateLimit, "check" | "count" | "giveBack">;
 }
 
 /** The Attestor: checks intents and signs them, one digest for one intent id, ever. */
@@ -134,9 +136,9 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
     if (known === undefined) throw refusal;
     return known;
   }
-  ports.rate.count(intent.wallet);
+  if (isCounted(intent)) ports.rate.count(intent.wallet);
   const bound = await ports.store.bind(intent.intentId, digest);
-  if (!bound.isNew) ports.rate.giveBack(intent.wallet);
+  if (!bound.isNew && isCounted(intent)) ports.rate.giveBack(intent.wallet);
   const known = knownOf(request, digest, bound);
   if (known !== undefined) return known;
   const signature = ports.keys.sign(signer, digest);
@@ -149,15 +151,20 @@ async function approve(
   { intent, walletSignature, caller }: AttestRequest,
   digest: string,
 ): Promise<string> {
-  const now = ports.now();
-  checkTimes(intent, now);
+  const nowSeconds = ports.nowSeconds();
+  checkTimes(intent, nowSeconds);
   checkLimits(intent, ports.limits);
   const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
   checkScopes(caller, authority);
   checkWalletSignature(intent, digest, walletSignature, authority, ports.recover);
-  const signer = signingAddress(ports, intent, now);
-  ports.rate.check(intent.wallet);
+  const signer = signingAddress(ports, intent, nowSeconds);
+  if (isCounted(intent)) ports.rate.check(intent.wallet);
   return signer;
+}
+
+/** House entries are not: they are bounded by the scope that they need. */
+function isCounted({ wallet }: Intent): boolean {
+  return wallet !== zeroWallet;
 }
 
 /** What the id was answered before, if anything. Throws INTENT_ID_REUSED, SCOPE_MISSING. */
@@ -202,10 +209,10 @@ function requireScope(caller: ScopedCaller, scope: string): void {
 }
 
 /** Expiry first: whatever else is late about an expired intent, it is the expiry that is final. */
-function checkTimes(intent: Intent, now: bigint): void {
-  if (isExpired(intent, now)) throw intentExpired(intent);
-  checkIssued(intent, now);
-  if (intent.issueTime >= now - clockSkewSeconds) return;
+function checkTimes(intent: Intent, nowSeconds: bigint): void {
+  if (isExpired(intent, nowSeconds)) throw intentExpired(intent);
+  checkIssued(intent, nowSeconds);
+  if (intent.issueTime >= nowSeconds - clockSkewSeconds) return;
   throw invalidField(
     "intent.issue_time",
     "intent.issue_time",
@@ -227,8 +234,8 @@ async function readRelated(evidence: RelatedEvidence, intent: Intent): Promise<R
  * The signer of the day. That there is none, or that its key is not here, is a fault of the operator's that no
  * caller can mend: an Error, thus INTERNAL, and readiness says so too.
  */
-function signingAddress(ports: AttestorPorts, intent: Intent, now: bigint): string {
-  const signer = signerAt(ports.signers(), intent.issueTime, now);
+function signingAddress(ports: AttestorPorts, intent: Intent, nowSeconds: bigint): string {
+  const signer = signerAt(ports.signers(), intent.issueTime, nowSeconds);
   if (signer === undefined) throw new Error("no signer is active: see SIGNERS_FILE");
   if (ports.keys.has(signer.address)) return signer.address;
   throw new Error(`ATTESTOR_PRIVATE_KEY holds no key of ${signer.address}, the active signer`);
@@ -273,7 +280,7 @@ async function verify(
     checkAttestation(intent, attestation, {
       digestIntent: ports.digestIntent,
       signers: ports.signers(),
-      now: ports.now(),
+      nowSeconds: ports.nowSeconds(),
       recover,
     });
     const authority = checkPostings(intent, await readRelated(ports.evidence, intent));

@@ -1,17 +1,17 @@
 import { intentDigester } from "#common/intent/digest.ts";
 import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/intent/signers.ts";
-import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
+import { openSignersFile } from "#common/intent/signers-file.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import type { SigningKeys } from "./attestation.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
 import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
-import { createRateLimit } from "./rate-limit.ts";
 
 /** What the service is made of. */
 export interface AttestorDeps {
@@ -19,7 +19,7 @@ export interface AttestorDeps {
   readonly attestor: Attestor;
   readonly signers: () => Signers;
   /** Unix seconds. */
-  readonly now: () => bigint;
+  readonly nowSeconds: () => bigint;
   readonly logger: Logger;
   readonly dependencies: readonly Dependency[];
   readonly close: () => Promise<void>;
@@ -47,8 +47,10 @@ export async function createAttestorDeps(
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const nowMs = overrides.nowMs ?? Date.now;
-  const now = () => BigInt(Math.floor(nowMs() / 1000));
-  const signersFile = openSigners(config.signersFile, logger);
+  const nowSeconds = () => BigInt(Math.floor(nowMs() / 1000));
+  const signersFile = openSignersFile(config.signersFile, (error, message) =>
+    logger.error({ err: error }, message),
+  );
   const pool = createPool({
     databaseUrl: config.databaseUrl,
     applicationName: "sovr-attestor",
@@ -60,7 +62,7 @@ export async function createAttestorDeps(
     await pool.end();
   };
   try {
-    requireActiveKey(config.keys, signersFile.current(), now());
+    requireActiveKey(config.keys, signersFile.current(), nowSeconds());
     await migrateAtStart(config.databaseUrl, "attestor", migrations);
   } catch (error) {
     await close();
@@ -73,30 +75,31 @@ export async function createAttestorDeps(
     keys: config.keys,
     recover: countSignatureChecks().recover,
     signers: signersFile.current,
-    now,
+    nowSeconds,
     limits: config.limits,
-    rate: createRateLimit({ perMinute: config.intentsPerWalletAndMinute, nowMs }),
+    rate: createRateLimit({
+      what: "intents per wallet and minute",
+      perWallet: config.intentsPerWalletAndMinute,
+      nowMs,
+    }),
   });
   const dependencies = [
     watchDependency("postgres", () => probePostgres(pool)).dependency,
-    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), now())),
+    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), nowSeconds())),
   ];
-  return { config, attestor, signers: signersFile.current, now, logger, dependencies, close };
+  return {
+    config,
+    attestor,
+    signers: signersFile.current,
+    nowSeconds,
+    logger,
+    dependencies,
+    close,
+  };
 }
 
-function openSigners(path: string, logger: Logger): SignersFile {
-  try {
-    return openSignersFile(path, (error) =>
-      logger.error({ err: error }, "the signers file is bad; the signers stay as they were"),
-    );
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("SIGNERS_FILE", path, problem);
-  }
-}
-
-function requireActiveKey(keys: SigningKeys, signers: Signers, now: bigint): void {
-  const signer = signerAt(signers, now, now);
+function requireActiveKey(keys: SigningKeys, signers: Signers, nowSeconds: bigint): void {
+  const signer = signerAt(signers, nowSeconds, nowSeconds);
   const held = `keys of ${keys.addresses.join(", ")}`;
   if (signer === undefined) {
     throw new ConfigError("ATTESTOR_PRIVATE_KEY", held, "no signer of SIGNERS_FILE is active now");

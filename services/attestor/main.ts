@@ -1,3 +1,4 @@
+import { contracts } from "#common/contracts.ts";
 import { runMain } from "#common/process/run-main.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { serve } from "#common/rpc/serve.ts";
@@ -12,6 +13,7 @@ await runMain(async () => {
   return serve({
     config: config.runtime,
     mounts: [mountOf(AttestorService, createAttestorService(deps))],
+    contracts,
     dependencies: deps.dependencies,
     close: deps.close,
     logger: deps.logger,

@@ -39,19 +39,29 @@ const context = {
   values: createContextValues().set(principalKey, principal),
 } as HandlerContext;
 
-const now = 1_800_000_000n;
+const nowSeconds = 1_800_000_000n;
 const signers: Signer[] = [
   {
     address: testKey(1).address,
-    activateTime: now - 3n,
-    retireTime: now - 1n,
+    activateTime: nowSeconds - 3n,
+    retireTime: nowSeconds - 1n,
     revokeTime: undefined,
   },
-  { address: testKey(2).address, activateTime: now - 2n, retireTime: undefined, revokeTime: now },
-  { address: attestorKey.address, activateTime: now, retireTime: now + 9n, revokeTime: undefined },
+  {
+    address: testKey(2).address,
+    activateTime: nowSeconds - 2n,
+    retireTime: undefined,
+    revokeTime: nowSeconds,
+  },
+  {
+    address: attestorKey.address,
+    activateTime: nowSeconds,
+    retireTime: nowSeconds + 9n,
+    revokeTime: undefined,
+  },
   {
     address: testKey(4).address,
-    activateTime: now + 1n,
+    activateTime: nowSeconds + 1n,
     retireTime: undefined,
     revokeTime: undefined,
   },
@@ -70,7 +80,7 @@ function serviceOf(attestor: Partial<Attestor> = {}) {
     config,
     attestor: { attest: vi.fn(), verify: vi.fn(), ...attestor },
     signers: () => signers,
-    now: () => now,
+    nowSeconds: () => nowSeconds,
     logger: pino({ level: "silent" }),
     dependencies: [],
     close: async () => {},

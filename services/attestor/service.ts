@@ -55,7 +55,7 @@ export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof At
 
     getDomain() {
       const { domain } = deps.config;
-      const now = deps.now();
+      const nowSeconds = deps.nowSeconds();
       return create(GetDomainResponseSchema, {
         name: domain.name,
         version: domain.version,
@@ -63,7 +63,7 @@ export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof At
         verifyingContract: domain.verifyingContract,
         salt: domain.salt,
         typesJson,
-        signers: deps.signers().map((signer) => formatSigner(signer, now)),
+        signers: deps.signers().map((signer) => formatSigner(signer, nowSeconds)),
       });
     },
   };
@@ -82,11 +82,11 @@ const stateToProto = {
   REVOKED: SignerStateProto.REVOKED,
 } as const satisfies Record<SignerState, SignerStateProto>;
 
-function formatSigner(signer: Signer, now: bigint): SignerProto {
+function formatSigner(signer: Signer, nowSeconds: bigint): SignerProto {
   const { address, activateTime, retireTime } = signer;
   return create(SignerSchema, {
     address,
-    state: stateToProto[signerState(signer, now)],
+    state: stateToProto[signerState(signer, nowSeconds)],
     activateTime: create(TimestampSchema, { seconds: activateTime }),
     ...(retireTime === undefined
       ? {}

@@ -1,3 +1,4 @@
+import type { CallLimit } from "#common/deadline.ts";
 import type { Attestation, AttestedIntent, Intent } from "#common/intent/intent.ts";
 import type {
   CheckoutRecord,
@@ -8,13 +9,6 @@ import type {
   Order,
   Portion,
 } from "./order/record.ts";
-
-/** How long a call may take. */
-export interface CallLimit {
-  /** Epoch milliseconds. */
-  readonly deadlineMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A new entry with its first intent. */
 export interface NewEntry {

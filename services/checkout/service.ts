@@ -1,8 +1,10 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext } from "@connectrpc/connect";
 import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseWalletSignature } from "#common/intent/codec.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
+import { limitOf } from "#common/rpc/call-limit.ts";
+import type { Implementation } from "#common/rpc/mount.ts";
 import { streamEnds } from "#common/rpc/stream-ends.ts";
 import { parseU128 } from "#common/u128.ts";
 import type { List, PageTokens } from "#common/wire/page-token.ts";
@@ -30,7 +32,7 @@ import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./order/che
 import type { Fulfilments } from "./order/fulfilment.ts";
 import { products } from "./order/products.ts";
 import { clearedAttempt, currentAttempt, purchaseOf } from "./order/record.ts";
-import type { CallLimit, CheckoutFilter } from "./ports.ts";
+import type { CheckoutFilter } from "./ports.ts";
 import type { Refunds } from "./refunds/give-back.ts";
 import type { WebhookEvents } from "./webhooks/operators-list.ts";
 
@@ -50,7 +52,7 @@ const pageSizeDefault = 100;
 /** CheckoutService: wire to domain and back. */
 export function createCheckoutService(
   deps: CheckoutServiceDeps,
-): ServiceImpl<typeof CheckoutService> {
+): Implementation<typeof CheckoutService> {
   const { checkouts } = deps;
   return {
     listProducts: () => ({ products: products.map(formatProduct) }),
@@ -212,13 +214,4 @@ function parseOrder(
     items: request.items.map(({ sku, quantity }) => ({ sku, quantity })),
     intentId: request.intentId,
   };
-}
-
-const timeoutMsDefault = 10_000;
-/** What a call to a peer leaves of the caller's time for answering. */
-const marginMs = 50;
-
-function limitOf(ctx: HandlerContext): CallLimit {
-  const timeoutMs = ctx.timeoutMs() ?? timeoutMsDefault;
-  return { deadlineMs: Date.now() + timeoutMs - marginMs, signal: ctx.signal };
 }

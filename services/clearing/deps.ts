@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import type { MessagePort } from "node:worker_threads";
-import { asError } from "#common/domain-error.ts";
 import { intentDigester } from "#common/intent/digest.ts";
 import { countSignatureChecks, type SignatureChecks } from "#common/intent/signature-metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
@@ -182,14 +181,7 @@ function openSigners(
   onFault: BatchObserver["onFault"],
   opened: AsyncDisposableStack,
 ): SignersFile {
-  try {
-    const file = openSignersFile(path, (error) =>
-      onFault(error, "the signers file is bad; the signers stay as they were"),
-    );
-    return opened.adopt(file, () => file.close());
-  } catch (error) {
-    throw new ConfigError("SIGNERS_FILE", path, asError(error).message);
-  }
+  return opened.adopt(openSignersFile(path, onFault), (file) => file.close());
 }
 
 const poolMax = 8;

@@ -1,3 +1,4 @@
+import { contracts } from "#common/contracts.ts";
 import { runMain } from "#common/process/run-main.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { serve } from "#common/rpc/serve.ts";
@@ -12,5 +13,5 @@ await runMain(async () => {
   const deps = await createClearingDeps(config);
   const clearBatch = createClearBatch(deps.clearing, deps.startBatchThreads());
   const mounts = [mountOf(ClearingService, createClearingService(deps), { clearBatch })];
-  return serve({ config: config.runtime, mounts, ...deps });
+  return serve({ config: config.runtime, mounts, contracts, ...deps });
 });

@@ -1,11 +1,11 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { parseWallet } from "#common/address.ts";
 import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
+import { limitOf } from "#common/rpc/call-limit.ts";
+import type { Implementation } from "#common/rpc/mount.ts";
 import { formatU128 } from "#common/u128.ts";
 import type { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { formatClearing, parseClearRequest } from "./codec.ts";
-import type { CallLimit } from "./core/clearing.ts";
 import type { ClearingHouse } from "./core/house.ts";
 
 export interface ClearingServiceOptions {
@@ -17,7 +17,7 @@ export interface ClearingServiceOptions {
 /** ClearingService on the clearing house, but for ClearBatch. */
 export function createClearingService(
   options: ClearingServiceOptions,
-): Omit<ServiceImpl<typeof ClearingService>, "clearBatch"> {
+): Omit<Implementation<typeof ClearingService>, "clearBatch"> {
   const { clearing, clusterId } = options;
   return {
     async clear(request, ctx) {
@@ -48,15 +48,4 @@ export function createClearingService(
       return { accountId: formatU128(opened.accountId), opened: opened.opened };
     },
   };
-}
-
-const timeoutMsDefault = 10_000;
-const marginMsMin = 20;
-const marginShare = 0.05;
-
-/** The call's limit, less the time that the answer needs on its way. */
-export function limitOf(ctx: HandlerContext): CallLimit {
-  const timeoutMs = ctx.timeoutMs() ?? timeoutMsDefault;
-  const marginMs = Math.max(marginMsMin, timeoutMs * marginShare);
-  return { deadlineMs: Date.now() + timeoutMs - marginMs, signal: ctx.signal };
 }

@@ -70,7 +70,7 @@ export function createStripeSimDeps(
       store,
       faults,
       nowMs: ms,
-      now: Math.floor(ms / 1_000),
+      nowSeconds: Math.floor(ms / 1_000),
       settleMs: config.settleMs,
       baseUrl: "",
       request: { id: null, idempotency_key: null },

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import type { DevelopmentConfig, StudioConfig } from "./config.ts";
 import { openFaucet } from "./development/faucet.ts";
 import { createDevelopment, type Development } from "./development/giveaway.ts";
 import { openIssuer } from "./development/issuer.ts";
-import { createRateLimit } from "./rate-limit.ts";
 import { loadStaticFiles, type StaticFiles } from "./static-files.ts";
 
 /** What Studio's server is made of. */
@@ -57,8 +57,13 @@ async function openDevelopment(config: DevelopmentConfig) {
     signToken: issuer.signWalletToken,
     walletOf: issuer.walletOf,
     fund: faucet.fund,
-    challenges: createRateLimit({ what: "challenges", perWallet: 60, perMesh: 600, nowMs }),
-    fundings: createRateLimit({ what: "fundings", perWallet: 6, perMesh: 60, nowMs }),
+    challenges: createRateLimit({
+      what: "challenges in a minute",
+      perWallet: 60,
+      inAll: 600,
+      nowMs,
+    }),
+    fundings: createRateLimit({ what: "fundings in a minute", perWallet: 6, inAll: 60, nowMs }),
     nowMs,
   });
   return { development, close: async () => faucet.close() };

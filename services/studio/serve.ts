@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { healthListener } from "#common/process/health-listener.ts";
 import { closeHttp, listenHttp } from "#common/process/listen-http.ts";
-import { durationHistogram, getMeter, metricsHandler } from "#common/process/metrics.ts";
+import { durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
@@ -21,7 +22,10 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 75_000 };
   const site = createServer(limits, siteListener(config, deps));
   site.maxConnections = 1_000;
-  const metrics = createServer(limits, metricsListener(state));
+  const metrics = createServer(
+    limits,
+    healthListener({ service: "studio", ready: () => state.ready, dependencies: () => [] }),
+  );
   try {
     const ports = {
       connect: await listenHttp(site, "CONNECT_ADDRESS", config.connect),
@@ -71,25 +75,6 @@ function routeOf(path: string): string {
   if (path === "/") return "page";
   if (path.startsWith("/assets/")) return "asset";
   return path.startsWith("/dev/") ? "development" : "other";
-}
-
-function metricsListener(state: { readonly ready: boolean }) {
-  const metrics = metricsHandler();
-  return (request: IncomingMessage, response: ServerResponse): void => {
-    const path = request.url?.split("?", 1)[0] ?? "";
-    if (path === "/metrics") {
-      metrics(request, response);
-      return;
-    }
-    const answers: Readonly<Record<string, number>> = {
-      "/healthz": 200,
-      "/readyz": state.ready ? 200 : 503,
-    };
-    const status = answers[path] ?? 404;
-    response.writeHead(status, { "content-type": "application/json" });
-    const body = { service: "studio", ready: state.ready, dependencies: [] };
-    response.end(status === 404 ? '{"error":"not found"}\n' : `${JSON.stringify(body)}\n`);
-  };
 }
 
 async function drain(

@@ -64,7 +64,8 @@ const rules: readonly Rule[] = [
     says: "the runtime knows no service and no domain",
     applies: (file) => file.startsWith("common/rpc/"),
     refuses: (target) =>
-      /^common\/(?!rpc\/|process\/)\w+\//.test(target) || /^gen\/sovr\/(?!common\/)/.test(target),
+      /^common\/((?!rpc\/|process\/)\w+\/|contracts\.ts$)/.test(target) ||
+      /^gen\/sovr\/(?!common\/)/.test(target),
   },
   {
     says: "the wire's words are those of intents and of the ledger",
@@ -184,6 +185,7 @@ describe("the rules see", () => {
     ["common/ledger/x.ts", 'import { a } from "#engine/client.ts";'],
     ["common/rpc/x.ts", 'import type { Intent } from "#common/intent/intent.ts";'],
     ["common/rpc/x.ts", 'import { A } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";'],
+    ["common/rpc/x.ts", 'import { contracts } from "#common/contracts.ts";'],
     ["common/process/x.ts", 'import { a } from "#common/rpc/guard.ts";'],
     ["engine/x.ts", 'import { a } from "#common/u128.ts";'],
     ["engine/x.ts", 'import { a } from "pg";'],

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
+import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../../cli/bring/envoy.ts";
 import { requireKubernetesTools } from "../../cli/bring/kubernetes-tools.ts";
 import { describeError } from "../../cli/command/problem.ts";
@@ -27,7 +28,7 @@ import {
 } from "../support/manifests/manifests.ts";
 import { admits, blocksReached, isInBlock, mayCall } from "../support/manifests/network-reach.ts";
 import { podProblems } from "../support/manifests/pod-checks.ts";
-import { partNames, readByService, serviceNames } from "../support/manifests/service-configs.ts";
+import { partNames, readByService } from "../support/manifests/service-configs.ts";
 import { clientsOfReplica, sessionsMax } from "../support/manifests/session-budget.ts";
 
 // Each program that checks here may take a minute.

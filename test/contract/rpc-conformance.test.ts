@@ -16,7 +16,7 @@ import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@conn
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { createLogger } from "#common/process/logger.ts";
-import { requirePrincipal } from "#common/rpc/access/principal.ts";
+import { principalKey, requirePrincipal } from "#common/rpc/access/principal.ts";
 import { reasonOf, toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { type BatchHandler, mountOf } from "#common/rpc/mount.ts";
 import {
@@ -127,7 +127,14 @@ const ledger: ServiceImpl<typeof LedgerService> = {
       metadata: {},
     });
   },
-  getAccount: notImplemented,
+  /** Tells what its context holds, in an answer's headers, its trailers and itself. */
+  getAccount(_request, ctx) {
+    const left = ctx.timeoutMs();
+    ctx.responseHeader.set("x-asked", ctx.requestHeader.get("x-request-id") ?? "");
+    ctx.responseTrailer.set("x-in-time", String(left !== undefined && left > 0));
+    const { subject } = ctx.values.get(principalKey) ?? {};
+    return { account: { name: `${ctx.service.typeName} ${ctx.method.name} ${subject}` } };
+  },
   batchGetBalances: notImplemented,
   listTransfers: async () => ({}),
   getJournalEntry: notImplemented,
@@ -239,9 +246,9 @@ async function unary<I extends DescMessage, O extends DescMessage>(
     const header = call.header ?? (await bearer());
     const transport = transportOf(name, call.protocols);
     const response = await transport.unary(method, undefined, undefined, header, input);
-    return { outcome: ok, message: response.message };
+    return { outcome: ok, message: response.message, response };
   } catch (error) {
-    return { outcome: outcomeOf(error), message: undefined, error };
+    return { outcome: outcomeOf(error), message: undefined, response: undefined, error };
   }
 }
 
@@ -273,14 +280,16 @@ async function stream<I extends DescMessage, O extends DescMessage>(
   }
 }
 
-const { getBalance, listAssets, listAccounts, listTransfers, getTrialBalance, getTransfer } =
-  LedgerService.method;
+const { getAccount, getBalance, listAssets, listAccounts, listTransfers } = LedgerService.method;
+const { getTrialBalance, getTransfer } = LedgerService.method;
 const { clear, openWallet } = ClearingService.method;
 const { subscribe } = EventStreamService.method;
 
 /** The header in which a protocol carries a deadline; set by hand, so that it is the server that answers. */
-function timeoutHeader(name: string): Record<string, string> {
-  return name.startsWith("Connect ") ? { "connect-timeout-ms": "250" } : { "grpc-timeout": "250m" };
+function timeoutHeader(name: string, ms = 250): Record<string, string> {
+  return name.startsWith("Connect ")
+    ? { "connect-timeout-ms": `${ms}` }
+    : { "grpc-timeout": `${ms}m` };
 }
 
 function clearRequest(amount: string) {
@@ -491,6 +500,21 @@ describe.each(protocolNames)("%s", (name) => {
   it("gives a call without a deadline one", async () => {
     const { outcome } = await unary(name, listAssets, {});
     expect(outcome).toEqual({ code: "DeadlineExceeded", reason: "NOT_SENT", metadata: {} });
+  });
+
+  it.each([
+    ["has a deadline", 60_000],
+    ["has none", undefined],
+  ])("gives a handler its whole context where the caller %s", async (_what, timeoutMs) => {
+    const header: Record<string, string> = { ...(await bearer()), "x-request-id": "r-1" };
+    if (timeoutMs !== undefined) Object.assign(header, timeoutHeader(name, timeoutMs));
+    const { outcome, response } = await unary(name, getAccount, { accountId: "1" }, { header });
+    expect(outcome).toEqual(ok);
+    expect(response?.message).toMatchObject({
+      account: { name: "sovr.ledger.v1.LedgerService GetAccount alice" },
+    });
+    expect(response?.header.get("x-asked")).toBe("r-1");
+    expect(response?.trailer.get("x-in-time")).toBe("true");
   });
 
   it("refuses calls while draining", async () => {

@@ -3,11 +3,13 @@
  * Method: `serve` with a small Ledger and EventStream on free ports.
  */
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { PassThrough } from "node:stream";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { contracts } from "#common/contracts.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
@@ -20,6 +22,7 @@ import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { codeBlocks } from "../support/mesh/code-blocks.ts";
 import { takeKeyFaults } from "../support/rpc/key-faults.ts";
 import { askReflection } from "../support/rpc/reflection-client.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
@@ -115,6 +118,7 @@ async function start(options: StartOptions = {}): Promise<Running> {
         response.end("plain");
       },
     },
+    contracts,
     dependencies: options.dependencies ?? [],
     close: async () => {
       closed += 1;
@@ -344,4 +348,10 @@ describe("stop", () => {
     await service.stop();
     expect(reasonOf(fromServiceError(await ended))).toBe("DRAINING");
   });
+});
+
+it("a service starts as the README of the runtime shows it", () => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  const [example] = codeBlocks(read("common/rpc/README.md"));
+  expect(example?.code).toBe(`// services/ledger/main.ts\n${read("services/ledger/main.ts")}`);
 });

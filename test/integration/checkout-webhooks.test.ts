@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { contracts } from "#common/contracts.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
@@ -136,6 +137,7 @@ async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
     }),
     mounts: [],
     routes: { "/webhooks/stripe": runtime.route },
+    contracts,
     dependencies: [],
     close: async () => {
       await runtime.stop();

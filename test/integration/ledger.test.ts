@@ -6,6 +6,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Client } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { contracts } from "#common/contracts.ts";
 import { createLedgerReaders } from "#common/ledger/drivers/tigerbeetle.ts";
 import { transferId } from "#common/ledger/transfer-rows.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
@@ -129,7 +130,7 @@ describeOnEngines("LedgerService", (engine) => {
     const logger = createLogger("ledger", "silent");
     const deps = await createLedgerDeps(config, { logger });
     const mounts = [mountOf(LedgerService, createLedgerService(deps))];
-    return serve({ config: config.runtime, mounts, ...deps });
+    return serve({ config: config.runtime, mounts, contracts, ...deps });
   }
 
   afterAll(async () => {

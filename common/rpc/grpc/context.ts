@@ -1,7 +1,7 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, type HandlerContext } from "@connectrpc/connect";
 import { Metadata } from "@grpc/grpc-js";
-import { deadlineReason } from "../deadline.ts";
+import { deadlineReason } from "../unary-context.ts";
 
 /** Why the signal of a finished call fires. One for all: without a reason, every abort builds a DOMException and its stack. */
 const completed = new ConnectError("the call is over", Code.Canceled);

@@ -1,12 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
-import { createRpcClient } from "#common/rpc/client.ts";
-import { isReason } from "#common/rpc/reasons.ts";
-import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { callWithin, createRpcClient } from "#common/rpc/client.ts";
+import { peerError } from "#common/rpc/peer-error.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import type { CallLimit, Peers } from "../ports.ts";
+import type { Peers } from "../ports.ts";
 
 export interface PeersOptions {
   readonly attestorAddress: string;
@@ -33,17 +32,17 @@ export function openPeers(options: PeersOptions): Peers & { close(): void } {
     try {
       return await work();
     } catch (error) {
-      throw toDomainError(error) ?? unreachable(peer, error);
+      throw peerError(peer, error) ?? unreachable(peer, error);
     }
   };
   return {
     async openWallet(wallet, ledger, limit) {
-      await call("clearing", () => clearing.openWallet({ wallet, ledger }, callOptions(limit)));
+      await call("clearing", () => clearing.openWallet({ wallet, ledger }, callWithin(limit)));
     },
     attest: (intent, walletSignature, limit) =>
       call("attestor", async () => {
         const request = { intent: formatIntent(intent), walletSignature };
-        const { attestation } = await attestor.attest(request, callOptions(limit));
+        const { attestation } = await attestor.attest(request, callWithin(limit));
         if (attestation === undefined) throw new Error("Attest answered no attestation");
         return parseAttestation(attestation);
       }),
@@ -53,11 +52,11 @@ export function openPeers(options: PeersOptions): Peers & { close(): void } {
           intent: formatIntent(intent),
           attestation: formatAttestation(attestation),
         };
-        return commitTimestamp((await clearing.clear(request, callOptions(limit))).clearing);
+        return commitTimestamp((await clearing.clear(request, callWithin(limit))).clearing);
       }),
     findAttestation: (intentId, limit) =>
       call("clearing", async () => {
-        const { attestation } = await clearing.getClearing({ intentId }, callOptions(limit));
+        const { attestation } = await clearing.getClearing({ intentId }, callWithin(limit));
         return attestation && parseAttestation(attestation);
       }).catch((error: unknown) => {
         if (error instanceof DomainError && error.kind === "INTENT_NOT_FOUND") return undefined;
@@ -70,29 +69,12 @@ export function openPeers(options: PeersOptions): Peers & { close(): void } {
   };
 }
 
-function callOptions({ deadlineMs, signal }: CallLimit) {
-  return {
-    timeoutMs: Math.max(1, deadlineMs - Date.now()),
-    ...(signal === undefined ? {} : { signal }),
-  };
-}
-
 function commitTimestamp(
   clearing: { readonly commitTime?: { seconds: bigint; nanos: number } | undefined } | undefined,
 ): bigint {
   const time = clearing?.commitTime;
   if (time === undefined) throw new Error("Clear answered no commit time");
   return time.seconds * 1_000_000_000n + BigInt(time.nanos);
-}
-
-/** A peer's own reason, as if it were ours; undefined if the error carries none, or one that we do not know yet. */
-function toDomainError(error: unknown): DomainError | undefined {
-  if (error instanceof DomainError) return error;
-  if (!(error instanceof ConnectError)) return undefined;
-  const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "sovr");
-  if (info === undefined || !isReason(info.reason)) return undefined;
-  const { reason, metadata } = info;
-  return DomainError.received(reason, error.rawMessage, { metadata, cause: error });
 }
 
 /** A call that ended without an answer of the peer. What it asked for may have happened: all of it may be repeated. */

@@ -1,16 +1,10 @@
 import { zeroWallet } from "#common/address.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { intentExpired } from "#common/intent/rules.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
 import { type StreamEnds, StreamLife } from "#common/stream-life.ts";
-import type {
-  CallLimit,
-  CheckoutFilter,
-  CheckoutStore,
-  Payment,
-  Payments,
-  Peers,
-} from "../ports.ts";
+import type { CheckoutFilter, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
 import { purchaseIntent } from "./intents.ts";
 import { findProduct, priceOf, usd } from "./products.ts";

@@ -1,7 +1,8 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { newUuidV7 } from "#common/uuid.ts";
-import type { CallLimit, CheckoutStore } from "../ports.ts";
+import type { CheckoutStore } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
 import type { Issue } from "./intents.ts";
 import { readCheckout } from "./read-checkout.ts";

@@ -1,3 +1,4 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
@@ -12,7 +13,7 @@ import { refundIntent } from "../order/intents.ts";
 import { linesOf, refundOfItems } from "../order/lines.ts";
 import { readCheckout } from "../order/read-checkout.ts";
 import { type CheckoutRecord, purchaseOf } from "../order/record.ts";
-import type { CallLimit, Change, PaymentRefund, Payments } from "../ports.ts";
+import type { Change, PaymentRefund, Payments } from "../ports.ts";
 import { paymentsOf, readPayment } from "../settle/payments-of.ts";
 import type { RaiseAlarm } from "../settle/ports.ts";
 import { endReturn, leftToReturn, returnedBy } from "../settle/return-payment.ts";

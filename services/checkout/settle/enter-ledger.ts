@@ -1,3 +1,4 @@
+import type { CallLimit } from "#common/deadline.ts";
 import type { DomainError } from "#common/domain-error.ts";
 import { successorOf } from "../order/intents.ts";
 import {
@@ -8,7 +9,7 @@ import {
   type Entry,
   entryAmount,
 } from "../order/record.ts";
-import { type CallLimit, type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
+import { type Change, type PaymentRefund, RefundRefused } from "../ports.ts";
 import { paymentsOf } from "./payments-of.ts";
 import type { SettlePorts } from "./ports.ts";
 import { causeOfDeath, isDead, isRefusal, mayPassAgain } from "./refusals.ts";

@@ -1,6 +1,7 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Order } from "../order/record.ts";
-import type { CallLimit, Payment, Payments } from "../ports.ts";
+import type { Payment, Payments } from "../ports.ts";
 
 /** Stripe, for a card checkout of a time when there was a key. Throws PAYMENTS_UNAVAILABLE if there is none now. */
 export function paymentsOf(ports: { readonly payments: Payments | undefined }): Payments {

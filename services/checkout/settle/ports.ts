@@ -1,5 +1,6 @@
+import type { CallLimit } from "#common/deadline.ts";
 import type { CheckoutRecord } from "../order/record.ts";
-import type { CallLimit, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
+import type { CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 
 /** Brings checkouts on. */
 export interface Settler {

@@ -1,13 +1,8 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
 import type { CheckoutRecord, Order } from "../order/record.ts";
-import {
-  type CallLimit,
-  type Change,
-  type PaymentRefund,
-  type Payments,
-  RefundRefused,
-} from "../ports.ts";
+import { type Change, type PaymentRefund, type Payments, RefundRefused } from "../ports.ts";
 import type { SettlePorts } from "./ports.ts";
 
 /** Somebody at Stripe itself may be at it too, and be faster this often. */

@@ -1,8 +1,9 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import { readCheckout } from "../order/read-checkout.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/record.ts";
-import type { CallLimit, Change, Payment } from "../ports.ts";
+import type { Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
 import { nextStep, offerEndMs, type Step } from "./next-step.ts";
 import { paymentsOf, readPayment } from "./payments-of.ts";

@@ -1,4 +1,4 @@
-import type { CallLimit } from "../ports.ts";
+import type { CallLimit } from "#common/deadline.ts";
 
 /** Something that Stripe has told. It is only a hint: what it says is fetched again before anything moves. */
 export interface StripeEvent {

@@ -1,4 +1,5 @@
-import type { CallLimit, CheckoutStore, Payments } from "../ports.ts";
+import type { CallLimit } from "#common/deadline.ts";
+import type { CheckoutStore, Payments } from "../ports.ts";
 import type { Refunds } from "../refunds/give-back.ts";
 import type { Settler } from "../settle/ports.ts";
 import type { StripeEvent } from "./ports.ts";

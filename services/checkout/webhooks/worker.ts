@@ -1,5 +1,5 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { CallLimit } from "../ports.ts";
 import type { AttemptEnd, StoredWebhook, WebhookStore } from "./ports.ts";
 import type { Processed } from "./process-event.ts";
 

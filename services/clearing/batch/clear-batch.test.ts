@@ -1,11 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  createContextValues,
-  createHandlerContext,
-  type HandlerContext,
-} from "@connectrpc/connect";
+import { createContextValues, createHandlerContext } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
 import { principalKey } from "#common/rpc/access/principal.ts";
+import type { UnaryContext } from "#common/rpc/unary-context.ts";
 import {
   ClearBatchRequestSchema,
   ClearBatchResponseSchema,
@@ -58,14 +55,14 @@ function batchOf(name: string, count: number, postings: number) {
   return create(ClearBatchRequestSchema, { requests });
 }
 
-function context(signal?: AbortSignal): HandlerContext {
+function context(signal?: AbortSignal): UnaryContext {
   const principal = {
     subject: "test",
     scopes: new Set<string>(),
     expiresAtMs: 0,
     wallet: undefined,
   };
-  return createHandlerContext({
+  const ctx = createHandlerContext({
     service: ClearingService,
     method: ClearingService.method.clearBatch,
     protocolName: "grpc",
@@ -74,6 +71,7 @@ function context(signal?: AbortSignal): HandlerContext {
     ...(signal === undefined ? {} : { requestSignal: signal }),
     contextValues: createContextValues().set(principalKey, principal),
   });
+  return { ...ctx, timeoutMs: () => 10_000 };
 }
 
 const turns = async () => {

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { asError, invalidField } from "#common/domain-error.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
+import { limitOf } from "#common/rpc/call-limit.ts";
 import type { BatchHandler } from "#common/rpc/mount.ts";
 import { undecodable } from "#common/rpc/rpc-call.ts";
 import { createRequestValidator } from "#common/rpc/validate.ts";
@@ -10,7 +11,6 @@ import {
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import type { ClearingHouse } from "../core/house.ts";
 import type { ReservePostings } from "../core/postings-under-way.ts";
-import { limitOf } from "../service.ts";
 import { type CutBatch, cutBatch } from "./cut.ts";
 import type { BatchThreads } from "./threads.ts";
 import { createTurns } from "./turns.ts";

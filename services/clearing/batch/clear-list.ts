@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Caller } from "#common/caller.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import { raceDeadline } from "#common/deadline.ts";
 import { asError } from "#common/domain-error.ts";
 import { Attempt, isOver } from "../core/attempt.ts";
-import type { Caller, CallLimit, Clearing, ClearRequest } from "../core/clearing.ts";
+import type { Clearing, ClearRequest } from "../core/clearing.ts";
 import type { ClearingHouse } from "../core/house.ts";
 import { lateRefusal, notSent } from "../core/refusals.ts";
 

@@ -1,5 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import type { Caller } from "#common/caller.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import { asError } from "#common/domain-error.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
@@ -13,7 +15,7 @@ import {
   ClearResultSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { formatClearing, parseClearRequest } from "../codec.ts";
-import type { Caller, CallLimit, ClearRequest } from "../core/clearing.ts";
+import type { ClearRequest } from "../core/clearing.ts";
 import type { ClearList, ClearResult } from "./clear-list.ts";
 import { requestsIn } from "./cut.ts";
 

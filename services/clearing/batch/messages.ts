@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
+import type { Caller } from "#common/caller.ts";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
 import type { ClearingConfig } from "../config.ts";
-import type { Caller } from "../core/clearing.ts";
 import type { LedgerOperation } from "../drivers/tigerbeetle.ts";
 
 /** What a thread is started with. */

@@ -1,7 +1,8 @@
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { Caller } from "#common/caller.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
 import type { ClearingConfig } from "../config.ts";
-import type { Caller, CallLimit } from "../core/clearing.ts";
 import type { OnLedgerAnswer } from "../drivers/tigerbeetle.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./messages.ts";
 

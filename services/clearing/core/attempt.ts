@@ -1,7 +1,7 @@
+import type { CallLimit } from "#common/deadline.ts";
 import { raceDeadline } from "#common/deadline.ts";
 import type { DomainError } from "#common/domain-error.ts";
 import type { GroupMember } from "#common/group-commit.ts";
-import type { CallLimit } from "./clearing.ts";
 
 /**
  * One intent's way through one call. The call may give it up when its time is over: what waits in a queue then

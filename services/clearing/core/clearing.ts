@@ -22,16 +22,6 @@ export interface ClearRequest extends AttestedIntent {
   readonly validateOnly: boolean;
 }
 
-export type { Caller };
-
-/** How long a call may take. */
-export interface CallLimit {
-  /** When the answer must be ready, in epoch milliseconds. */
-  readonly deadlineMs: number;
-  /** Fires when nobody waits for the answer any more. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** Refuses a caller whose credentials are bound to another wallet. Throws SCOPE_MISSING. */
 export function requireOwnWallet(caller: Caller, wallet: string): void {
   if (caller.wallet === undefined || caller.wallet === wallet) return;

@@ -1,14 +1,10 @@
+import type { Caller } from "#common/caller.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { type AccountDirectory, createAccountDirectory } from "./account-directory.ts";
 import { type Attempt, isOver, withinLimit } from "./attempt.ts";
 import { clearIntent } from "./clear-intent.ts";
-import {
-  type Caller,
-  type CallLimit,
-  type Clearing,
-  type ClearRequest,
-  requireOwnWallet,
-} from "./clearing.ts";
+import { type Clearing, type ClearRequest, requireOwnWallet } from "./clearing.ts";
 import { type OpenedWallet, openWallet } from "./open-wallet.ts";
 import type { ClearingPorts, RecoverAhead } from "./ports.ts";
 import { limitPostingsUnderWay, type ReservePostings } from "./postings-under-way.ts";

@@ -1,8 +1,9 @@
+import type { Caller } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import { transferRows } from "#common/ledger/transfer-rows.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Caller, Clearing } from "./clearing.ts";
+import type { Clearing } from "./clearing.ts";
 import type { ClearingPorts, Found } from "./ports.ts";
 
 /** A clearing and the evidence of its intent. */

@@ -55,7 +55,7 @@ export async function verifyRequest(
   const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
   const now = ports.now();
   const { digestIntent } = rules;
-  const verifier = { digestIntent, signers: ports.signers(), now, recover };
+  const verifier = { digestIntent, signers: ports.signers(), nowSeconds: now, recover };
   const { digest, revoked } = checkGenuine(evidence, verifier);
   const refers = refersToPending(intent) || refersToCorrected(intent);
   const related = refers ? await loadRelated(intent, ports.evidence, attempt) : {};

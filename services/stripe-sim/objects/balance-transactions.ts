@@ -24,9 +24,9 @@ export function addBalanceTransaction(call: Call, movement: Movement): Stripe.Ba
     object: "balance_transaction",
     amount,
     // At once, as with pm_card_bypassPending: who waits two days for a test?
-    available_on: call.now,
+    available_on: call.nowSeconds,
     balance_type: "payments",
-    created: call.now,
+    created: call.nowSeconds,
     currency,
     description,
     exchange_rate: null,

@@ -9,7 +9,7 @@ export interface Call {
   readonly faults: Faults;
   readonly nowMs: number;
   /** The same in seconds, as objects tell it. */
-  readonly now: number;
+  readonly nowSeconds: number;
   /** From a refund's creation to its end, where that comes later. */
   readonly settleMs: number;
   /** Where the simulator's own pages are, such as http://127.0.0.1:5400. */

@@ -123,7 +123,7 @@ function newCharge(
     billing_details: method.billing_details,
     calculated_statement_descriptor: intent.statement_descriptor ?? "SIMULATOR",
     captured: false,
-    created: call.now,
+    created: call.nowSeconds,
     currency: intent.currency,
     customer: null,
     description: intent.description,

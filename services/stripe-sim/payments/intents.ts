@@ -242,7 +242,7 @@ export function cancelIntent(
   const intent: Stripe.PaymentIntent = {
     ...before,
     amount_capturable: 0,
-    canceled_at: call.now,
+    canceled_at: call.nowSeconds,
     cancellation_reason: params.cancellation_reason ?? null,
     next_action: null,
     status: "canceled",

@@ -166,7 +166,7 @@ function insertMethod(call: Call, given: GivenCard, params: Params): Stripe.Paym
       three_d_secure_usage: { supported: true },
       wallet: null,
     },
-    created: call.now,
+    created: call.nowSeconds,
     customer: null,
     customer_account: null,
     livemode: false,

@@ -34,7 +34,7 @@ export function newIntent(
     capture_method: params.capture_method ?? "automatic_async",
     client_secret: `${id}_secret_${randomText(25)}`,
     confirmation_method: "automatic",
-    created: call.now,
+    created: call.nowSeconds,
     currency,
     customer: null,
     customer_account: null,

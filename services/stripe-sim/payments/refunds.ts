@@ -109,7 +109,7 @@ function addRefund(
     object: "refund",
     balance_transaction: null,
     charge: charge.id,
-    created: call.now,
+    created: call.nowSeconds,
     currency: charge.currency,
     customer: null,
     customer_account: null,

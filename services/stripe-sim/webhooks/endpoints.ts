@@ -46,14 +46,14 @@ export function listEndpoints(store: Store): Stripe.WebhookEndpoint[] {
 export function setEnvironmentEndpoint(
   store: Store,
   webhook: WebhookConfig | undefined,
-  now: number,
+  nowSeconds: number,
 ): void {
   if (webhook === undefined) {
     store.remove("webhook_endpoint", environmentEndpoint);
     store.removeDeliveriesTo(environmentEndpoint);
     return;
   }
-  const endpoint = endpointObject(environmentEndpoint, now, {
+  const endpoint = endpointObject(environmentEndpoint, nowSeconds, {
     url: webhook.url,
     enabled_events: ["*"],
   });
@@ -84,7 +84,7 @@ export function createEndpoint(
   if (listEndpoints(call.store).length >= endpointsMax) {
     throw invalidRequest(`You have reached the maximum of ${endpointsMax} test webhook endpoints.`);
   }
-  const endpoint = endpointObject(newId("we"), call.now, params);
+  const endpoint = endpointObject(newId("we"), call.nowSeconds, params);
   const secret = `whsec_${randomText(32)}`;
   call.store.insert("webhook_endpoint", endpoint, { secret });
   return { ...endpoint, secret };
@@ -92,7 +92,7 @@ export function createEndpoint(
 
 function endpointObject(
   id: string,
-  now: number,
+  nowSeconds: number,
   params: Read<typeof createEndpointParams>,
 ): Stripe.WebhookEndpoint {
   return {
@@ -100,7 +100,7 @@ function endpointObject(
     object: "webhook_endpoint",
     api_version: apiVersion,
     application: null,
-    created: now,
+    created: nowSeconds,
     description: params.description ?? null,
     enabled_events: [...params.enabled_events],
     livemode: false,

@@ -16,7 +16,7 @@ export function emit<T extends object>(call: Call, type: string, object: T, befo
     id: newId("evt"),
     object: "event",
     api_version: apiVersion,
-    created: call.now,
+    created: call.nowSeconds,
     data:
       before === undefined
         ? { object }

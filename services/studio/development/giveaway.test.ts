@@ -2,7 +2,7 @@ import { SigningKey } from "ethers/crypto";
 import { hashMessage } from "ethers/hash";
 import { computeAddress } from "ethers/transaction";
 import { beforeEach, describe, expect, it } from "vitest";
-import { createRateLimit } from "../rate-limit.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { createDevelopment, type Development, faucetMax, tokenSeconds } from "./giveaway.ts";
 
 const key = new SigningKey(`0x${"11".repeat(32)}`);
@@ -12,13 +12,13 @@ const startMs = 1_795_521_600_000;
 
 describe("createDevelopment", () => {
   let development: Development;
-  let nowMs: number;
+  let timeMs: number;
   let funded: [string, bigint][];
 
   beforeEach(() => {
-    nowMs = startMs;
+    timeMs = startMs;
     funded = [];
-    const clock = () => nowMs;
+    const nowMs = () => timeMs;
     development = createDevelopment({
       signToken: async (to, expiresAtMs) => `${to} ${expiresAtMs}`,
       walletOf: async (token) => (token === "good" ? wallet : undefined),
@@ -26,9 +26,19 @@ describe("createDevelopment", () => {
         funded.push([to, amount]);
         return "an intent";
       },
-      challenges: createRateLimit({ what: "challenges", perWallet: 5, perMesh: 9, nowMs: clock }),
-      fundings: createRateLimit({ what: "fundings", perWallet: 2, perMesh: 3, nowMs: clock }),
-      nowMs: clock,
+      challenges: createRateLimit({
+        what: "challenges in a minute",
+        perWallet: 5,
+        inAll: 9,
+        nowMs,
+      }),
+      fundings: createRateLimit({
+        what: "fundings in a minute",
+        perWallet: 2,
+        inAll: 3,
+        nowMs,
+      }),
+      nowMs,
     });
   });
 
@@ -62,7 +72,7 @@ describe("createDevelopment", () => {
       metadata: { rule: "signature" },
     });
     const second = development.challenge(wallet);
-    nowMs += 60_000;
+    timeMs += 60_000;
     await expect(development.token(second.nonce, sign(second.message))).rejects.toThrow(/too old/);
   });
 
@@ -81,7 +91,7 @@ describe("createDevelopment", () => {
       kind: "RATE_LIMITED",
       retryAfterMs: 60_000,
     });
-    nowMs += 60_000;
+    timeMs += 60_000;
     await development.fund("good", 2n);
     expect(funded).toEqual([
       [wallet, faucetMax],

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
-import type { RateLimit } from "../rate-limit.ts";
+import type { RateLimit } from "#common/rate-limit.ts";
 
 /** What a wallet's session may do: read, be told, and spend its own money. Nothing of the house's. */
 export const walletScopes = [
@@ -50,8 +50,8 @@ export interface DevelopmentPorts {
   readonly walletOf: (token: string) => Promise<string | undefined>;
   /** Opens the wallet's dollar account and clears a FUNDING of the house's; gives the intent's id. */
   readonly fund: (wallet: string, amount: bigint) => Promise<string>;
-  readonly challenges: RateLimit;
-  readonly fundings: RateLimit;
+  readonly challenges: Pick<RateLimit, "take">;
+  readonly fundings: Pick<RateLimit, "take">;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
 }

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { contracts } from "#common/contracts.ts";
 import { createPool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
@@ -78,6 +79,7 @@ export class CheckoutServiceWorld {
       ...attestor,
       config: attestorConfig(environment).runtime,
       mounts: [mountOf(AttestorService, createAttestorService(attestor))],
+      contracts,
     });
     const clearing = await createClearingDeps(clearingConfig(environment), overrides);
     const clearingServer = await serve({
@@ -85,6 +87,7 @@ export class CheckoutServiceWorld {
       config: clearingConfig(environment).runtime,
       // The shop clears no batches, so no threads wait for one.
       mounts: [mountOf(ClearingService, createClearingService(clearing), { clearBatch: refuse })],
+      contracts,
     });
     this.#peers.push(attestorServer, clearingServer);
     environment["ATTESTOR_ADDRESS"] = `127.0.0.1:${attestorServer.ports.grpc}`;
@@ -102,6 +105,7 @@ export class CheckoutServiceWorld {
       ...deps,
       config: config.runtime,
       mounts: [mountOf(CheckoutService, createCheckoutService(deps))],
+      contracts,
     });
   }
 

@@ -42,14 +42,14 @@ export class ClearingModel {
     return known.failure === undefined ? "UNKNOWN" : "FAILED";
   }
 
-  /** What Clear must answer at a replica whose clock says `now`, Unix seconds; and does it. */
-  clear(request: ClearRequest, now: bigint): Expected {
+  /** What Clear must answer at a replica whose clock says `nowSeconds`; and does it. */
+  clear(request: ClearRequest, nowSeconds: bigint): Expected {
     const { intent, attestation } = request;
     if (resolves(intent) && !this.#known.has(intent.pendingIntentId)) {
       return { kind: "PENDING_NOT_FOUND" };
     }
-    const isLate = now >= intent.expireTime;
-    if (!isLate && intent.issueTime > now + 300n) return { kind: "INTENT_NOT_YET_VALID" };
+    const isLate = nowSeconds >= intent.expireTime;
+    if (!isLate && intent.issueTime > nowSeconds + 300n) return { kind: "INTENT_NOT_YET_VALID" };
     const known = this.#known.get(intent.intentId) ?? newKnown(request);
     if (known.digest !== attestation.digest) return { kind: "INTENT_ID_REUSED" };
     this.#known.set(intent.intentId, known);

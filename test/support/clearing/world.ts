@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { zeroWallet } from "#common/address.ts";
+import type { Caller } from "#common/caller.ts";
+import type { CallLimit } from "#common/deadline.ts";
 import { asError, DomainError } from "#common/domain-error.ts";
 import { intentDigester, intentDomain } from "#common/intent/digest.ts";
 import type { AttestedIntent, Intent, Phase, Posting } from "#common/intent/intent.ts";
@@ -15,12 +17,7 @@ import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-on
 import { newUuidV7 } from "#common/uuid.ts";
 import { type ClearResult, createClearList } from "../../../services/clearing/batch/clear-list.ts";
 import { type ClearingConfig, clearingConfig } from "../../../services/clearing/config.ts";
-import type {
-  Caller,
-  CallLimit,
-  Clearing,
-  ClearRequest,
-} from "../../../services/clearing/core/clearing.ts";
+import type { Clearing, ClearRequest } from "../../../services/clearing/core/clearing.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
 

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import type { Client } from "tigerbeetle-node";
+import { contracts } from "#common/contracts.ts";
 import { migrate } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
@@ -129,6 +130,7 @@ async function openReplica(
   const running = await serve({
     config: { ...streamConfig.runtime, ...options.runtime },
     mounts: [mountOf(EventStreamService, createEventStreamService(deps))],
+    contracts,
     ...deps,
   });
   const clients = new Set<Disposable>();

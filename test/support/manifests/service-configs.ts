@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Environment } from "#common/process/environment.ts";
+import type { ServiceName } from "#common/service-names.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { checkoutConfig } from "../../../services/checkout/config.ts";
 import { clearingConfig } from "../../../services/clearing/config.ts";
@@ -17,10 +18,7 @@ export const serviceConfigs = {
   ledger: ledgerConfig,
   eventstream: eventStreamConfig,
   checkout: checkoutConfig,
-} as const satisfies Record<string, (env: Environment) => object>;
-
-export type ServiceName = keyof typeof serviceConfigs;
-export const serviceNames = Object.keys(serviceConfigs) as ServiceName[];
+} as const satisfies Record<ServiceName, (env: Environment) => object>;
 
 /** The services and Studio, which speaks no gRPC and needs no records. */
 export const partConfigs = { ...serviceConfigs, studio: studioConfig } as const;

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { type ServiceName, serviceNames } from "#common/service-names.ts";
 import {
   type MeshClient,
   type MeshClientOptions,
@@ -11,13 +12,7 @@ import {
 } from "../../../cli/client/open-mesh.ts";
 import { signToken, type TokenRequest } from "../../../cli/client/token.ts";
 import { createWallet, type Wallet } from "../../../cli/client/wallets.ts";
-import {
-  type Engine,
-  readSettings,
-  type ServiceName,
-  type Settings,
-  serviceNames,
-} from "../../../cli/state/settings.ts";
+import { type Engine, readSettings, type Settings } from "../../../cli/state/settings.ts";
 import { type MeshIdentity, type PartState, requireMesh } from "../../../cli/state/state.ts";
 import { startOwned } from "../../../cli/supervisor/detached.ts";
 import { logTail } from "../../../cli/supervisor/log-files.ts";

@@ -16,12 +16,12 @@ import {
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { openKeyStore } from "#common/rpc/access/key-store.ts";
 import { createTokenVerifier } from "#common/rpc/access/token-verifier.ts";
+import { createConnectMount } from "#common/rpc/connect/mount.ts";
 import { detailTypes } from "#common/rpc/errors.ts";
 import { createGrpcMount } from "#common/rpc/grpc/mount.ts";
 import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import type { Mount } from "#common/rpc/mount.ts";
-import { createConnectMount } from "#common/rpc/mount-connect.ts";
 
 export interface FixtureOptions {
   readonly mounts: readonly Mount[];

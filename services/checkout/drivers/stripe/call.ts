@@ -1,7 +1,6 @@
 import Stripe from "stripe";
-import { raceDeadline } from "#common/deadline.ts";
+import { type CallLimit, raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
-import type { CallLimit } from "../../ports.ts";
 
 /** What a call to Stripe came to. */
 export type StripeOutcome = "answered" | "refused" | "unavailable";

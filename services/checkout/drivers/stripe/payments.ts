@@ -1,6 +1,7 @@
 import type Stripe from "stripe";
+import type { CallLimit } from "#common/deadline.ts";
 import { usd } from "../../order/products.ts";
-import type { CallLimit, Payment, Payments } from "../../ports.ts";
+import type { Payment, Payments } from "../../ports.ts";
 import { type Call, hasCode, printable } from "./call.ts";
 import { intentKey, oneOf, toBigint, toNumber, uuidOf } from "./fields.ts";
 

@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
-import { type CallLimit, type PaymentRefund, type Payments, RefundRefused } from "../../ports.ts";
+import type { CallLimit } from "#common/deadline.ts";
+import { type PaymentRefund, type Payments, RefundRefused } from "../../ports.ts";
 import { type Call, StripeRefusal } from "./call.ts";
 import { intentKey, oneOf, pageSize, startingAfter, toBigint, toNumber, uuidOf } from "./fields.ts";
 

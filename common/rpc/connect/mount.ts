@@ -17,12 +17,11 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "#common/process/logger.ts";
-import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { detailTypes, reasonOf, toConnectError } from "./errors.ts";
-import type { Guard } from "./guard.ts";
-import { type MethodPlan, requestBytesMaxLargest } from "./method-plan.ts";
-import type { BatchHandler } from "./mount.ts";
-import { methodNotFound, type RpcCall, rpcCallKey } from "./rpc-call.ts";
+import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
+import type { Guard, GuardedBatch } from "../guard.ts";
+import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
+import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { unknownMethodHandlers } from "./unknown-methods.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
 const stalledCloseMs = 5_000;
@@ -102,7 +101,7 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
 }
 
 /** Connect has decoded the request, and will encode the answer, in the encoding that the caller speaks. */
-function decoded({ input, output }: DescMethod, batch: BatchHandler) {
+function decoded({ input, output }: DescMethod, batch: GuardedBatch) {
   return async (request: Message, ctx: HandlerContext): Promise<Message> =>
     fromBinary(output, await batch(toBinary(input, request), ctx));
 }
@@ -147,27 +146,4 @@ function onEnd(call: RpcCall, reason: unknown): void {
     reason.cause,
   );
   Object.assign(reason, { code, rawMessage, message, details });
-}
-
-/**
- * Handlers that answer METHOD_NOT_FOUND in the protocol and encoding that the request speaks. Connect's handlers do
- * not look at the path, so any unary method and any streaming one lend theirs; the gate refuses before a body is read.
- */
-function unknownMethodHandlers(): (request: IncomingMessage) => UniversalHandler {
-  const router = createConnectRouter({
-    grpc: false,
-    acceptCompression: [compressionGzip],
-    requestGate(ctx) {
-      throw toConnectError(methodNotFound(new URL(ctx.url).pathname));
-    },
-  });
-  const refuse = (): never => {
-    throw new Error("unreachable: the gate refuses every call");
-  };
-  router.rpc(EventStreamService.method.listEvents, refuse);
-  router.rpc(EventStreamService.method.subscribe, refuse);
-  const [unary, stream] = router.handlers;
-  if (unary === undefined || stream === undefined) throw new Error("the router lost a handler");
-  return (request) =>
-    request.headers["content-type"]?.startsWith("application/connect+") === true ? stream : unary;
 }

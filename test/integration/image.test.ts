@@ -21,6 +21,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { runProgram } from "../../cli/command/run-program.ts";
+import { noteStarted } from "../../cli/test/started.ts";
 import {
   developmentBatchMax,
   hasTigerBeetle,
@@ -117,6 +118,7 @@ async function start(name: Name): Promise<Started> {
     STRIPE_SIM_PATH: "",
   };
   const child = spawnService(name, env);
+  noteStarted("service");
   running.push(child);
   let log = "";
   for (const stream of [child.stdout, child.stderr]) {

@@ -40,12 +40,16 @@ function patienceOf(name: string) {
 /** What holds for every file of every suite. */
 const setupFiles = ["test/support/rpc/key-faults.ts"];
 
+/** What a suite starts once for all of its files. */
+const sharedPostgres = ["test/support/postgres/shared.ts"];
+
 const projects = Object.entries(suites).map(([name, include]) => ({
   test: {
     name,
     include,
     exclude: [...configDefaults.exclude, ...measuring],
     setupFiles,
+    globalSetup: name === "integration" || name === "faults" ? sharedPostgres : [],
     ...patienceOf(name),
     ...workersOf(name),
   },
@@ -60,6 +64,7 @@ export default defineConfig({
           name: "faults, alone",
           include: measuring,
           setupFiles,
+          globalSetup: sharedPostgres,
           ...patienceOf("faults"),
           maxWorkers: 1,
           sequence: { groupOrder: 1 },

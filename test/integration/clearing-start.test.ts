@@ -14,27 +14,28 @@ import {
   startClearingWorld,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 // Goal: the chart of accounts is there when Clearing serves, or it does not serve and says why. Method: accounts are
 // put into an empty ledger past Clearing, before it starts.
 describeOnEngines("The start of Clearing", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let client: Client;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
+    records = await openDatabase();
   });
   beforeEach(async () => {
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    world = await startClearingWorld(engine, records.databaseUrl);
     client = await openClient(world.engine.config);
   });
   afterEach(async () => {
     client?.destroy();
     await world?.close();
   });
-  afterAll(() => postgres?.stop());
+  afterAll(() => records?.stop());
 
   const account = (id: bigint, code: number, flags: number) => ({
     id,

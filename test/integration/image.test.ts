@@ -38,7 +38,8 @@ import {
 } from "../support/manifests/oci-container.ts";
 import { partNames } from "../support/manifests/service-configs.ts";
 import { clientsOfReplica } from "../support/manifests/session-budget.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 import { freePort } from "../support/rpc/free-port.ts";
 
 /** What compose.yaml runs of the image. */
@@ -57,14 +58,14 @@ const how =
     : `in no container (${noContainers})`;
 const running: ChildProcess[] = [];
 let tree: ImageTree;
-let postgres: TestPostgres;
+let records: TestDatabase;
 let tigerbeetle: TestTigerBeetle | undefined;
 
 beforeAll(async () => {
   mkdirSync(state);
-  [tree, postgres, tigerbeetle] = await Promise.all([
+  [tree, records, tigerbeetle] = await Promise.all([
     buildImageTree(root, join(folder, "image")),
-    startPostgres(),
+    openDatabase(),
     hasTigerBeetle ? startTigerBeetle(1n) : undefined,
   ]);
 }, 600_000);
@@ -74,7 +75,7 @@ afterAll(async () => {
   if (noContainers === undefined) {
     await Promise.all(names.map((name) => killContainer(folder, containerOf(name))));
   }
-  await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
+  await Promise.all([records?.stop(), tigerbeetle?.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -232,7 +233,7 @@ describe("the image", () => {
     expect(keys).toMatchObject({ code: 0 });
     const url = join(state, "keys/database-url");
     expect(readFileSync(url, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
-    writeFileSync(url, postgres.databaseUrl);
+    writeFileSync(url, records.databaseUrl);
     const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), {
       merge: true,
     }) as {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The suites of ./mesh test, in the order in which it runs them. */
 const suites = {
@@ -10,6 +11,33 @@ const suites = {
   faults: ["test/faults/**/*.test.ts"],
   browser: ["test/browser/**/*.test.ts"],
 };
+
+/** What takes longest of each suite: it begins first, so that nobody waits for it alone at the end. */
+const longest = [
+  "engine/fuzz",
+  "engine/behaviours",
+  "contract/rpc-streams",
+  "integration/audit",
+  "integration/clearing-faults",
+  "integration/mesh",
+  "integration/eventstream",
+  "integration/up",
+  "integration/image",
+  "faults/clearing-crash",
+  "faults/eventstream",
+  "faults/eventstream-mesh",
+  "browser/studio",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rankOf = ({ moduleId }: TestSpecification) => {
+      const rank = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return rank === -1 ? longest.length : rank;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rankOf(a) - rankOf(b));
+  }
+}
 
 /** What holds times against each other has the machine to itself, after the rest of its suite. */
 const measuring = ["test/faults/eventstream-slow.test.ts"];
@@ -57,6 +85,7 @@ const projects = Object.entries(suites).map(([name, include]) => ({
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       ...projects,
       {

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { type Client, CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { attachEmbeddedClient, createEmbeddedClient, type EmbeddedClient } from "./client.ts";
+import { emptyAccount, emptyTransfer } from "./testing/empty-rows.ts";
 import { temporaryFolder } from "./testing/engines.ts";
-import { emptyAccount, emptyTransfer } from "./testing/run-script.ts";
 
 describe("a client that others share", { timeout: 60_000 }, () => {
   let folder: ReturnType<typeof temporaryFolder>;

@@ -23,6 +23,7 @@ import { summaryText } from "../../cli/audit/audit-text.ts";
 import type { Finding, FindingKind } from "../../cli/audit/finding.ts";
 import { runAudit } from "../../cli/audit/run-audit.ts";
 import { readSettings } from "../../cli/state/settings.ts";
+import { emptyAccount, emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
@@ -130,19 +131,12 @@ describeOnEngines("./mesh audit", (engine) => {
   };
 
   const foreign = (fields: Partial<Transfer> = {}): Transfer => ({
-    id: 77n,
+    ...emptyTransfer(77n),
     debit_account_id: chart.cash,
     credit_account_id: chart.stripe,
     amount: 5n,
-    pending_id: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    timeout: 0,
     ledger: 1,
     code: 10,
-    flags: 0,
-    timestamp: 0n,
     ...fields,
   });
 
@@ -498,19 +492,10 @@ describeOnEngines("./mesh audit", (engine) => {
     it("finds accounts that are not Clearing's, and names what is wrong with others", async () => {
       const key = newKey();
       const account = (fields: Partial<Account>): Account => ({
-        id: 0n,
-        debits_pending: 0n,
-        debits_posted: 0n,
-        credits_pending: 0n,
-        credits_posted: 0n,
-        user_data_128: 0n,
-        user_data_64: 0n,
-        user_data_32: 0,
-        reserved: 0,
+        ...emptyAccount(0n),
         ledger: 1,
         code: 20,
         flags: AccountFlags.history,
-        timestamp: 0n,
         ...fields,
       });
       const { userData128, userData32 } = walletUserData(key.address);

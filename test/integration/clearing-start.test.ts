@@ -1,6 +1,7 @@
 import { AccountFlags, type Client, TransferFlags } from "tigerbeetle-node";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { emptyAccount, emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import { fenceAccountId } from "../../services/clearing/drivers/tigerbeetle.ts";
 import {
   type ClearingWorld,
@@ -38,19 +39,10 @@ describeOnEngines("The start of Clearing", (engine) => {
   afterAll(() => records?.stop());
 
   const account = (id: bigint, code: number, flags: number) => ({
-    id,
-    debits_pending: 0n,
-    debits_posted: 0n,
-    credits_pending: 0n,
-    credits_posted: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    reserved: 0,
+    ...emptyAccount(id),
     ledger: 1,
     code,
     flags,
-    timestamp: 0n,
   });
 
   it("finds its own chart again", async () => {
@@ -77,19 +69,12 @@ describeOnEngines("The start of Clearing", (engine) => {
     await world.openReplica();
     const [closed] = await client.createTransfers([
       {
-        id: 17n,
+        ...emptyTransfer(17n),
         debit_account_id: chart.instacart,
         credit_account_id: chart.cash,
-        amount: 0n,
-        pending_id: 0n,
-        user_data_128: 0n,
-        user_data_64: 0n,
-        user_data_32: 0,
-        timeout: 0,
         ledger: 1,
         code: 9,
         flags: TransferFlags.pending | TransferFlags.closing_debit,
-        timestamp: 0n,
       },
     ]);
     expect(closed?.timestamp).toBeGreaterThan(0n);

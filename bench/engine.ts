@@ -11,8 +11,15 @@ import { statSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Account, type Client, CreateTransferStatus, type Transfer } from "tigerbeetle-node";
+import {
+  type Account,
+  AccountFlags,
+  type Client,
+  CreateTransferStatus,
+  type Transfer,
+} from "tigerbeetle-node";
 import { createEmbeddedClient } from "#engine/client.ts";
+import { emptyAccount } from "#engine/testing/empty-rows.ts";
 import { startTigerBeetle, temporaryFolder, tigerbeetleBinary } from "#engine/testing/engines.ts";
 import { quantile } from "./quantiles.ts";
 
@@ -68,19 +75,10 @@ function transfers(count: number): Transfer[] {
 
 function accounts(): Account[] {
   return Array.from({ length: ACCOUNTS }, (_, i) => ({
-    id: FIRST_ACCOUNT + BigInt(i),
-    debits_pending: 0n,
-    debits_posted: 0n,
-    credits_pending: 0n,
-    credits_posted: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    reserved: 0,
+    ...emptyAccount(FIRST_ACCOUNT + BigInt(i)),
     ledger: 1,
     code: 20,
-    flags: 8,
-    timestamp: 0n,
+    flags: AccountFlags.history,
   }));
 }
 

@@ -27,6 +27,7 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           holds every transfer against its evidence, and every balance against its transfers
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]
                           measures a mesh of its own, and the bare ledger beside it
-  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser
+  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser;
+                          the first three alone: ./mesh test quick
 
 Ports and everything else that can be set: .env.example. State lives in .mesh/, or where MESH_STATE says.`);

@@ -10,6 +10,7 @@ import {
 } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type BehaviourCheck, type BehaviourStep, behaviours } from "./testing/behaviours.ts";
+import { emptyAccount, emptyTransfer } from "./testing/empty-rows.ts";
 import {
   startEmbedded,
   startTigerBeetle,
@@ -17,7 +18,6 @@ import {
   tigerbeetleBinary,
 } from "./testing/engines.ts";
 import { MAX } from "./testing/fuzz-script.ts";
-import { emptyAccount, emptyTransfer } from "./testing/run-script.ts";
 
 const engines = [
   { name: "the embedded engine", start: async () => startEmbedded(), skip: false },

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { type Client, CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createEmbeddedClient } from "./client.ts";
+import { emptyAccount, emptyTransfer } from "./testing/empty-rows.ts";
 import { temporaryFolder } from "./testing/engines.ts";
-import { emptyAccount, emptyTransfer } from "./testing/run-script.ts";
 
 const SECOND = 1_000_000_000n;
 const START = 1_800_000_000n * SECOND;

@@ -1,6 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { type Account, type Client, CreateTransferStatus, type Transfer } from "tigerbeetle-node";
+import {
+  type Account,
+  AccountFlags,
+  type Client,
+  CreateTransferStatus,
+  type Transfer,
+} from "tigerbeetle-node";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { emptyAccount } from "#engine/testing/empty-rows.ts";
 import type { LoadCall } from "./calls.ts";
 import type { RawTask } from "./task.ts";
 
@@ -57,18 +64,9 @@ function transfer(time: bigint, random: Buffer, offset: number): Transfer {
 
 function account(index: number): Account {
   return {
-    id: firstAccountId + BigInt(index),
-    debits_pending: 0n,
-    debits_posted: 0n,
-    credits_pending: 0n,
-    credits_posted: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    reserved: 0,
+    ...emptyAccount(firstAccountId + BigInt(index)),
     ledger: 1,
     code: 20,
-    flags: 8,
-    timestamp: 0n,
+    flags: AccountFlags.history,
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { addResults, readVitestJson, summaryLine } from "./report.ts";
+import { addResults, readVitestJson, suiteTable, summaryLine } from "./report.ts";
+import { countStarted } from "./started.ts";
 
 const file = (status: string, tests: [string, string][], message = "") => ({
   name: "/repo/a.test.ts",
@@ -37,5 +38,30 @@ describe("summaryLine", () => {
     const other = { passed: 2, failed: ["x"], skipped: ["y"] };
     expect(summaryLine(one)).toBe("1 passed, 0 failed");
     expect(summaryLine(addResults([one, other]))).toBe("3 passed, 1 failed, 1 skipped");
+  });
+});
+
+describe("suiteTable", () => {
+  it("says what each suite came to, took and started, and all together", () => {
+    const rows = [
+      {
+        name: "unit",
+        result: { passed: 1_324, failed: [], skipped: ["x"] },
+        ms: 20_049,
+        started: countStarted("tigerbeetle\ntigerbeetle\n"),
+      },
+      {
+        name: "browser",
+        result: { passed: 26, failed: ["y"], skipped: [] },
+        ms: 60_951,
+        started: countStarted("mesh\nservice\nservice\nbrowser\n"),
+      },
+    ];
+    expect(suiteTable(rows).split("\n")).toEqual([
+      "suite    passed  failed  skipped  seconds  PostgreSQL  databases  meshes  services  TigerBeetle  Envoys  browsers",
+      "unit       1324       0        1     20.0           0          0       0         0            2       0         0",
+      "browser      26       1        0     61.0           0          0       1         2            0       0         1",
+      "all        1350       1        1     81.0           0          0       1         2            2       0         1",
+    ]);
   });
 });

@@ -1,3 +1,5 @@
+import { type Startable, type Started, startables } from "./started.ts";
+
 /** What a suite came to. */
 export interface SuiteResult {
   readonly passed: number;
@@ -52,4 +54,61 @@ export function addResults(results: readonly SuiteResult[]): SuiteResult {
 export function summaryLine({ passed, failed, skipped }: SuiteResult): string {
   const line = `${passed} passed, ${failed.length} failed`;
   return skipped.length === 0 ? line : `${line}, ${skipped.length} skipped`;
+}
+
+/** A suite that has run. */
+export interface SuiteRow {
+  readonly name: string;
+  readonly result: SuiteResult;
+  readonly ms: number;
+  readonly started: Started;
+}
+
+const columns: Readonly<Record<Startable, string>> = {
+  postgres: "PostgreSQL",
+  database: "databases",
+  mesh: "meshes",
+  service: "services",
+  tigerbeetle: "TigerBeetle",
+  envoy: "Envoys",
+  browser: "browsers",
+};
+
+/** What each suite came to, took and started, and all of them together, as lines of equally wide columns. */
+export function suiteTable(rows: readonly SuiteRow[]): string {
+  const all: SuiteRow = {
+    name: "all",
+    result: addResults(rows.map(({ result }) => result)),
+    ms: rows.reduce((sum, { ms }) => sum + ms, 0),
+    started: Object.fromEntries(
+      startables.map((name) => [name, rows.reduce((sum, { started }) => sum + started[name], 0)]),
+    ) as Started,
+  };
+  const head = ["suite", "passed", "failed", "skipped", "seconds"];
+  const lines = [
+    [...head, ...startables.map((name) => columns[name])],
+    ...[...rows, all].map(cellsOf),
+  ];
+  const widths = (lines[0] ?? []).map((_, index) =>
+    Math.max(...lines.map((cells) => cells[index]?.length ?? 0)),
+  );
+  return lines
+    .map((cells) =>
+      cells
+        .map((cell, index) =>
+          index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0),
+        )
+        .join("  "),
+    )
+    .join("\n");
+}
+
+function cellsOf({ name, result, ms, started }: SuiteRow): string[] {
+  const counts = [result.passed, result.failed.length, result.skipped.length];
+  return [
+    name,
+    ...counts.map(String),
+    (ms / 1_000).toFixed(1),
+    ...startables.map((what) => String(started[what])),
+  ];
 }

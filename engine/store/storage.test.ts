@@ -17,8 +17,8 @@ import type { Client } from "tigerbeetle-node";
 import { AccountFlags, CreateTransferStatus, TransferFlags } from "tigerbeetle-node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createEmbeddedClient, type EmbeddedClientOptions } from "../client.ts";
+import { emptyAccount, emptyTransfer } from "../testing/empty-rows.ts";
 import { temporaryFolder } from "../testing/engines.ts";
-import { emptyAccount, emptyTransfer } from "../testing/run-script.ts";
 
 const CHILD = fileURLToPath(new URL("../testing/writer-child.ts", import.meta.url));
 const isRoot = process.getuid?.() === 0;

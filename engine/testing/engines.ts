@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, appendFileSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type Client, createClient } from "tigerbeetle-node";
@@ -64,6 +64,9 @@ export async function startTigerBeetle(mode: "development" | "full"): Promise<Te
   const child = spawn(binary, ["start", "--addresses=0", ...extra, file], {
     stdio: ["pipe", "ignore", "pipe"],
   });
+  // For the table of ./mesh test: as the starters of test/support, which the engine does not know.
+  const started = process.env["MESH_TEST_STARTED"];
+  if (started !== undefined) appendFileSync(started, "tigerbeetle\n");
   // Also when the test is cut short: no replica outlives the process that started it.
   const kill = (): void => {
     child.kill("SIGKILL");

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Account, Transfer } from "tigerbeetle-node";
+import { emptyAccount } from "./empty-rows.ts";
 
 /**
  * Random scripts for two engines. An id is a small number that becomes `base + number`, so that
@@ -336,15 +337,9 @@ const opening: fc.Arbitrary<Step> = fc
     batch: accounts.map((rest, i) => ({
       kind: "new" as const,
       event: {
-        id: BigInt(i + 1),
-        debits_pending: 0n,
-        debits_posted: 0n,
-        credits_pending: 0n,
-        credits_posted: 0n,
-        reserved: 0,
+        ...emptyAccount(BigInt(i + 1)),
         ledger: i === 5 ? 2 : 1,
         code: 1,
-        timestamp: 0n,
         ...rest,
         flags: (rest.flags & 6) === 6 ? rest.flags & 8 : rest.flags & ~1 & 63,
       },

@@ -8,7 +8,8 @@ import { parseArgs } from "node:util";
 import { CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { createEmbeddedClient } from "../client.ts";
 import { EmbeddedLedgerError } from "../errors.ts";
-import { emptyAccount, emptyTransfer, MAX_AMOUNT } from "./run-script.ts";
+import { emptyAccount, emptyTransfer } from "./empty-rows.ts";
+import { MAX_AMOUNT } from "./run-script.ts";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

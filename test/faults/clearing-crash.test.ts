@@ -31,7 +31,8 @@ import {
 } from "../support/clearing/world.ts";
 import { createRandom } from "../support/intents/random-history.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const { FAULT_SEED, FAULT_SECONDS } = process.env;
@@ -51,7 +52,7 @@ interface Life {
 }
 
 describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let issuer: TokenIssuer;
   const answers = new ClearingAnswers();
@@ -63,15 +64,15 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
 
   beforeAll(async () => {
     issuer = await createTokenIssuer();
-    postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    records = await openDatabase();
+    world = await startClearingWorld(engine, records.databaseUrl);
     life = live();
     await life;
   });
   afterAll(async () => {
     await (await life)?.process.stop();
     await world?.close();
-    await postgres?.stop();
+    await records?.stop();
     issuer?.[Symbol.dispose]();
   });
 

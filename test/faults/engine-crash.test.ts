@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { type Account, type Client, type Transfer, TransferFlags } from "tigerbeetle-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEmbeddedClient } from "#engine/client.ts";
+import { emptyAccount } from "#engine/testing/empty-rows.ts";
 import { temporaryFolder } from "#engine/testing/engines.ts";
-import { emptyAccount } from "#engine/testing/run-script.ts";
 
 const CHILD = fileURLToPath(new URL("../../engine/testing/writer-child.ts", import.meta.url));
 /** How often the writer is killed; the nightly run does it more often. */

@@ -54,7 +54,7 @@ beforeAll(async () => {
   await world.seed.openWallets([alice.address]);
   await world.seed.clear(houseIntentOf({ postings: [funding(alice.address, 10n ** 9n)] }));
   issuer = await createTokenIssuer();
-  const { databaseUrl } = world.postgres;
+  const { databaseUrl } = world.records;
   service = await startEventStreamProcess({ engine: world.engine.config, databaseUrl, issuer });
   proxy = await startTcpProxy(service.address);
   for (let events = 0; events < pastEvents; events += 30) {

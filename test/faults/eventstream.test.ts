@@ -27,6 +27,7 @@ import { alice, bob, funding, houseIntentOf, testKey } from "../support/intents/
 import { createRandom, writeRandomHistory } from "../support/intents/random-history.ts";
 import { LedgerModel } from "../support/ledger/ledger-model.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const { FAULT_SEED, FAULT_SECONDS } = process.env;
@@ -39,6 +40,7 @@ const subscribersCount = 4;
 const startMs = 180_000;
 
 describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine) => {
+  let postgres: TestPostgres;
   let world: EventStreamWorld;
   let issuer: TokenIssuer;
   let envoy: EventStreamEnvoy;
@@ -47,11 +49,12 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
   const replicas: EventStreamProcess[] = [];
 
   beforeAll(async () => {
-    world = await startEventStreamWorld(engine, clusterId);
+    postgres = await startPostgres();
+    world = await startEventStreamWorld(engine, clusterId, postgres);
     await world.seed.openWallets(wallets);
     await world.seed.clear(houseIntentOf({ postings: [funding(alice.address, 1_000_000n)] }));
     issuer = await createTokenIssuer();
-    const { databaseUrl } = world.postgres;
+    const { databaseUrl } = world.records;
     for (let index = 0; index < 2; index += 1) {
       const options = { engine: world.engine.config, databaseUrl, issuer };
       replicas.push(await startEventStreamProcess(options));
@@ -91,17 +94,17 @@ describeOnEngines(`EventStream among faults (FAULT_SEED=${randomSeed})`, (engine
       [
         "kill PostgreSQL",
         async () => {
-          await world.postgres.kill();
+          await postgres.kill();
           await sleep(500 * random());
-          await world.postgres.restart();
+          await postgres.restart();
         },
       ],
       [
         "stop PostgreSQL",
         async () => {
-          await world.postgres.pause();
+          await postgres.pause();
           await sleep(1_500 * random());
-          await world.postgres.resume();
+          await postgres.resume();
         },
       ],
       [

@@ -23,6 +23,7 @@ import type { Finding, FindingKind } from "../../cli/audit/finding.ts";
 import { runAudit } from "../../cli/audit/run.ts";
 import { summaryText } from "../../cli/audit/text.ts";
 import { readSettings } from "../../cli/state/settings.ts";
+import { emptyAccount, emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
@@ -36,7 +37,8 @@ import {
 import { insertEvidence } from "../support/intents/seed.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { runMeshCommand } from "../support/mesh/mesh.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 interface Audited extends AuditResult {
   readonly findings: readonly Finding[];
@@ -47,35 +49,23 @@ interface Audited extends AuditResult {
 // records as the superuser that no trigger holds back. A ledger takes seconds to start, so tests share one: what an
 // earlier test left in it is known, and an audit of a test tells the rest.
 describeOnEngines("./mesh audit", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let pool: Pool;
   let world: ClearingWorld;
   let replica: ClearingDeps;
   let client: Client;
-  let database = 0;
   /** What the audits of earlier tests found in the ledger, and what the last one of this test did. */
   let known: ReadonlySet<string>;
   let lastFound: ReadonlySet<string>;
 
-  beforeAll(async () => {
-    postgres = await startPostgres();
-  });
-  afterAll(async () => {
-    await postgres?.stop();
-  });
-
   /** Gives a group of tests a ledger and records of its own. */
   const ownLedger = () => {
     beforeAll(async () => {
-      const admin = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
-      database += 1;
-      await admin.query(`create database audit_${engine.name}_${database}`);
-      await admin.end();
-      const url = new URL(postgres.databaseUrl);
-      url.pathname = `/audit_${engine.name}_${database}`;
-      pool = createPool({ databaseUrl: url.href, applicationName: "test" });
+      records = await openDatabase();
+      const { databaseUrl } = records;
+      pool = createPool({ databaseUrl, applicationName: "test" });
       const running = await engine.start();
-      world = new ClearingWorld(running, url.href);
+      world = new ClearingWorld(running, databaseUrl);
       replica = await world.openReplica();
       client = await openClient(running.config);
       lastFound = new Set();
@@ -87,6 +77,7 @@ describeOnEngines("./mesh audit", (engine) => {
       client?.destroy();
       await pool?.end();
       await world?.close();
+      await records?.stop();
     });
   };
 
@@ -140,19 +131,12 @@ describeOnEngines("./mesh audit", (engine) => {
   };
 
   const foreign = (fields: Partial<Transfer> = {}): Transfer => ({
-    id: 77n,
+    ...emptyTransfer(77n),
     debit_account_id: chart.cash,
     credit_account_id: chart.stripe,
     amount: 5n,
-    pending_id: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    timeout: 0,
     ledger: 1,
     code: 10,
-    flags: 0,
-    timestamp: 0n,
     ...fields,
   });
 
@@ -508,19 +492,10 @@ describeOnEngines("./mesh audit", (engine) => {
     it("finds accounts that are not Clearing's, and names what is wrong with others", async () => {
       const key = newKey();
       const account = (fields: Partial<Account>): Account => ({
-        id: 0n,
-        debits_pending: 0n,
-        debits_posted: 0n,
-        credits_pending: 0n,
-        credits_posted: 0n,
-        user_data_128: 0n,
-        user_data_64: 0n,
-        user_data_32: 0,
-        reserved: 0,
+        ...emptyAccount(0n),
         ledger: 1,
         code: 20,
         flags: AccountFlags.history,
-        timestamp: 0n,
         ...fields,
       });
       const { userData128, userData32 } = walletUserData(key.address);

@@ -24,14 +24,15 @@ import {
   startClearingWorld,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 const hoursMs = 3_600_000;
 
 // Goal: an intent that is refused for being too late can never clear, so that a successor is safe; one that cleared
 // in time is answered for ever. Method: replicas whose clocks differ, on one ledger and one PostgreSQL.
 describeOnEngines("Clearing too late", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let onTime: ClearingDeps;
   let late: ClearingDeps;
@@ -40,21 +41,21 @@ describeOnEngines("Clearing too late", (engine) => {
   let pool: Pool;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    records = await openDatabase();
+    world = await startClearingWorld(engine, records.databaseUrl);
     onTime = await world.openReplica();
     late = await world.openReplica({ nowMs: () => world.nowMs() + 2 * hoursMs });
     const client = await openClient(world.engine.config);
     const { batchMax } = world.engine.config;
     ledger = createClearingLedger({ writer: client, reader: client, batchMax, onAnswer() {} });
-    pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
+    pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
     closeLedger = () => client.destroy();
   });
   afterAll(async () => {
     closeLedger?.();
     await pool?.end();
     await world?.close();
-    await postgres?.stop();
+    await records?.stop();
   });
 
   /** What a process leaves behind that dies between evidence and ledger. */

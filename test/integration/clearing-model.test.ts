@@ -22,7 +22,8 @@ import {
   type TestKey,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 type Step =
   | {
@@ -238,7 +239,7 @@ class Run {
 // Goal: no history of intents, retries, deaths and clock steps makes two replicas answer other than the contract.
 // Method: random histories against a model of one page; every answer and every state is compared, then the balance.
 describeOnEngines("Clearing against its model", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let pool: Pool;
   const replicas: ClearingDeps[] = [];
@@ -248,15 +249,15 @@ describeOnEngines("Clearing against its model", (engine) => {
   const openReplica = (at: number) => world.openReplica({ nowMs: () => clocks.nowMs(at) });
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
-    pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
+    records = await openDatabase();
+    world = await startClearingWorld(engine, records.databaseUrl);
+    pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
     replicas.push(await openReplica(0), await openReplica(1));
   });
   afterAll(async () => {
     await pool?.end();
     await world?.close();
-    await postgres?.stop();
+    await records?.stop();
   });
 
   it("answers every call as the model", { timeout: 240_000 }, async () => {

@@ -23,12 +23,13 @@ import {
   type TestKey,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 // Goal: what the core decides arrives at a caller as the contract says. Method: Clearing's own process, over gRPC.
 describeOnEngines("ClearingService", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let issuer: TokenIssuer;
   let service: ClearingProcess;
@@ -36,8 +37,8 @@ describeOnEngines("ClearingService", (engine) => {
 
   beforeAll(async () => {
     issuer = await createTokenIssuer();
-    postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    records = await openDatabase();
+    world = await startClearingWorld(engine, records.databaseUrl);
     service = await startClearingProcess(world, issuer);
     key = newKey();
     await service.client.openWallet({ wallet: key.address, ledger: 1 });
@@ -46,7 +47,7 @@ describeOnEngines("ClearingService", (engine) => {
   afterAll(async () => {
     await service?.kill();
     await world?.close();
-    await postgres?.stop();
+    await records?.stop();
     issuer?.[Symbol.dispose]();
   });
 

@@ -1,6 +1,7 @@
 import { AccountFlags, type Client, TransferFlags } from "tigerbeetle-node";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
+import { emptyAccount, emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import { fenceAccountId } from "../../services/clearing/drivers/tigerbeetle.ts";
 import {
   type ClearingWorld,
@@ -14,42 +15,34 @@ import {
   startClearingWorld,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 // Goal: the chart of accounts is there when Clearing serves, or it does not serve and says why. Method: accounts are
 // put into an empty ledger past Clearing, before it starts.
 describeOnEngines("The start of Clearing", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let client: Client;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
+    records = await openDatabase();
   });
   beforeEach(async () => {
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    world = await startClearingWorld(engine, records.databaseUrl);
     client = await openClient(world.engine.config);
   });
   afterEach(async () => {
     client?.destroy();
     await world?.close();
   });
-  afterAll(() => postgres?.stop());
+  afterAll(() => records?.stop());
 
   const account = (id: bigint, code: number, flags: number) => ({
-    id,
-    debits_pending: 0n,
-    debits_posted: 0n,
-    credits_pending: 0n,
-    credits_posted: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    reserved: 0,
+    ...emptyAccount(id),
     ledger: 1,
     code,
     flags,
-    timestamp: 0n,
   });
 
   it("finds its own chart again", async () => {
@@ -76,19 +69,12 @@ describeOnEngines("The start of Clearing", (engine) => {
     await world.openReplica();
     const [closed] = await client.createTransfers([
       {
-        id: 17n,
+        ...emptyTransfer(17n),
         debit_account_id: chart.instacart,
         credit_account_id: chart.cash,
-        amount: 0n,
-        pending_id: 0n,
-        user_data_128: 0n,
-        user_data_64: 0n,
-        user_data_32: 0,
-        timeout: 0,
         ledger: 1,
         code: 9,
         flags: TransferFlags.pending | TransferFlags.closing_debit,
-        timestamp: 0n,
       },
     ]);
     expect(closed?.timestamp).toBeGreaterThan(0n);

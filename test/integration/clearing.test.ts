@@ -23,25 +23,26 @@ import {
   type TestKey,
 } from "../support/clearing/world.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 
 // Goal: every answer of Clear is the one that design/2 promises, whichever engine stores the transfers.
 // Method: two replicas in this process over one PostgreSQL and one ledger; balances are read back from the ledger.
 describeOnEngines("Clearing", (engine) => {
-  let postgres: TestPostgres;
+  let records: TestDatabase;
   let world: ClearingWorld;
   let replica: ClearingDeps;
   let other: ClearingDeps;
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    records = await openDatabase();
+    world = await startClearingWorld(engine, records.databaseUrl);
     replica = await world.openReplica();
     other = await world.openReplica();
   });
   afterAll(async () => {
     await world?.close();
-    await postgres?.stop();
+    await records?.stop();
   });
 
   const availableOf = (key: TestKey) => world.available(walletAccountId(key.address, 1));
@@ -332,7 +333,7 @@ describeOnEngines("Clearing", (engine) => {
     const funder = await world.openReplica();
     const key = await world.openFunded(funder, 100n);
     await world.closeReplica(funder);
-    const listener = new pg.Client(postgres.databaseUrl);
+    const listener = new pg.Client(records.databaseUrl);
     await listener.connect();
     try {
       await listener.query(`listen ${clearedChannel}`);

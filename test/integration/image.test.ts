@@ -21,6 +21,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { runProgram } from "../../cli/command/run-program.ts";
+import { noteStarted } from "../../cli/test/started.ts";
 import {
   developmentBatchMax,
   hasTigerBeetle,
@@ -37,7 +38,8 @@ import {
 } from "../support/manifests/oci-container.ts";
 import { partNames } from "../support/manifests/service-configs.ts";
 import { clientsOfReplica } from "../support/manifests/session-budget.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { openDatabase } from "../support/postgres/database.ts";
+import type { TestDatabase } from "../support/postgres/postgres.ts";
 import { freePort } from "../support/rpc/free-port.ts";
 
 /** What compose.yaml runs of the image. */
@@ -56,14 +58,14 @@ const how =
     : `in no container (${noContainers})`;
 const running: ChildProcess[] = [];
 let tree: ImageTree;
-let postgres: TestPostgres;
+let records: TestDatabase;
 let tigerbeetle: TestTigerBeetle | undefined;
 
 beforeAll(async () => {
   mkdirSync(state);
-  [tree, postgres, tigerbeetle] = await Promise.all([
+  [tree, records, tigerbeetle] = await Promise.all([
     buildImageTree(root, join(folder, "image")),
-    startPostgres(),
+    openDatabase(),
     hasTigerBeetle ? startTigerBeetle(1n) : undefined,
   ]);
 }, 600_000);
@@ -73,7 +75,7 @@ afterAll(async () => {
   if (noContainers === undefined) {
     await Promise.all(names.map((name) => killContainer(folder, containerOf(name))));
   }
-  await Promise.all([postgres?.stop(), tigerbeetle?.stop()]);
+  await Promise.all([records?.stop(), tigerbeetle?.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -117,6 +119,7 @@ async function start(name: Name): Promise<Started> {
     STRIPE_SIM_PATH: "",
   };
   const child = spawnService(name, env);
+  noteStarted("service");
   running.push(child);
   let log = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -230,7 +233,7 @@ describe("the image", () => {
     expect(keys).toMatchObject({ code: 0 });
     const url = join(state, "keys/database-url");
     expect(readFileSync(url, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
-    writeFileSync(url, postgres.databaseUrl);
+    writeFileSync(url, records.databaseUrl);
     const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), {
       merge: true,
     }) as {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findProgram } from "../../cli/command/run-program.ts";
 import { readSettings, repositoryRoot } from "../../cli/state/settings.ts";
 import { type CodeBlock, codeBlocks } from "../support/mesh/code-blocks.ts";
-import { newStateFolder, privateEnvironment } from "../support/mesh/mesh.ts";
+import { newStateFolder, noteMesh, privateEnvironment } from "../support/mesh/mesh.ts";
 
 // The README's blocks, run as written and in their order, in a folder that looks like a fresh clone. Only the port is
 // another one, because a mesh of the developer's may be running.
@@ -45,6 +45,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  noteMesh(readSettings(environment));
   await run("./mesh", ["down"], { cwd: folder, env: environment });
   await rm(folder, { recursive: true, force: true });
 });

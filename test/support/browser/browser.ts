@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { findChromium } from "../../../cli/bring/chromium.ts";
+import { noteStarted } from "../../../cli/test/started.ts";
 
 const screenshots = join(import.meta.dirname, "../../../.mesh-test/screenshots");
 
@@ -17,6 +18,7 @@ export const browserMissing =
 /** Starts Chromium, which keeps nothing and calls nobody but the page's own server. */
 export function openBrowser(): Promise<Browser> {
   if (chromiumProgram === undefined) throw new Error(browserMissing);
+  noteStarted("browser");
   return chromium.launch({
     executablePath: chromiumProgram,
     args: [

@@ -39,13 +39,14 @@ import type { ClearingDeps } from "../../../services/clearing/deps.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart, clearOne, newKey, operator, soon } from "../clearing/world.ts";
 import type { TestEngine } from "../ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../postgres/postgres.ts";
+import { openDatabase } from "../postgres/database.ts";
+import type { TestDatabase } from "../postgres/postgres.ts";
 
 const secretKey = "sk_test_simulator_0";
 
 /** What the world is made of; `stop` ends it in the reverse order. */
 interface Parts {
-  readonly postgres: TestPostgres;
+  readonly records: TestDatabase;
   readonly world: ClearingWorld;
   readonly clearing: ClearingDeps;
   readonly attestor: AttestorDeps;
@@ -207,13 +208,13 @@ export class CheckoutCoreWorld {
   }
 
   async stop(): Promise<void> {
-    const { gateway, sim, pool, attestor, world, postgres } = this.#parts;
+    const { gateway, sim, pool, attestor, world, records } = this.#parts;
     gateway.close();
     await sim.stop();
     await pool.end();
     await attestor.close();
     await world.close();
-    await postgres.stop();
+    await records.stop();
   }
 }
 
@@ -221,12 +222,12 @@ const noMoney = { charged: 0, refunded: 0 };
 
 /** Starts a world with a ledger, records and a Stripe of its own. */
 export async function startCheckoutCoreWorld(engine: TestEngine): Promise<CheckoutCoreWorld> {
-  const [postgres, running, sim] = await Promise.all([
-    startPostgres(),
+  const [records, running, sim] = await Promise.all([
+    openDatabase(),
     engine.start(),
     startStripeSim(),
   ]);
-  const { databaseUrl } = postgres;
+  const { databaseUrl } = records;
   const world = new ClearingWorld(running, databaseUrl);
   const key = Buffer.from(world.signer.privateKey).toString("hex");
   const clearing = await world.openReplica();
@@ -241,7 +242,7 @@ export async function startCheckoutCoreWorld(engine: TestEngine): Promise<Checko
     webhookSecrets: ["whsec_00000000"],
     apiUrl: new URL(sim.url),
   });
-  return new CheckoutCoreWorld({ postgres, world, clearing, attestor, sim, gateway, pool });
+  return new CheckoutCoreWorld({ records, world, clearing, attestor, sim, gateway, pool });
 }
 
 /** Attestor and Clearing without the network between. */

@@ -25,7 +25,8 @@ import { createClearingService } from "../../../services/clearing/service.ts";
 import { type StartedStripeSim, startStripeSim } from "../../../services/stripe-sim/start.ts";
 import { ClearingWorld, chart } from "../clearing/world.ts";
 import type { TestEngine } from "../ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../postgres/postgres.ts";
+import { openDatabase } from "../postgres/database.ts";
+import type { TestDatabase } from "../postgres/postgres.ts";
 import { freePort } from "../rpc/free-port.ts";
 import { createTokenIssuer, type TokenIssuer } from "../rpc/token-issuer.ts";
 
@@ -41,7 +42,7 @@ interface Parts {
   readonly ledger: ClearingWorld;
   readonly stripe: StartedStripeSim;
   readonly issuer: TokenIssuer;
-  readonly postgres: TestPostgres;
+  readonly records: TestDatabase;
   readonly environment: Record<string, string>;
   readonly webhookPort: number;
 }
@@ -66,8 +67,8 @@ export class CheckoutServiceWorld {
     return this.#parts.stripe;
   }
 
-  get postgres(): TestPostgres {
-    return this.#parts.postgres;
+  get records(): TestDatabase {
+    return this.#parts.records;
   }
 
   /** Starts Attestor and Clearing. */
@@ -127,7 +128,7 @@ export class CheckoutServiceWorld {
    */
   async setAhead(ms: number): Promise<void> {
     this.ledger.clockOffsetMs = ms;
-    const { databaseUrl } = this.postgres;
+    const { databaseUrl } = this.records;
     const pool = createPool({ databaseUrl, applicationName: "test" });
     await pool.query(
       "update checkout_order set next_check_time = now() where next_check_time is not null",
@@ -207,7 +208,7 @@ export class CheckoutServiceWorld {
     await Promise.all(this.#peers.map((server) => server.stop()));
     (await this.#reader)?.destroy();
     await this.ledger.close();
-    await this.postgres.stop();
+    await this.records.stop();
     this.#parts.issuer[Symbol.dispose]();
   }
 }
@@ -217,8 +218,8 @@ export async function startCheckoutServiceWorld(
   engine: TestEngine,
   more: Record<string, string> = {},
 ): Promise<CheckoutServiceWorld> {
-  const postgres = await startPostgres();
-  const ledger = new ClearingWorld(await engine.start(), postgres.databaseUrl);
+  const records = await openDatabase();
+  const ledger = new ClearingWorld(await engine.start(), records.databaseUrl);
   const issuer = await createTokenIssuer();
   const webhookPort = await freePort();
   const stripe = await startStripeSim({
@@ -242,7 +243,7 @@ export async function startCheckoutServiceWorld(
     ledger,
     stripe,
     issuer,
-    postgres,
+    records,
     environment,
     webhookPort,
   });

@@ -13,7 +13,9 @@ import {
   ClearRequestSchema,
   type ClearResult,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { noteStarted } from "../../../cli/test/started.ts";
 import type { ClearRequest } from "../../../services/clearing/core/clearing.ts";
+import { nodeEnvironment } from "../process/node-environment.ts";
 import type { TokenIssuer } from "../rpc/token-issuer.ts";
 import type { ClearingWorld } from "./world.ts";
 
@@ -30,8 +32,6 @@ export interface ClearingProcess {
 }
 
 const startMs = 60_000;
-/** As the mesh's own: a start takes half as long. */
-const compileCache = fileURLToPath(new URL("../../../.toolchain/compile-cache", import.meta.url));
 const main = fileURLToPath(new URL("../../../services/clearing/main.ts", import.meta.url));
 
 /** Starts Clearing's main.ts in a world, on ports of its own. */
@@ -42,8 +42,8 @@ export async function startClearingProcess(
   const child = spawn(process.execPath, [main], {
     env: {
       ...process.env,
+      ...nodeEnvironment(),
       ...world.environment(),
-      NODE_COMPILE_CACHE: compileCache,
       JWT_JWKS_FILE: issuer.jwksPath,
       GRPC_ADDRESS: "127.0.0.1:0",
       CONNECT_ADDRESS: "127.0.0.1:0",
@@ -53,6 +53,7 @@ export async function startClearingProcess(
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  noteStarted("service");
   const endWithTest = () => void child.kill("SIGKILL");
   process.once("exit", endWithTest);
   child.once("exit", () => process.off("exit", endWithTest));

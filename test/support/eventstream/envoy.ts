@@ -8,6 +8,7 @@ import { requireEnvoy } from "../../../cli/bring/envoy.ts";
 import { renderEnvoyConfig } from "../../../cli/parts/envoy-config.ts";
 import { keyFiles } from "../../../cli/state/keys.ts";
 import { readSettings, type Settings } from "../../../cli/state/settings.ts";
+import { noteStarted } from "../../../cli/test/started.ts";
 import { newStateFolder, privateEnvironment } from "../mesh/mesh.ts";
 import type { EventStreamProcess } from "./process.ts";
 
@@ -36,6 +37,7 @@ export async function startEventStreamEnvoy(
   const program = await requireEnvoy(settings.root, () => undefined);
   const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "critical"];
   const child = spawn(program, ["-c", config, ...flags], { stdio: "ignore" });
+  noteStarted("envoy");
   const endWithTest = () => void child.kill("SIGKILL");
   process.once("exit", endWithTest);
   const stop = async () => {

@@ -6,6 +6,7 @@ import {
   type SubscribeResponse,
   SubscribeResponseSchema,
 } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { nodeEnvironment } from "../process/node-environment.ts";
 import type { Recording } from "./validators.ts";
 
 /** A follower of the client library in a process of its own, which can be stopped in its tracks. */
@@ -26,9 +27,8 @@ type Line = { readonly start: string | null } | { readonly message: JsonValue };
 /** Starts one that follows from the ledger's first event on. `address`: host:port of gRPC. */
 export function startFollowerProcess(address: string, token: string): FollowerProcess {
   const main = new URL("follower-main.ts", import.meta.url).pathname;
-  const { PATH } = process.env;
   const child = spawn(process.execPath, [main], {
-    env: { PATH, ADDRESS: address, TOKEN: token },
+    env: { ...nodeEnvironment(), ADDRESS: address, TOKEN: token },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const endWithTest = () => void child.kill("SIGKILL");

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import { noteStarted } from "../../../cli/test/started.ts";
+import { nodeEnvironment } from "../process/node-environment.ts";
 import { freePort } from "../rpc/free-port.ts";
 import type { TokenIssuer } from "../rpc/token-issuer.ts";
 
@@ -78,9 +80,8 @@ export async function startEventStreamProcess(
 }
 
 function environment({ engine, databaseUrl, issuer }: EventStreamProcessOptions) {
-  const { PATH = "" } = process.env;
   return {
-    PATH,
+    ...nodeEnvironment(),
     JWT_JWKS_FILE: issuer.jwksPath,
     DATABASE_URL: databaseUrl,
     TIGERBEETLE_CLUSTER_ID: engine.clusterId.toString(),
@@ -100,9 +101,10 @@ function addresses(port: number, connectPort: number, metricsPort: number) {
   };
 }
 
-async function start(env: Record<string, string>, metricsPort: number): Promise<ChildProcess> {
+async function start(env: NodeJS.ProcessEnv, metricsPort: number): Promise<ChildProcess> {
   const main = new URL("../../../services/eventstream/main.ts", import.meta.url).pathname;
   const child = spawn(process.execPath, [main], { env, stdio: ["ignore", "ignore", "pipe"] });
+  noteStarted("service");
   const endWithTest = () => void child.kill("SIGKILL");
   process.once("exit", endWithTest);
   child.once("exit", () => process.off("exit", endWithTest));

@@ -25,7 +25,8 @@ import {
 import { createEventStreamService } from "../../../services/eventstream/service.ts";
 import { createSeed, type Seed } from "../intents/seed.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
-import { startPostgres, type TestPostgres } from "../postgres/postgres.ts";
+import { openDatabase } from "../postgres/database.ts";
+import type { TestDatabase } from "../postgres/postgres.ts";
 import { createTokenIssuer, type TokenClaims, type TokenIssuer } from "../rpc/token-issuer.ts";
 import { scanEvents, type TrueEvent } from "./truth.ts";
 import type { Recording } from "./validators.ts";
@@ -33,7 +34,7 @@ import type { Recording } from "./validators.ts";
 /** A ledger with records, someone who writes to both, and as many EventStreams over them as a test opens. */
 export interface EventStreamWorld {
   readonly engine: RunningEngine;
-  readonly postgres: TestPostgres;
+  readonly records: TestDatabase;
   readonly clusterId: bigint;
   /** Writes to the ledger past everything. */
   readonly client: Client;
@@ -60,15 +61,16 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
-/** Starts a world on an engine, with the chart opened. */
+/** Starts a world on an engine, with the chart opened. `given`: where its records lie; it is stopped with the world. */
 export async function startEventStreamWorld(
   engine: TestEngine,
   clusterId = 0n,
+  given?: TestDatabase,
 ): Promise<EventStreamWorld> {
   const running = await engine.start(clusterId);
-  const postgres = await startPostgres();
+  const records = given ?? (await openDatabase());
   const client = await openClient(running.config);
-  const pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
+  const pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
   await migrate(
     pool,
     "clearing",
@@ -80,13 +82,13 @@ export async function startEventStreamWorld(
   const replicas = new Set<Replica>();
   return {
     engine: running,
-    postgres,
+    records,
     clusterId,
     client,
     pool,
     seed,
     async open(options = {}) {
-      const replica = await openReplica(running, postgres.databaseUrl, issuer, options);
+      const replica = await openReplica(running, records.databaseUrl, issuer, options);
       replicas.add(replica);
       return replica;
     },
@@ -98,7 +100,7 @@ export async function startEventStreamWorld(
       for (const replica of replicas) await replica.stop();
       client.destroy();
       await pool.end();
-      await postgres.stop();
+      await records.stop();
       await running.stop();
       issuer[Symbol.dispose]();
     },

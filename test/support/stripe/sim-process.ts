@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { noteStarted } from "../../../cli/test/started.ts";
+import { nodeEnvironment } from "../process/node-environment.ts";
 import { freePort } from "../rpc/free-port.ts";
 
 /** A simulator of Stripe in a process of its own. */
@@ -24,12 +26,13 @@ export async function startStripeSimProcess(
 ): Promise<StripeSimProcess> {
   const address = `127.0.0.1:${await freePort()}`;
   const url = `http://${address}`;
-  const env = { ...environment, STRIPE_SIM_ADDRESS: address, PATH: process.env["PATH"] };
+  const env = { ...nodeEnvironment(), ...environment, STRIPE_SIM_ADDRESS: address };
   let output = "";
   let child = await start();
 
   async function start(): Promise<ChildProcess> {
     const started = spawn(process.execPath, [main], { env, stdio: ["ignore", "pipe", "pipe"] });
+    noteStarted("service");
     const collect = (chunk: Buffer) => {
       output += chunk.toString("utf8");
     };

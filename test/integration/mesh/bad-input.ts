@@ -1,6 +1,6 @@
 // Goal: whatever is wrong with a request, every road says the same: code, reason and field. Method: the rows of
 // test/vectors/bad-input.json, each made anew for each call, straight to both mounts of its service and through Envoy
-// on both of its roads, on each engine.
+// on both of its roads. It looks at an empty ledger at its end, so it comes before whatever clears.
 import {
   createRegistry,
   type DescMethodStreaming,
@@ -17,7 +17,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { intentDomain } from "#common/intent/digest.ts";
 import { assets } from "#common/ledger/assets.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
@@ -39,16 +39,15 @@ import {
   file_sovr_ledger_v1_ledger_service,
   LedgerService,
 } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { signToken } from "../../cli/client/token.ts";
+import { signToken } from "../../../cli/client/token.ts";
 import {
   type BadInputCase,
   type BadInputToken,
   type BadInputWorld,
   readBadInput,
-} from "../support/intents/bad-input.ts";
-import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
-import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
-import { createTokenIssuer } from "../support/rpc/token-issuer.ts";
+} from "../../support/intents/bad-input.ts";
+import type { TestMesh } from "../../support/mesh/mesh.ts";
+import { createTokenIssuer } from "../../support/rpc/token-issuer.ts";
 
 const registry = createRegistry(
   file_sovr_attestor_v1_attestor_service,
@@ -60,17 +59,17 @@ const registry = createRegistry(
 const cases = readBadInput();
 const callMsMax = 10_000;
 
-describeOnEngines("bad input", (engine) => {
+/** The tests of bad input. `meshOf`: a mesh that nothing was done to, once it runs. */
+export function testBadInput(meshOf: () => TestMesh): void {
   let mesh: TestMesh;
   let world: BadInputWorld;
   let roads: Readonly<Record<string, (service: string) => Transport>>;
 
-  beforeAll(async () => {
-    mesh = await startMesh({ engine: engine.name });
+  beforeAll(() => {
+    mesh = meshOf();
     world = worldOf(mesh);
     roads = roadsOf(mesh);
   });
-  afterAll(() => mesh?.stop());
 
   it.each(cases)("$name", async (row) => {
     const answers = await Promise.all(
@@ -115,7 +114,7 @@ describeOnEngines("bad input", (engine) => {
     const state = await fetch(`http://${host}:${ports.stripeSim}/_sim/state`);
     expect(await state.json()).toMatchObject({ money: {} });
   });
-});
+}
 
 function worldOf(mesh: TestMesh): BadInputWorld {
   const { identity } = mesh;

@@ -169,5 +169,7 @@ function cell(text: string): string {
 
 function link(desc: { readonly typeName: string; readonly name: string }): string {
   if (!desc.typeName.startsWith("sovr.")) return `\`${desc.typeName}\``;
+  // Reasons have a page of their own.
+  if (desc.name === "ErrorReason") return `[${desc.name}](errors.md)`;
   return `[${desc.name}](#${desc.typeName.toLowerCase().replaceAll(".", "")})`;
 }

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Caller } from "#common/caller.ts";
-import type { CallLimit } from "#common/deadline.ts";
-import { raceDeadline } from "#common/deadline.ts";
+import { type CallLimit, raceDeadline } from "#common/deadline.ts";
 import { asError } from "#common/domain-error.ts";
 import { Attempt, isOver } from "../core/attempt.ts";
 import type { Clearing, ClearRequest } from "../core/clearing.ts";

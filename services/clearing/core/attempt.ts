@@ -1,5 +1,4 @@
-import type { CallLimit } from "#common/deadline.ts";
-import { raceDeadline } from "#common/deadline.ts";
+import { type CallLimit, raceDeadline } from "#common/deadline.ts";
 import type { DomainError } from "#common/domain-error.ts";
 import type { GroupMember } from "#common/group-commit.ts";
 

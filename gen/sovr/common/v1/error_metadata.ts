@@ -44,10 +44,12 @@ export interface ErrorMetadata {
   readonly RECORDS_UNAVAILABLE: { readonly [key: string]: never };
   readonly DRAINING: { readonly [key: string]: never };
   readonly INTERNAL: { readonly [key: string]: never };
-  readonly METHOD_NOT_FOUND: { readonly method: string };
+  readonly METHOD_NOT_FOUND: { readonly method?: string };
   readonly CANCELLED: { readonly [key: string]: never };
   readonly CHECKOUT_NOT_FOUND: { readonly intentId?: string; readonly merchantId?: string; readonly orderId?: string };
   readonly NOT_FULFILLABLE: { readonly orderId: string; readonly sku?: string; readonly fulfillable?: string };
   readonly WEBHOOK_EVENT_NOT_FOUND: { readonly eventId: string };
   readonly PAYMENTS_UNAVAILABLE: { readonly [key: string]: never };
+  readonly EDGE_UNAVAILABLE: { readonly [key: string]: never };
+  readonly EDGE_TIMEOUT: { readonly [key: string]: never };
 }

@@ -33,6 +33,8 @@ const again =
 
 const words: Readonly<Record<string, Words>> = {
   NETWORK: ["The mesh does not answer", "Check that it is running and that this device is online."],
+  EDGE_UNAVAILABLE: ["The mesh does not answer", again],
+  EDGE_TIMEOUT: ["The answer did not come in time", again],
   INSUFFICIENT_FUNDS: [
     "Your balance does not cover this",
     "Nothing has moved. Get test money from the faucet and buy again.",
@@ -111,6 +113,8 @@ const words: Readonly<Record<string, Words>> = {
 
 const passing = new Set([
   "NETWORK",
+  "EDGE_UNAVAILABLE",
+  "EDGE_TIMEOUT",
   "OUTCOME_UNKNOWN",
   "NOT_SENT",
   "LEDGER_UNAVAILABLE",

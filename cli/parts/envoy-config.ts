@@ -3,18 +3,33 @@ import { join } from "node:path";
 import { serviceNames } from "#common/service-names.ts";
 import { keyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import { edgeReplies } from "./edge-replies.ts";
+import { edgeLimits } from "./edge-situations.ts";
 
 const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
 const optional = /^ *#if ([A-Z][A-Z0-9_]*)\n([\s\S]*?)^ *#end \1\n/gm;
 
+/** What the template has wherever the edge runs. */
+function edgeValues(): Record<string, string> {
+  return {
+    EDGE_REPLIES: edgeReplies(),
+    EDGE_HEADERS_KIB: String(edgeLimits.headersKib),
+    EDGE_HEADERS_COUNT: String(edgeLimits.headersCount),
+    EDGE_CALLS_AT_ONCE: String(edgeLimits.callsAtOnce),
+    EDGE_WEBHOOK_BYTES: String(edgeLimits.webhookBytes),
+    EDGE_WEBHOOKS_PER_TENTH: String(edgeLimits.webhooksPerTenth),
+  };
+}
+
 /**
- * Fills the template: `${NAME}` becomes the value of NAME, and what stands between `#if NAME` and `#end NAME` is left
- * out if NAME has none. Throws Error for any other name without a value.
+ * Fills the template: `${NAME}` becomes the value of NAME, given or the edge's own, and what stands between `#if NAME`
+ * and `#end NAME` is left out if NAME has none. Throws Error for any other name without a value.
  */
 export function renderTemplate(
   template: string,
-  values: Readonly<Record<string, string | undefined>>,
+  given: Readonly<Record<string, string | undefined>>,
 ): string {
+  const values: Readonly<Record<string, string | undefined>> = { ...given, ...edgeValues() };
   const chosen = template.replace(optional, (_, name: string, text: string) =>
     values[name] ? text : "",
   );

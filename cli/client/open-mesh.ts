@@ -1,5 +1,6 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { explainCutCalls } from "#common/rpc/cut-call.ts";
 import type { Settings } from "../state/settings.ts";
 import { type MeshIdentity, requireMesh } from "../state/state.ts";
 import { signToken } from "./token.ts";
@@ -27,7 +28,7 @@ export function openMesh(settings: Settings, options: MeshClientOptions = {}): M
   const transport = createConnectTransport({
     baseUrl: `http://${state.host}:${state.ports.envoy}`,
     httpVersion: "1.1",
-    interceptors: [authorize],
+    interceptors: [explainCutCalls, authorize],
   });
   return { identity, transport };
 }

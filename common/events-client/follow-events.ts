@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import { cutCallError } from "#common/rpc/cut-call.ts";
 import type { Event, EventFilterSchema } from "#gen/sovr/eventstream/v1/event_pb.ts";
 import type {
   EventStreamService,
@@ -98,7 +99,7 @@ export async function* followEvents(
     } catch (caught) {
       if (signal.aborted) return;
       if (caught instanceof StreamGapError) throw caught;
-      const error = ConnectError.from(caught);
+      const error = cutCallError(caught);
       failures += 1;
       if (isFinal(error, attempt.isClosing) || failures >= attemptsMax) throw error;
       const longest = Math.min(backoffMs.last, backoffMs.first * 2 ** (failures - 1));

@@ -15,7 +15,10 @@ export interface RpcClientOptions {
   readonly defaultTimeoutMs: number;
 }
 
-/** A client that closes its connections when disposed of. Its calls reject with ConnectError, details included. */
+/**
+ * A client that closes its connections when disposed of. Its calls reject with ConnectError, details included; a peer
+ * that does not answer, or whose connection was cut, is UNAVAILABLE with EDGE_UNAVAILABLE.
+ */
 export type RpcClient<Service extends DescService> = Client<Service> & Disposable;
 
 /**

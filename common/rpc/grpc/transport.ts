@@ -22,6 +22,7 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { cutCallError } from "../cut-call.ts";
 import { fromServiceError } from "./status.ts";
 
 export interface GrpcTransportOptions {
@@ -89,7 +90,7 @@ async function callUnary<I extends DescMessage, O extends DescMessage>(
       callOptions(init.timeoutMs),
       (error: ServiceError | null, value?: MessageShape<O>) => {
         init.signal?.removeEventListener("abort", cancel);
-        if (error !== null) reject(fromServiceError(error));
+        if (error !== null) reject(cutCallError(fromServiceError(error)));
         else if (value === undefined) reject(new ConnectError("no response", Code.Internal));
         else resolve(value);
       },
@@ -145,7 +146,7 @@ async function* readStream<Output>(
   try {
     yield* call as AsyncIterable<Output>;
   } catch (error) {
-    throw isServiceError(error) ? fromServiceError(error) : ConnectError.from(error);
+    throw cutCallError(isServiceError(error) ? fromServiceError(error) : error);
   } finally {
     signal?.removeEventListener("abort", cancel);
     call.cancel();

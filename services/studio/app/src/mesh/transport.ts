@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { explainCutCalls } from "#common/rpc/cut-call.ts";
 import type { Session } from "./session.ts";
 
 /** What the browser can speak to the mesh; all of it goes through Envoy. */
@@ -20,7 +21,7 @@ export function keepProtocol(storage: Storage, protocol: Protocol): void {
 
 /** The way to the mesh that this page came from, with the session's token on every call. */
 export function openTransport(protocol: Protocol, session: Session): Transport {
-  const options = { baseUrl: location.origin, interceptors: [authorize(session)] };
+  const options = { baseUrl: location.origin, interceptors: [explainCutCalls, authorize(session)] };
   const transport =
     protocol === "grpc-web"
       ? createGrpcWebTransport(options)

@@ -4,6 +4,11 @@ import type { UnaryContext } from "./unary-context.ts";
 const marginMsMin = 20;
 const marginShare = 0.05;
 
+/** What of a caller's time its answer needs to go back in. */
+export function answerMarginMs(timeoutMs: number): number {
+  return Math.max(marginMsMin, timeoutMs * marginShare);
+}
+
 /** The headers that name a call to everyone who works on it. */
 const traceHeaders = ["traceparent", "x-request-id"] as const;
 
@@ -15,9 +20,8 @@ const traceHeaders = ["traceparent", "x-request-id"] as const;
  */
 export function limitOf(ctx: UnaryContext): CallLimit {
   const timeoutMs = ctx.timeoutMs();
-  const marginMs = Math.max(marginMsMin, timeoutMs * marginShare);
   return {
-    deadlineMs: Date.now() + timeoutMs - marginMs,
+    deadlineMs: Date.now() + timeoutMs - answerMarginMs(timeoutMs),
     signal: ctx.signal,
     // Asked for only by who calls a peer: headers are not made for every call.
     trace: () => traceOf(ctx.requestHeader),

@@ -57,7 +57,12 @@ export class GuardedStream implements AsyncIterableIterator<Message> {
       }
       if (this.#options.signal.aborted) this.#onAbort();
       this.#source.next().then(
-        (result) => this.#deliver(result, resolve),
+        (result) => {
+          // An end that comes of the abort is none of the handler's own.
+          if (result.done === true && this.#options.signal.aborted)
+            reject(this.#fail(this.#options.signal.reason));
+          else this.#deliver(result, resolve);
+        },
         (error: unknown) => reject(this.#fail(error)),
       );
     });

@@ -106,8 +106,14 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
   return {
     grpc,
     connect: createServer(
-      // Sixty seconds for a request's body; answers may stream for as long as they like.
-      { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
+      {
+        // Sixty seconds for a request's body; answers may stream for as long as they like.
+        requestTimeout: 60_000,
+        headersTimeout: 10_000,
+        keepAliveTimeout: 75_000,
+        // More than the edge takes and adds: there the refusal has a reason, Node's own has none.
+        maxHeaderSize: 48 * 1_024,
+      },
       routeRequests({
         routes: options.routes ?? {},
         otherwise: createConnectMount(guard, logger),

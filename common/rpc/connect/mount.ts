@@ -17,6 +17,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "#common/process/logger.ts";
+import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import type { Guard, GuardedBatch } from "../guard.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
@@ -44,6 +45,7 @@ export function createConnectMount(guard: Guard, logger: Logger): RequestListene
     // A connection that stays open would bring new calls to a process that is leaving.
     if (guard.draining) response.shouldKeepAlive = false;
     const path = request.url?.split("?", 1)[0] ?? "";
+    limitCallerTimeout(request.headers, guard.planOf(path));
     const handler = handlers.get(path) ?? unknown(request);
     const values = createContextValues().set(responseKey, response);
     answer(handler, request, response, values).catch((error: unknown) => {

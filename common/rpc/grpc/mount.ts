@@ -14,6 +14,7 @@ import type { Guard, GuardedService } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
 import { messageTooLarge, undecodable } from "../rpc-call.ts";
 import { encodeMessage } from "../shared-message.ts";
+import { limitCallerTimeouts } from "./caller-timeouts.ts";
 import { GrpcContext } from "./context.ts";
 import { createGrpcGate, type GatedCall, type GrpcGate } from "./gate.ts";
 import { grpcServerOptions } from "./server-options.ts";
@@ -42,6 +43,7 @@ export function createGrpcMount(guard: Guard, options: GrpcMountOptions): GrpcMo
     interceptors: [gate.interceptor],
   });
   gate.answerUnknownPaths(server);
+  limitCallerTimeouts(server, guard);
   for (const service of guard.services) {
     server.addService(serviceDefinition(service), serviceHandlers(service, gate));
   }

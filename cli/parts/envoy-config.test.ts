@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { unaryMsMax } from "#common/rpc/caller-timeout.ts";
 import { readSettings } from "../state/settings.ts";
 import { renderEnvoyConfig, renderTemplate } from "./envoy-config.ts";
 
@@ -30,6 +31,16 @@ describe("renderEnvoyConfig", () => {
     for (const port of [18080, 9901, 15101, 5201, 5301, 5102, 5103, 5104, 5204, 5304, 5105, 5400]) {
       expect(config).toMatch(new RegExp(`port_value: ${port}\\b`));
     }
+  });
+
+  it("gives up later than any service, and leaves the deadline of a caller to it", () => {
+    const config = renderEnvoyConfig(readSettings({}));
+    // Each of these writes another grpc-timeout into the request, or answers it.
+    expect(config).not.toMatch(/^[^#]*(max_stream_duration|grpc_timeout|max_grpc_timeout)/m);
+    const rpc = /prefix: \/sovr\.[\s\S]*? timeout: (\d+)s/g;
+    const timeoutsMs = [...config.matchAll(rpc)].map(([, seconds]) => Number(seconds) * 1_000);
+    expect(timeoutsMs).toHaveLength(10);
+    for (const timeoutMs of timeoutsMs) expect(timeoutMs).toBeGreaterThan(unaryMsMax + 10_000);
   });
 
   it("knows the simulator of Stripe only where one runs", () => {

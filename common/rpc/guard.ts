@@ -246,7 +246,9 @@ function wrapStream(
  * stopped failed for the abort's reason, the deadline or the caller's leaving.
  */
 function abortError(call: RpcCall, signal: AbortSignal, error: unknown): unknown {
-  if (!signal.aborted || error instanceof DomainError) return error;
+  if (!signal.aborted) return error;
+  // CANCELLED is what stops for any abort, and does not look why.
+  if (error instanceof DomainError && error.kind !== "CANCELLED") return error;
   const reason: unknown = signal.reason;
   if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded)
     return deadlineError(call);

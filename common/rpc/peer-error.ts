@@ -16,6 +16,9 @@ const aboutCredentials: ReadonlySet<string> = new Set<Reason>([
   "SCOPE_MISSING",
 ]);
 
+/** The reasons that the way to a peer has: the peer itself has said nothing. */
+const aboutTheWay: ReadonlySet<string> = new Set<Reason>(["EDGE_UNAVAILABLE", "EDGE_TIMEOUT"]);
+
 /**
  * What the error of a call to a peer means to whoever we work for: the peer's own reason with all that came with it, as
  * if it were ours; or a plain Error, which becomes INTERNAL and a line in the log, where the peer refused our own
@@ -31,7 +34,9 @@ export function peerError(peer: string, error: unknown): Error | undefined {
       cause: error,
     });
   }
-  if (info === undefined || !isReason(info.reason)) return undefined;
+  if (info === undefined || !isReason(info.reason) || aboutTheWay.has(info.reason)) {
+    return undefined;
+  }
   const [retry] = error.findDetails(RetryInfoSchema);
   return DomainError.received(info.reason, error.rawMessage, {
     metadata: info.metadata,

@@ -15,8 +15,10 @@ import {
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { startFaultyUpstreams } from "../../../test/support/edge/faulty-upstreams.ts";
 import { type Fixture, mountTwice } from "../../../test/support/rpc/fixture.ts";
 import { createTokenIssuer, type TokenIssuer } from "../../../test/support/rpc/token-issuer.ts";
+import { isAnswer } from "../settle/refusals.ts";
 import { openPeers } from "./peers.ts";
 
 type OpenWallet = Implementation<typeof ClearingService>["openWallet"];
@@ -177,6 +179,31 @@ describe("a refusal by a peer", () => {
           err: { message: expect.stringContaining("clearing refuses our own credential") },
         },
       ]);
+    },
+  );
+});
+
+describe("a peer that does not answer", () => {
+  // In mid-call grpc-js calls this INTERNAL, and a fault of ours it is not.
+  it.each(["cuttingGrpc", "refusing"] as const)(
+    "is away, and has said nothing: %s",
+    async (how) => {
+      const upstreams = await startFaultyUpstreams();
+      const address = `127.0.0.1:${upstreams[how]}`;
+      const token = async () => "unread";
+      const away = openPeers({ attestorAddress: address, clearingAddress: address, token });
+      try {
+        const limit = { deadlineMs: Date.now() + 20_000 };
+        const error: unknown = await away.openWallet(wallet, 1, limit).then(
+          () => expect.unreachable("the call succeeded"),
+          (thrown: unknown) => thrown,
+        );
+        expect(error).toMatchObject({ kind: "LEDGER_UNAVAILABLE", retryAfterMs: 500 });
+        expect(isAnswer(error)).toBe(false);
+      } finally {
+        away.close();
+        await upstreams.stop();
+      }
     },
   );
 });

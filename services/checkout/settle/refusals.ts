@@ -33,6 +33,8 @@ const unanswered: ReadonlySet<Reason> = new Set<Reason>([
   "CANCELLED",
   "DRAINING",
   "RATE_LIMITED",
+  "EDGE_UNAVAILABLE",
+  "EDGE_TIMEOUT",
 ]);
 
 /** True if whoever was asked has said something that will be the same the next time, or that nobody foresaw. */

@@ -127,7 +127,9 @@ describe.skipIf(!hasTigerBeetle)("a ledger that stands still (needs tigerbeetle)
     try {
       const answers = await Promise.all(
         names.map((name) =>
-          answerOf(createClient(LedgerService, through(name, second(name))).getTrialBalance({ ledger: 1 })),
+          answerOf(
+            createClient(LedgerService, through(name, second(name))).getTrialBalance({ ledger: 1 }),
+          ),
         ),
       );
       for (const answer of answers) expect(answer).toEqual(["DeadlineExceeded", "NOT_SENT"]);

@@ -15,7 +15,9 @@ export const file_sovr_common_v1_error_reason: GenFile = /*@__PURE__*/
 
 /**
  * ErrorReason holds the values of google.rpc.ErrorInfo.reason, without the prefix `ERROR_REASON_`,
- * under the domain `sovr`. Every error carries exactly one ErrorInfo. Each value's `error_rule` says its
+ * under the domain `sovr`. Every error carries exactly one ErrorInfo. One that carries none was made by the caller's own
+ * library: its deadline passed, or the connection was cut (often INTERNAL with RST_STREAM), and the request may
+ * have been carried out; send the same request again, or take the stream up from its cursor. Each value's `error_rule` says its
  * code, its metadata keys and what a caller does next; in the example of its comment, the keys in square
  * brackets may be absent.
  *
@@ -430,7 +432,9 @@ export const ErrorReason = {
 
 /**
  * ErrorReason holds the values of google.rpc.ErrorInfo.reason, without the prefix `ERROR_REASON_`,
- * under the domain `sovr`. Every error carries exactly one ErrorInfo. Each value's `error_rule` says its
+ * under the domain `sovr`. Every error carries exactly one ErrorInfo. One that carries none was made by the caller's own
+ * library: its deadline passed, or the connection was cut (often INTERNAL with RST_STREAM), and the request may
+ * have been carried out; send the same request again, or take the stream up from its cursor. Each value's `error_rule` says its
  * code, its metadata keys and what a caller does next; in the example of its comment, the keys in square
  * brackets may be absent.
  *

@@ -172,6 +172,14 @@ describe.each(protocolNames)("%s", (protocol) => {
     for (const error of await bothErrors(open(protocol, situation))) expectReason(error, reason);
   });
 
+  it("does not take many who find nobody for too many", async () => {
+    const client = createClient(EventStreamService, open(protocol, "nobody listens"));
+    const errors = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => errorOf(client.listEvents({ pageSize: index + 1 }))),
+    );
+    for (const error of errors) expectReason(error, "EDGE_UNAVAILABLE");
+  });
+
   it("says why when there is no such path", async () => {
     const client = createClient(unknownService, open(protocol, undefined));
     expectReason(await errorOf(client.listEvents({})), "METHOD_NOT_FOUND");

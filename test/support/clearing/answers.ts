@@ -69,11 +69,11 @@ export class ClearingAnswers {
     }
   }
 
-  /** Takes notice of a call that failed. An answer is what carries a reason; anything else was cut. */
+  /** Takes notice of a call that failed. An answer is what carries a reason of a service; anything else was cut. */
   fail(requests: readonly ClearRequest[], error: unknown): void {
     if (!(error instanceof ConnectError)) throw error;
     const reason = reasonOf(error);
-    if (reason === undefined) {
+    if (reason === undefined || reason === "EDGE_UNAVAILABLE") {
       this.cut += 1;
       return;
     }

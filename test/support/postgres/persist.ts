@@ -18,6 +18,8 @@ const passing = new Set([
   "DRAINING",
   "CANCELLED",
   "RATE_LIMITED",
+  "EDGE_UNAVAILABLE",
+  "EDGE_TIMEOUT",
 ]);
 
 const patienceMs = 120_000;

@@ -9,6 +9,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError, type FieldViolation } from "#common/domain-error.ts";
 import {
   BadRequestSchema,
+  type ErrorInfo,
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.ts";
@@ -116,7 +117,12 @@ function toFieldViolation(violation: FieldViolation) {
 
 /** Why a call failed, "INSUFFICIENT_FUNDS" or the like; undefined if the error does not come from a service of ours. */
 export function reasonOf(error: ConnectError): string | undefined {
-  return error.findDetails(ErrorInfoSchema).find((info) => info.domain === errorDomain)?.reason;
+  return infoOf(error)?.reason;
+}
+
+/** The same with its metadata. */
+export function infoOf(error: ConnectError): ErrorInfo | undefined {
+  return error.findDetails(ErrorInfoSchema).find((info) => info.domain === errorDomain);
 }
 
 /** The google.rpc.Status of an error: what ClearBatch answers for one intent, and what gRPC carries in its trailer. */

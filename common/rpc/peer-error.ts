@@ -1,12 +1,8 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError, type Reason } from "#common/domain-error.ts";
-import {
-  BadRequestSchema,
-  ErrorInfoSchema,
-  RetryInfoSchema,
-} from "#gen/google/rpc/error_details_pb.ts";
-import { errorDomain } from "./errors.ts";
+import { BadRequestSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
+import { infoOf } from "./errors.ts";
 import { isReason } from "./reasons.ts";
 
 /** The reasons that speak of the caller's token. In a call to a peer that is ours, not that of whoever we work for. */
@@ -28,7 +24,7 @@ const aboutTheWay: ReadonlySet<string> = new Set<Reason>(["EDGE_UNAVAILABLE", "E
  */
 export function peerError(peer: string, error: unknown): Error | undefined {
   if (!(error instanceof ConnectError)) return undefined;
-  const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === errorDomain);
+  const info = infoOf(error);
   if (aboutCredentials.has(info?.reason ?? "") || error.code === Code.Unauthenticated) {
     return new Error(`${peer} refuses our own credential: ${error.rawMessage}`, {
       cause: error,

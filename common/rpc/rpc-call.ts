@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { Code, type ConnectError, type ContextKey, createContextKey } from "@connectrpc/connect";
-import { DomainError } from "#common/domain-error.ts";
+import { DomainError, type Reason } from "#common/domain-error.ts";
+import { LineBudget } from "#common/process/line-budget.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { toConnectError } from "./errors.ts";
+import { infoOf, toConnectError } from "./errors.ts";
 import type { MethodPlan } from "./method-plan.ts";
+import { isReason } from "./reasons.ts";
 import type { MethodStats } from "./rpc-metrics.ts";
 
 /** Reads a request header by its lower-case name. */
@@ -72,19 +74,39 @@ export class RpcCall {
     if (this.#finished) return;
     this.#finished = true;
     const durationMs = performance.now() - this.#startMs;
-    this.#options.stats.finish(error?.code, durationMs);
-    this.#log(error, durationMs);
+    const info = error === undefined ? undefined : infoOf(error);
+    const reason = info !== undefined && isReason(info.reason) ? info.reason : undefined;
+    this.#options.stats.finish(error?.code, reason ?? "", durationMs);
+    this.#log(error, { reason, intentId: info?.metadata["intentId"] }, durationMs);
   }
 
-  #log(error: ConnectError | undefined, durationMs: number): void {
+  #log(error: ConnectError | undefined, why: Why, durationMs: number): void {
     const { logger, plan } = this.#options;
-    const level = logLevelOf(error?.code);
+    const level = logLevelOf(error?.code, why.reason);
     if (!logger.isLevelEnabled(level)) return;
-    const line = { method: plan.path, traceId: this.traceId, durationMs: Math.round(durationMs) };
-    if (error === undefined) logger[level](line, "call done");
-    else if (level === "debug") logger.debug({ ...line, status: error.message }, "call refused");
-    else
-      logger[level]({ ...line, status: error.message, err: error.cause ?? error }, "call failed");
+    const line = {
+      method: plan.path,
+      traceId: this.traceId,
+      requestId: this.#options.header("x-request-id"),
+      durationMs: Math.round(durationMs),
+    };
+    if (error === undefined) {
+      logger[level](line, "call done");
+      return;
+    }
+    const about = { ...line, ...why, status: error.message };
+    if (level === "debug") {
+      logger.debug(about, "call refused");
+      return;
+    }
+    // What is our fault is rare, and each tells something else; what an outage does to calls is one story.
+    const allowed = level === "error" ? { leftOut: 0 } : outageLines.take();
+    if (allowed === undefined) return;
+    const { leftOut } = allowed;
+    logger[level](
+      { ...about, err: error.cause ?? error, ...(leftOut === 0 ? {} : { leftOut }) },
+      "call failed",
+    );
   }
 }
 
@@ -94,8 +116,26 @@ export const rpcCallKey: ContextKey<RpcCall | undefined> = createContextKey<RpcC
   { description: "rpc call" },
 );
 
-/** Our faults are loud, outages visible; what callers do wrong is theirs to see, and Envoy logs every access. */
-function logLevelOf(code: Code | undefined): "error" | "warn" | "debug" {
+/** Why a call failed, as far as its error tells. */
+interface Why {
+  readonly reason: Reason | undefined;
+  /** Of which intent, if it is about one. */
+  readonly intentId: string | undefined;
+}
+
+/** Lines of warning and information a second: enough to see what an outage does, and no more than a disk takes. */
+const outageLines = new LineBudget(20, 1_000);
+
+/**
+ * Our faults are loud, outages visible; what callers do wrong is theirs to see, and Envoy logs every access. Where money
+ * may have moved without an answer, or can never move, an operator who is asked about the intent finds its line.
+ */
+function logLevelOf(
+  code: Code | undefined,
+  reason: Reason | undefined,
+): "error" | "warn" | "info" | "debug" {
+  if (reason === "OUTCOME_UNKNOWN") return "warn";
+  if (reason === "NOT_SENT" || reason === "INTENT_FAILED") return "info";
   switch (code) {
     case Code.Internal:
     case Code.Unknown:

@@ -12,36 +12,44 @@ export function codeName(code: Code | undefined): string {
     : name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }
 
+/** How calls of a method may end. */
+interface End {
+  handled: number;
+  readonly attributes: Attributes;
+  /** Of the durations: without the reason, for each series of a histogram is many. */
+  readonly timed: Attributes;
+}
+
 /** The counts of one method. Plain numbers on the hot path; OpenTelemetry reads them when it is scraped. */
 export class MethodStats {
   started = 0;
   readonly #attributes: Attributes;
   readonly #duration: Histogram;
-  readonly #byCode = new Map<
-    Code | undefined,
-    { handled: number; readonly attributes: Attributes }
-  >();
+  /** By code and reason: a reason may have two codes, and what a library answers has no reason. */
+  readonly #byEnd = new Map<string, End>();
 
   constructor(plan: MethodPlan, duration: Histogram) {
     this.#attributes = { service: plan.method.parent.typeName, method: plan.method.name };
     this.#duration = duration;
   }
 
-  /** Counts the end of a call. `code` undefined is success. */
-  finish(code: Code | undefined, durationMs: number): void {
-    let entry = this.#byCode.get(code);
+  /** Counts the end of a call. `code` undefined is success; `reason`: one of the contract's, or "". */
+  finish(code: Code | undefined, reason: string, durationMs: number): void {
+    const end = `${code ?? ""} ${reason}`;
+    let entry = this.#byEnd.get(end);
     if (entry === undefined) {
-      entry = { handled: 0, attributes: { ...this.#attributes, code: codeName(code) } };
-      this.#byCode.set(code, entry);
+      const timed = { ...this.#attributes, code: codeName(code) };
+      entry = { handled: 0, timed, attributes: { ...timed, reason } };
+      this.#byEnd.set(end, entry);
     }
     entry.handled += 1;
-    this.#duration.record(durationMs / 1_000, entry.attributes);
+    this.#duration.record(durationMs / 1_000, entry.timed);
   }
 
   /** Calls that have started and not ended. */
   get inFlight(): number {
     let handled = 0;
-    for (const entry of this.#byCode.values()) handled += entry.handled;
+    for (const entry of this.#byEnd.values()) handled += entry.handled;
     return this.started - handled;
   }
 
@@ -55,7 +63,7 @@ export class MethodStats {
   ): void {
     observe("started", this.started, this.#attributes);
     observe("inFlight", this.inFlight, this.#attributes);
-    for (const entry of this.#byCode.values()) observe("handled", entry.handled, entry.attributes);
+    for (const entry of this.#byEnd.values()) observe("handled", entry.handled, entry.attributes);
   }
 }
 
@@ -73,7 +81,7 @@ export function createMethodStats(
   const instruments = {
     started: meter.createObservableCounter("rpc_started", { description: "Calls that arrived." }),
     handled: meter.createObservableCounter("rpc_handled", {
-      description: "Calls that ended, by status.",
+      description: "Calls that ended, by status and reason.",
     }),
     inFlight: meter.createObservableGauge("rpc_in_flight", { description: "Calls that run now." }),
   };

@@ -224,7 +224,8 @@ describe("metrics", () => {
     const text = await (await fetch(`http://127.0.0.1:${service.ports.metrics}/metrics`)).text();
     const labels = 'service="sovr.ledger.v1.LedgerService",method="GetBalance"';
     expect(text).toContain(`rpc_started_total{${labels}} 1`);
-    expect(text).toContain(`rpc_handled_total{${labels},code="INVALID_ARGUMENT"} 1`);
+    const ended = `${labels},code="INVALID_ARGUMENT",reason="INVALID_FIELD"`;
+    expect(text).toContain(`rpc_handled_total{${ended}} 1`);
     expect(text).toContain(`rpc_duration_seconds_count{${labels},code="INVALID_ARGUMENT"} 1`);
   });
 });

@@ -17,6 +17,8 @@ interface ErrorExtras {
   readonly violations?: readonly FieldViolation[];
   /** How long to wait before trying again, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** True: the caller still has time. It decides about the code of reasons that speak of a deadline. */
+  readonly early?: boolean;
   readonly cause?: unknown;
 }
 
@@ -47,6 +49,7 @@ export class DomainError<Kind extends Reason = Reason> extends Error {
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly FieldViolation[];
   readonly retryAfterMs: number | undefined;
+  readonly early: boolean;
 
   constructor(kind: Kind, message: string, ...[options = {}]: Rest<Kind>) {
     super(message, { cause: options.cause });
@@ -54,6 +57,7 @@ export class DomainError<Kind extends Reason = Reason> extends Error {
     this.metadata = options.metadata ?? {};
     this.violations = options.violations ?? [];
     this.retryAfterMs = options.retryAfterMs;
+    this.early = options.early ?? false;
   }
 
   /**

@@ -134,11 +134,12 @@ function errorsPage(all: readonly DescFile[]): string {
 
 function errorRow(reason: DescEnumValue, rules: DescEnum): string {
   const [text = "", example = ""] = comment(reason).split("Example: ");
-  const { code, requiredKeys, optionalKeys, retry } = getOption(reason, errorRule);
+  const { code, earlyCode, requiredKeys, optionalKeys, retry } = getOption(reason, errorRule);
+  const early = earlyCode === 0 ? "" : `; ${CodeSchema.value[earlyCode]?.name} while there is time`;
   const cells = [
     `\`${reason.localName}\``,
     cell(text),
-    CodeSchema.value[code]?.name ?? "",
+    `${CodeSchema.value[code]?.name}${early}`,
     keyList(requiredKeys),
     keyList(optionalKeys),
     retryName(rules.value[retry]),

@@ -34,6 +34,18 @@ describe("toConnectError", () => {
     ]);
   });
 
+  it("says that the deadline passed only if it did, and else when to come back", () => {
+    const metadata = { intentId: "i" };
+    const late = toConnectError(new DomainError("OUTCOME_UNKNOWN", "Late.", { metadata }));
+    expect(late.code).toBe(Code.DeadlineExceeded);
+    expect(late.findDetails(RetryInfoSchema)).toEqual([]);
+    const early = new DomainError("OUTCOME_UNKNOWN", "Broken.", { metadata, early: true });
+    expect(toConnectError(early).code).toBe(Code.Unavailable);
+    expect(toConnectError(early).findDetails(RetryInfoSchema)).toHaveLength(1);
+    const plain = new DomainError("INTENT_NOT_FOUND", "No.", { metadata, early: true });
+    expect(toConnectError(plain).code).toBe(Code.NotFound);
+  });
+
   it("adds BadRequest to violations", () => {
     const error = toConnectError(invalidField("intent.wallet", "wallet.zero", "must not be zero"));
     expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations).toMatchObject([

@@ -64,7 +64,8 @@ function withoutMetadata(error: ConnectError): ConnectError {
 
 function fromDomainError(error: DomainError): ConnectError {
   const { kind, metadata } = error;
-  const { code } = ruleOf(kind);
+  const rule = ruleOf(kind);
+  const code = error.early ? rule.earlyCode : rule.code;
   const fault = keyFault(kind, metadata);
   if (fault !== undefined) tellKeyFault({ reason: kind, text: fault });
   const details: Detail[] = [

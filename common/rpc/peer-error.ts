@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError, type Reason } from "#common/domain-error.ts";
 import { BadRequestSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { infoOf } from "./errors.ts";
-import { isReason } from "./reasons.ts";
+import { isReason, ruleOf } from "./reasons.ts";
 
 /** The reasons that speak of the caller's token. In a call to a peer that is ours, not that of whoever we work for. */
 const aboutCredentials: ReadonlySet<string> = new Set<Reason>([
@@ -40,6 +40,7 @@ export function peerError(peer: string, error: unknown): Error | undefined {
       .findDetails(BadRequestSchema)
       .flatMap(({ fieldViolations }) => fieldViolations)
       .map(({ field, description, reason }) => ({ field, description, rule: reason })),
+    early: error.code === ruleOf(info.reason).earlyCode,
     ...(retry?.retryDelay === undefined ? {} : { retryAfterMs: durationMs(retry.retryDelay) }),
     cause: error,
   });

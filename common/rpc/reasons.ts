@@ -7,6 +7,8 @@ import { error_rule as errorRule, RetryRule } from "#gen/sovr/common/v1/error_ru
 /** What the contract says of a reason, by its option `error_rule`. */
 export interface ReasonRule {
   readonly code: Code;
+  /** The code while the caller still has time; mostly the same. */
+  readonly earlyCode: Code;
   /** The metadata keys that an error with this reason always has. */
   readonly requiredKeys: readonly string[];
   /** Those that it may have beside them. */
@@ -21,9 +23,10 @@ const rules: ReadonlyMap<string, ReasonRule> = new Map(
       const rule = getOption(value, errorRule);
       const { requiredKeys, optionalKeys } = rule;
       const code = connectCode(rule.code);
-      if (code === undefined || rule.retry === RetryRule.UNSPECIFIED)
+      const earlyCode = connectCode(rule.earlyCode) ?? code;
+      if (code === undefined || earlyCode === undefined || rule.retry === RetryRule.UNSPECIFIED)
         throw new Error(`${value.name} has no rule: see error_rule.proto`);
-      return [value.localName, Object.freeze({ code, requiredKeys, optionalKeys })];
+      return [value.localName, Object.freeze({ code, earlyCode, requiredKeys, optionalKeys })];
     }),
 );
 

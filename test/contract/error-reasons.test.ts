@@ -82,6 +82,13 @@ test("every reason has the code that was published", () => {
   expect(Object.fromEntries(declared)).toEqual(Object.fromEntries(codes));
 });
 
+test("a caller who still has time is not told that it passed", () => {
+  const early = [...rules].flatMap(([reason, { earlyCode }]) =>
+    earlyCode === Code.OK ? [] : [[reason, CodeSchema.value[earlyCode]?.name]],
+  );
+  expect(early).toEqual([["OUTCOME_UNKNOWN", "UNAVAILABLE"]]);
+});
+
 test("who is told to come back later is told when", () => {
   const timed: readonly Code[] = [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED];
   for (const [reason, { code, retry }] of rules)
@@ -107,7 +114,8 @@ test("docs/errors.md says the same, and the examples in it have those keys", () 
     const rule = rules.get(name.replaceAll("`", ""));
     if (rule === undefined) throw new Error(`docs/errors.md tells of ${name}`);
     const list = (keys: readonly string[]) => keys.map((key) => `\`${key}\``).join(", ");
-    expect(code, name).toBe(CodeSchema.value[rule.code]?.name);
+    const early = rule.earlyCode === Code.OK ? "" : "; UNAVAILABLE while there is time";
+    expect(code, name).toBe(`${CodeSchema.value[rule.code]?.name}${early}`);
     expect(required, name).toBe(list(rule.requiredKeys));
     expect(optional, name).toBe(list(rule.optionalKeys));
     expect(Object.entries(RetryRule).find(([, number]) => number === rule.retry)?.[0]).toBe(

@@ -37,6 +37,8 @@ function harness() {
   return { underWay, reserve, clearList, turns: () => turns };
 }
 
+const died = { reason: "INSUFFICIENT_FUNDS", metadata: {}, timeMs: 0, isNew: false } as const;
+
 function requestOf(amount: bigint, postings = 1): ClearRequest {
   const intent = intentOf({
     postings: Array.from({ length: postings }, () => posting({ amount })),
@@ -48,7 +50,7 @@ test("answers in the requests' order, whichever ends first, and a refusal as wha
   const { underWay, clearList } = harness();
   const requests = [requestOf(1n), requestOf(2n), requestOf(3n)];
   const answer = clearList(requests, operator, soon());
-  const refusal = intentFailed("an intent", undefined);
+  const refusal = intentFailed("an intent", died);
   underWay[2]?.end();
   underWay[1]?.end(refusal);
   underWay[0]?.end();
@@ -118,7 +120,7 @@ test("answers in time, whatever is under way, and gives that up", async () => {
   const requests = Array.from({ length: 4 }, (_, index) => requestOf(BigInt(index + 1), 64));
   const left = new AbortController();
   const answer = clearList(requests, operator, { ...soon(), signal: left.signal });
-  const refusal = intentFailed("an intent", undefined);
+  const refusal = intentFailed("an intent", died);
   for (const [index, { attempt }] of underWay.entries()) {
     attempt.sent = index === 1;
     attempt.refusal = index === 2 ? refusal : undefined;

@@ -10,7 +10,7 @@ import {
   intentFailed,
   intentIdReused,
   isFinal,
-  outcomeUnknown,
+  outcomeUntold,
   refusalOf,
 } from "./refusals.ts";
 import type { VerifiedIntent } from "./verify.ts";
@@ -46,7 +46,7 @@ export async function clearIntent(step: ClearingStep): Promise<Cleared> {
     return await write(step, rows);
   } catch (error) {
     // What cannot be read after something was sent is not "unavailable, nothing happened".
-    if (attempt.sent && isUnavailable(error)) throw outcomeUnknown(evidence.intent.intentId, error);
+    if (attempt.sent && isUnavailable(error)) throw outcomeUntold(evidence.intent.intentId, error);
     throw error;
   }
 }
@@ -182,16 +182,19 @@ async function write(step: ClearingStep, rows: readonly TransferRow[]): Promise<
 /** Milliseconds between looks for the reason of a failure that somebody may be recording at this moment. */
 const reasonDelaysMs = [10, 40, 150] as const;
 
+/**
+ * The intent is dead; the answer is why, or that it cannot be told yet: whoever saw it die may still be recording the
+ * reason, and an answer without it would be another one later.
+ */
 async function alreadyFailed(step: ClearingStep): Promise<DomainError> {
   const { intentId } = step.evidence.intent;
-  step.attempt.refusal = intentFailed(intentId, undefined);
   let first = await recordFailure(step, undefined);
   for (const delayMs of reasonDelaysMs) {
     if (first !== undefined || step.attempt.abandoned) break;
     await sleep(delayMs);
     first = await recordFailure(step, undefined);
   }
-  return intentFailed(intentId, first);
+  return first === undefined ? outcomeUntold(intentId) : intentFailed(intentId, first);
 }
 
 async function refused(step: ClearingStep, leg: number, fault: LegFault): Promise<DomainError> {

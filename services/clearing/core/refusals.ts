@@ -144,12 +144,12 @@ export function intentIdReused(
   });
 }
 
-/** The refusal of an intent that died before. */
+/** The refusal of an intent that died before, by what was recorded first: that stays the answer for ever. */
 export function intentFailed(
   intentId: string,
-  first: RecordedFailure | undefined,
+  first: RecordedFailure,
 ): DomainError<"INTENT_FAILED"> {
-  const known = first !== undefined && first.reason !== "INTENT_FAILED";
+  const known = first.reason !== "INTENT_FAILED";
   const firstReason = known ? first.reason : "UNKNOWN";
   return new DomainError(
     "INTENT_FAILED",
@@ -177,10 +177,19 @@ export function notSent(intentId: string): DomainError<"NOT_SENT"> {
 }
 
 /** The answer when the time is over and the ledger has not answered. */
-export function outcomeUnknown(intentId: string, cause?: unknown): DomainError<"OUTCOME_UNKNOWN"> {
+function outcomeUnknown(intentId: string): DomainError<"OUTCOME_UNKNOWN"> {
   return new DomainError(
     "OUTCOME_UNKNOWN",
     "the write was sent and not answered in time; repeat the same intent to learn its outcome",
-    { metadata: { intentId }, cause },
+    { metadata: { intentId } },
+  );
+}
+
+/** The answer when there is time left, and still nobody can tell what became of what was sent. */
+export function outcomeUntold(intentId: string, cause?: unknown): DomainError<"OUTCOME_UNKNOWN"> {
+  return new DomainError(
+    "OUTCOME_UNKNOWN",
+    "the write was sent and its outcome cannot be told just now; repeat the same intent to learn it",
+    { metadata: { intentId }, early: true, cause },
   );
 }

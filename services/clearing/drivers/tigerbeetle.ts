@@ -195,7 +195,7 @@ function outcomeUnknown(cause: unknown): DomainError<"OUTCOME_UNKNOWN"> {
   return new DomainError(
     "OUTCOME_UNKNOWN",
     "the ledger broke off; repeat the same request to learn its outcome",
-    { cause },
+    { early: true, cause },
   );
 }
 

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sovr/common/v1/error_rule.proto.
  */
 export const file_sovr_common_v1_error_rule: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zb3ZyL2NvbW1vbi92MS9lcnJvcl9ydWxlLnByb3RvEg5zb3ZyLmNvbW1vbi52MSKDAQoJRXJyb3JSdWxlEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSFQoNcmVxdWlyZWRfa2V5cxgCIAMoCRIVCg1vcHRpb25hbF9rZXlzGAMgAygJEigKBXJldHJ5GAQgASgOMhkuc292ci5jb21tb24udjEuUmV0cnlSdWxlKpIBCglSZXRyeVJ1bGUSGgoWUkVUUllfUlVMRV9VTlNQRUNJRklFRBAAEhsKF1JFVFJZX1JVTEVfQUZURVJfQ0hBTkdFEAESFAoQUkVUUllfUlVMRV9MQVRFUhACEhsKF1JFVFJZX1JVTEVfU0FNRV9SRVFVRVNUEAMSGQoVUkVUUllfUlVMRV9ORVdfSU5URU5UEAQ6XQoKZXJyb3JfcnVsZRIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGJmMAyABKAsyGS5zb3ZyLmNvbW1vbi52MS5FcnJvclJ1bGVSCWVycm9yUnVsZWIGcHJvdG8z", [file_google_protobuf_descriptor, file_google_rpc_code]);
+  fileDesc("Ch9zb3ZyL2NvbW1vbi92MS9lcnJvcl9ydWxlLnByb3RvEg5zb3ZyLmNvbW1vbi52MSKpAQoJRXJyb3JSdWxlEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSFQoNcmVxdWlyZWRfa2V5cxgCIAMoCRIVCg1vcHRpb25hbF9rZXlzGAMgAygJEigKBXJldHJ5GAQgASgOMhkuc292ci5jb21tb24udjEuUmV0cnlSdWxlEiQKCmVhcmx5X2NvZGUYBSABKA4yEC5nb29nbGUucnBjLkNvZGUqkgEKCVJldHJ5UnVsZRIaChZSRVRSWV9SVUxFX1VOU1BFQ0lGSUVEEAASGwoXUkVUUllfUlVMRV9BRlRFUl9DSEFOR0UQARIUChBSRVRSWV9SVUxFX0xBVEVSEAISGwoXUkVUUllfUlVMRV9TQU1FX1JFUVVFU1QQAxIZChVSRVRSWV9SVUxFX05FV19JTlRFTlQQBDpdCgplcnJvcl9ydWxlEiEuZ29vZ2xlLnByb3RvYnVmLkVudW1WYWx1ZU9wdGlvbnMYmYwDIAEoCzIZLnNvdnIuY29tbW9uLnYxLkVycm9yUnVsZVIJZXJyb3JSdWxlYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_rpc_code]);
 
 /**
  * ErrorRule is what an ErrorReason promises to whoever meets it.
@@ -23,7 +23,7 @@ export const file_sovr_common_v1_error_rule: GenFile = /*@__PURE__*/
  */
 export type ErrorRule = Message<"sovr.common.v1.ErrorRule"> & {
   /**
-   * The gRPC code of every error with this reason.
+   * The gRPC code of every error with this reason, but for `early_code`.
    *
    * @generated from field: google.rpc.Code code = 1;
    */
@@ -49,6 +49,14 @@ export type ErrorRule = Message<"sovr.common.v1.ErrorRule"> & {
    * @generated from field: sovr.common.v1.RetryRule retry = 4;
    */
   retry: RetryRule;
+
+  /**
+   * The gRPC code while the caller still has time: a DEADLINE_EXCEEDED before the deadline would not be
+   * true. OK, the default: there is none.
+   *
+   * @generated from field: google.rpc.Code early_code = 5;
+   */
+  earlyCode: Code;
 };
 
 /**

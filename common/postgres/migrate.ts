@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Pool, PoolClient } from "pg";
+import { DatabaseError, type Pool, type PoolClient } from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createPool, withRecords } from "./pool.ts";
@@ -14,30 +14,50 @@ const startMs = 30_000;
 const retryMs = 500;
 
 /**
- * As `migrate`, for the start of a service: as the role that logs in, which owns the tables; and services and PostgreSQL
- * start in any order. Throws ConfigError if PostgreSQL does not answer within half a minute.
+ * How long a migration waits for one lock: whoever wants the table waits behind it meanwhile. Then it steps back and
+ * tries again, for so long in all. A statement that has its locks may take its time.
+ */
+const lockTimeoutMs = 4_000;
+const lockPatienceMs = 600_000;
+const statementTimeoutMs = 3_600_000;
+
+/** What a file's name ends with that is applied at every start: roles and grants do not come with a restored dump. */
+const repeatedName = /-roles?\.sql$/;
+
+/** Hears how a migration comes on. */
+export type MigrationLog = (details: object, message: string) => void;
+
+/**
+ * As `migrate`, for the start of a service: as the role that logs in, which owns the tables, on a connection of its own;
+ * and services and PostgreSQL start in any order. Throws ConfigError if PostgreSQL does not answer within half a minute,
+ * if somebody holds a lock for ten, or if the database is newer than this program.
  */
 export async function migrateAtStart(
   databaseUrl: string,
   owner: string,
   folder: URL,
+  log: MigrationLog = () => undefined,
 ): Promise<string[]> {
   const pool = createPool({
     databaseUrl,
     applicationName: `sovr-${owner}-migrate`,
     connectionsMax: 1,
+    statementTimeoutMs,
   });
-  const deadlineMs = Date.now() + startMs;
+  const beganMs = Date.now();
   try {
     for (;;) {
       try {
-        return await withRecords(() => migrate(pool, owner, folder));
+        const applied = await withRecords(() => migrate(pool, owner, folder));
+        if (applied.length > 0) log({ owner, applied }, "migrations were applied");
+        return applied;
       } catch (error) {
         if (!(error instanceof DomainError)) throw error;
-        if (Date.now() >= deadlineMs) {
-          const cause = error.cause instanceof Error ? error.cause.message : error.message;
-          throw new ConfigError("DATABASE_URL", "(hidden)", `PostgreSQL does not answer: ${cause}`);
-        }
+        const isLocked = isLockTimeout(error.cause);
+        const why = error.cause instanceof Error ? error.cause.message : error.message;
+        const waitedMs = Date.now() - beganMs;
+        if (waitedMs >= (isLocked ? lockPatienceMs : startMs)) throw gaveUp(isLocked, why);
+        log({ owner, waitedMs, why }, "migrations wait and are tried again");
       }
       await sleep(retryMs);
     }
@@ -46,15 +66,29 @@ export async function migrateAtStart(
   }
 }
 
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "55P03";
+}
+
+function gaveUp(isLocked: boolean, why: string): ConfigError {
+  const text = isLocked
+    ? `a migration waited ten minutes for a lock that another session holds (see pg_locks): ${why}`
+    : `PostgreSQL does not answer: ${why}`;
+  return new ConfigError("DATABASE_URL", "(hidden)", text);
+}
+
 /**
  * Applies the SQL files of a folder that were not applied yet, in the order of their names, each in a transaction
- * of its own. A file that changed after it was applied stops the start: history is not rewritten.
- * `owner` keeps the files of two services apart. Returns the names applied.
+ * of its own; those named `…-role.sql` or `…-roles.sql` every time. A file that changed after it was applied stops the
+ * start: history is not rewritten. So does one that was applied and is not here: a newer version made the tables, and
+ * what this one would write may not fit. `owner` keeps the files of two services apart. Returns the names applied.
+ * Throws ConfigError, and a lock timeout when others hold what it needs.
  */
 export async function migrate(pool: Pool, owner: string, folder: URL): Promise<string[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
   const client = await pool.connect();
   try {
+    await client.query(`set lock_timeout = ${lockTimeoutMs}`);
     await client.query("select pg_advisory_lock($1)", [migrationLock]);
     await client.query(`create table if not exists schema_migration (
       owner text not null,
@@ -62,19 +96,53 @@ export async function migrate(pool: Pool, owner: string, folder: URL): Promise<s
       sha256 bytea not null,
       apply_time timestamptz not null default now(),
       primary key (owner, name))`);
+    await refuseNewer(client, owner, files);
     const applied: string[] = [];
     for (const name of files) {
       const sql = await readFile(new URL(name, folder), "utf8");
       if (await applyOnce(client, owner, name, sql)) applied.push(name);
+      else if (repeatedName.test(name)) await repeat(client, sql);
     }
     return applied;
   } finally {
     // The lock belongs to the session; a client that cannot unlock is not given back to the pool.
-    const unlocked = await client.query("select pg_advisory_unlock($1)", [migrationLock]).then(
+    const unlock = `select pg_advisory_unlock(${migrationLock}); set lock_timeout = default`;
+    const unlocked = await client.query(unlock).then(
       () => true,
       () => false,
     );
     client.release(!unlocked);
+  }
+}
+
+async function refuseNewer(
+  client: PoolClient,
+  owner: string,
+  files: readonly string[],
+): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from schema_migration where owner = $1 and name <> all($2::text[]) order by name",
+    [owner, files],
+  );
+  if (rows.length === 0) return;
+  const names = rows.map(({ name }) => name).join(", ");
+  throw new ConfigError(
+    "DATABASE_URL",
+    "(hidden)",
+    `the database is newer than this version of ${owner}, which does not know ${names}; start a newer one`,
+  );
+}
+
+/** Once more, what holds already. One who may not do it finds the roles as somebody else has made them. */
+async function repeat(client: PoolClient, sql: string): Promise<void> {
+  await client.query("begin");
+  try {
+    await client.query(sql);
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    const isForbidden = error instanceof DatabaseError && error.code === "42501";
+    if (!isForbidden) throw error;
   }
 }
 

@@ -39,8 +39,8 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool;
 }
 
-/** SQLSTATE classes that say the server is away, starting, stopping or out of connections. */
-const unavailable = /^(08|53|57P|55P03|25006)/;
+/** SQLSTATE classes that say the server is away, starting, stopping, or out of connections, space or a working disk. */
+const unavailable = /^(08|53|57P|55P03|25006|58030)/;
 
 /**
  * Runs work against PostgreSQL and turns "cannot be reached" into RECORDS_UNAVAILABLE; other errors are faults

@@ -1,5 +1,6 @@
 import { type Logger, pino } from "pino";
 import { PinoPretty } from "pino-pretty";
+import { lossyStdout } from "./lossy-output.ts";
 
 export type { Logger } from "pino";
 
@@ -50,7 +51,7 @@ export function createLogger(
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: redactedPaths, censor: "[redacted]" },
   };
-  const destination = options.destination ?? process.stdout;
+  const destination = options.destination ?? lossyStdout();
   const format = options.format ?? "auto";
   if (format === "human" || (format === "auto" && isTerminal(destination))) {
     // In this process and synchronous: a worker thread would lose the last lines, the ones that explain an exit.

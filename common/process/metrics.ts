@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Histogram, type Meter, metrics } from "@opentelemetry/api";
+import {
+  type Attributes,
+  type Counter,
+  type Histogram,
+  type Meter,
+  metrics,
+} from "@opentelemetry/api";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 
@@ -42,4 +48,19 @@ export function durationHistogram(meter: Meter, name: string, description: strin
     unit: "s",
     advice: { explicitBucketBoundaries: durationBucketsSeconds },
   });
+}
+
+/**
+ * A counter that is there, at 0, before it counts anything: in Prometheus a series that appears at 1 has not increased,
+ * so an alarm over a counter's increase would miss its first occurrence. `series`: the attributes it will count by.
+ */
+export function countFromZero(
+  meter: Meter,
+  name: string,
+  description: string,
+  series: readonly Attributes[] = [{}],
+): Counter {
+  const counter = meter.createCounter(name, { description });
+  for (const attributes of series) counter.add(0, attributes);
+  return counter;
 }

@@ -58,10 +58,22 @@ describe("readiness", () => {
     expect(health.ready).toBe(true);
     await vi.advanceTimersByTimeAsync(3_000);
     expect(health.ready).toBe(false);
-    expect(health.dependencies()).toMatchObject([{ name: "tigerbeetle", ok: false }]);
+    expect(health.dependencies()).toMatchObject([{ name: "tigerbeetle", ok: false, why: "down" }]);
     tigerbeetle.mode = "ok";
     await vi.advanceTimersByTimeAsync(1_000);
     expect(health.ready).toBe(true);
+    health.stop();
+  });
+
+  it("says from the first failed probe why it is not there", async () => {
+    const tigerbeetle = createDependency();
+    tigerbeetle.mode = "fails";
+    const health = healthOf(tigerbeetle.dependency);
+    await health.start();
+    expect(health.ready).toBe(false);
+    expect(health.dependencies()).toEqual([
+      { name: "tigerbeetle", ok: false, ageMs: null, why: "down" },
+    ]);
     health.stop();
   });
 

@@ -35,6 +35,8 @@ export interface DependencyState {
   readonly ok: boolean;
   /** Milliseconds since a call to it last succeeded; null for never. */
   readonly ageMs: number | null;
+  /** Why the last probe failed; absent while all is well. */
+  readonly why?: string;
 }
 
 export interface HealthOptions {
@@ -67,7 +69,10 @@ const probeTimeoutMs = 5_000;
  */
 export function createHealth(options: HealthOptions): Health {
   const watched = options.dependencies.map(
-    (dependency) => new WatchedDependency(dependency, options.ageMsMax),
+    (dependency) =>
+      new WatchedDependency(dependency, options.ageMsMax, (name, why) =>
+        options.logger.warn({ dependency: name, why }, "a probe failed"),
+      ),
   );
   const readyNames = ["", "readiness", ...options.serviceNames];
   const statuses = new HealthImplementation({ liveness: "SERVING" });
@@ -122,10 +127,18 @@ export function createHealth(options: HealthOptions): Health {
 class WatchedDependency {
   readonly #dependency: Dependency;
   readonly #ageMsMax: number;
+  readonly #onFailure: (dependency: string, why: string) => void;
   #probedAtMs = 0;
   #probing = false;
+  /** Empty after a success. */
+  #why = "";
 
-  constructor(dependency: Dependency, ageMsMax: number) {
+  constructor(
+    dependency: Dependency,
+    ageMsMax: number,
+    onFailure: (dependency: string, why: string) => void,
+  ) {
+    this.#onFailure = onFailure;
     this.#dependency = dependency;
     this.#ageMsMax = ageMsMax;
   }
@@ -133,7 +146,13 @@ class WatchedDependency {
   state(): DependencyState {
     const lastMs = Math.max(this.#dependency.lastSuccessMs(), this.#probedAtMs);
     const ageMs = lastMs === 0 ? null : Math.max(0, Date.now() - lastMs);
-    return { name: this.#dependency.name, ok: ageMs !== null && ageMs <= this.#ageMsMax, ageMs };
+    const ok = ageMs !== null && ageMs <= this.#ageMsMax;
+    return {
+      name: this.#dependency.name,
+      ok,
+      ageMs,
+      ...(ok || this.#why === "" ? {} : { why: this.#why }),
+    };
   }
 
   /** Probes unless a call succeeded of late or a probe is out. Never rejects. */
@@ -144,24 +163,37 @@ class WatchedDependency {
     try {
       await this.#dependency.probe(AbortSignal.timeout(probeTimeoutMs));
       this.#probedAtMs = Date.now();
-    } catch {
-      // The age of the last success says it; a failed probe adds nothing but noise, once a second.
+      this.#why = "";
+    } catch (error) {
+      // Said once for each cause: a dependency is away for long, and is probed once a second.
+      const why = causeText(error);
+      if (why !== this.#why) this.#onFailure(this.#dependency.name, why);
+      this.#why = why;
     } finally {
       this.#probing = false;
     }
   }
 }
 
+/** The words of an error and of what caused it: a refusal of ours says what, its cause why. */
+function causeText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
+
 function observeAges(watched: readonly WatchedDependency[]): void {
   getMeter("sovr.health")
     .createObservableGauge("dependency_age_seconds", {
-      description: "Since a call to the dependency last succeeded.",
+      description: "Since a call to the dependency last succeeded; +Inf for never.",
       unit: "s",
     })
     .addCallback((result) => {
       for (const dependency of watched) {
         const { name, ageMs } = dependency.state();
-        if (ageMs !== null) result.observe(ageMs / 1_000, { dependency: name });
+        // Never is older than any bound that an alarm may have.
+        result.observe(ageMs === null ? Number.POSITIVE_INFINITY : ageMs / 1_000, {
+          dependency: name,
+        });
       }
     });
 }

@@ -63,7 +63,9 @@ export async function createAttestorDeps(
   };
   try {
     requireActiveKey(config.keys, signersFile.current(), nowSeconds());
-    await migrateAtStart(config.databaseUrl, "attestor", migrations);
+    await migrateAtStart(config.databaseUrl, "attestor", migrations, (details, message) =>
+      logger.info(details, message),
+    );
   } catch (error) {
     await close();
     throw error;

@@ -72,7 +72,7 @@ export async function createCheckoutDeps(
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const { issuer, audience } = runtime.auth;
   const credentials = createCredentials({ key: config.credentialKey, issuer, audience, nowMs });
-  const records = await openRecords(config.databaseUrl);
+  const records = await openRecords(config.databaseUrl, logger);
   const { store } = records;
   const peers = openPeers({ ...config, token: credentials.token });
   const stripe = config.stripe && createStripe(config.stripe, measureStripe());
@@ -110,8 +110,10 @@ export async function createCheckoutDeps(
 }
 
 /** Creates the tables, and opens what is kept in them. */
-async function openRecords(databaseUrl: string) {
-  await migrateAtStart(databaseUrl, "checkout", migrations);
+async function openRecords(databaseUrl: string, logger: Logger) {
+  await migrateAtStart(databaseUrl, "checkout", migrations, (details, message) =>
+    logger.info(details, message),
+  );
   const pool = createPool({
     databaseUrl,
     applicationName: "sovr-checkout",

@@ -79,7 +79,10 @@ async function openAll(
   const pool = openPool(config, poolMax, opened);
   const checks = countSignatureChecks();
   const recoverAhead = startRecoveringAhead(checks, opened);
-  await migrateAtStart(config.databaseUrl, "clearing", new URL("./migrations/", import.meta.url));
+  const migrations = new URL("./migrations/", import.meta.url);
+  await migrateAtStart(config.databaseUrl, "clearing", migrations, (details, message) =>
+    logger.info(details, message),
+  );
   // A client has one request in flight: a long read must not hold up a clearing.
   const writer = await openLedgerClient(config, undefined, opened);
   const reader = await openLedgerClient(config, undefined, opened);

@@ -97,6 +97,7 @@ export async function createEventStreamDeps(
     });
     opened.defer(() => listener.close());
   }
+  opened.defer(stream.hub.follow());
   // From here on it is the service's to close; what throws above closes what was opened by then.
   const closing = opened.move();
   return {

@@ -9,6 +9,7 @@ import { CreateTransferStatus, type Transfer, TransferFlags } from "tigerbeetle-
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { clearedChannel } from "#common/postgres/evidence.ts";
+import { createLogger } from "#common/process/logger.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
 import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
@@ -301,6 +302,35 @@ describeOnEngines("EventStream", (engine) => {
     ]);
   });
 
+  test("raises the alarm over it within two seconds, though nobody listens, and again after a restart", async () => {
+    for (const { isRestart, id } of [
+      { isRestart: false, id: 815n },
+      { isRestart: true, id: 816n },
+    ]) {
+      const lines: string[] = [];
+      const destination = {
+        write: (line: string) => lines.push(line),
+      } as unknown as NodeJS.WritableStream;
+      const logger = createLogger("eventstream", "error", { format: "json", destination });
+      const lone = await world.open({ logger });
+      const before = await alarmCount(lone);
+      expect(before).toBeGreaterThanOrEqual(0);
+      const [row] = (await world.seed.clear(bundle())).rows;
+      if (row === undefined) throw new Error("an intent without a leg");
+      await writePast([{ ...formatTransfer(row), id, flags: 0 }]);
+      const deadlineMs = Date.now() + 2_000;
+      const hasLogged = () => lines.some((line) => line.includes(`"transferId":"${id}"`));
+      while (Date.now() < deadlineMs && !hasLogged()) await sleep(20);
+      expect(lines.find((line) => line.includes(`"transferId":"${id}"`))).toContain(
+        `"debitAccountId":"${row.debitAccountId}"`,
+      );
+      expect(await alarmCount(lone)).toBeGreaterThan(before);
+      // A start tells again what is young.
+      if (isRestart) expect(lines.join()).toContain('"transferId":"815"');
+      await lone.stop();
+    }
+  });
+
   test("selects by type, account, wallet, merchant and code, combined", async () => {
     const truth = await world.truth();
     const from = await clusterTime(world.client);
@@ -591,6 +621,13 @@ describeOnEngines("EventStream", (engine) => {
       kind: "COMMIT",
       pendingTimestamp: 0n,
     });
+  }
+
+  /** What a replica's counter of alarms says; -1 while it is not there. */
+  async function alarmCount({ running }: Replica): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${running.ports.metrics}/metrics`);
+    const value = /^eventstream_unattested_events_total (\d+)$/m.exec(await response.text())?.[1];
+    return Number(value ?? -1);
   }
 
   /** Writes to the ledger without evidence. */

@@ -32,13 +32,15 @@ export interface SettlePorts {
   readonly alarm: RaiseAlarm;
 }
 
+/**
+ * NEVER_OFFERED: it was given up before a payment could be made for the order. NOT_RETURNED: Stripe refuses for good to
+ * give back a payment that bought nothing; it is owed to the shopper in another way.
+ */
+export const alarmEnds = ["NEVER_OFFERED", "NOT_RETURNED"] as const;
+
 /** An end that somebody must hear of, for Checkout does no more about it by itself. */
 export interface Alarm {
-  /**
-   * NEVER_OFFERED: it was given up before a payment could be made for the order. NOT_RETURNED: Stripe refuses for
-   * good to give back a payment that bought nothing; it is owed to the shopper in another way.
-   */
-  readonly end: "NEVER_OFFERED" | "NOT_RETURNED";
+  readonly end: (typeof alarmEnds)[number];
   readonly intentId: string;
   readonly cause: unknown;
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "#common/process/logger.ts";
-import { getMeter } from "#common/process/metrics.ts";
+import { countFromZero, getMeter } from "#common/process/metrics.ts";
 import type { DueCheckout, Overdue } from "../ports.ts";
-import type { RaiseAlarm } from "./ports.ts";
+import { alarmEnds, type RaiseAlarm } from "./ports.ts";
 
 /** What has not come on for so long wants somebody to look: money may be owed, and trying again has not helped. */
 export const overdueMs = 900_000;
@@ -16,9 +16,12 @@ export interface SettleTelemetry {
 
 export function createSettleTelemetry(logger: Logger): SettleTelemetry {
   const meter = getMeter("sovr.checkout");
-  const alarms = meter.createCounter("checkout_alarms", {
-    description: "Checkouts that have come to an end that somebody must look after, by the end.",
-  });
+  const alarms = countFromZero(
+    meter,
+    "checkout_alarms",
+    "Checkouts that have come to an end that somebody must look after, by the end.",
+    alarmEnds.map((end) => ({ end })),
+  );
   let overdue: Overdue = { count: 0, oldestMs: 0 };
   meter
     .createObservableGauge("checkout_overdue", {

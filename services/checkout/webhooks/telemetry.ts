@@ -1,7 +1,7 @@
 import type { Logger } from "#common/process/logger.ts";
-import { getMeter } from "#common/process/metrics.ts";
+import { countFromZero, getMeter } from "#common/process/metrics.ts";
 import type { AttemptEnd, StoredWebhook, WebhookBacklog } from "./ports.ts";
-import { isHandled } from "./process-event.ts";
+import { isHandled, webhookTypes } from "./process-event.ts";
 import type { DeliveryOutcome } from "./route.ts";
 
 /** Hears what Stripe tells and what becomes of it: counts it, and logs what an operator can act on. */
@@ -24,15 +24,20 @@ export function createWebhookTelemetry(logger: Logger): WebhookTelemetry {
   const deliveries = meter.createCounter("webhook_deliveries", {
     description: "Requests to the webhook route, by what they came to.",
   });
-  const attempts = meter.createCounter("webhook_attempts", {
-    description: "Attempts to process an event, by what became of it; PENDING is tried again.",
-  });
+  const attempts = countFromZero(
+    meter,
+    "webhook_attempts",
+    "Attempts to process an event, by what became of it; PENDING is tried again.",
+    webhookTypes.map((type) => ({ state: "DEAD", type })),
+  );
   const swept = meter.createCounter("webhook_swept", {
     description: "Events that the sweep has found before, or instead of, their webhook.",
   });
-  const sweepFailures = meter.createCounter("webhook_sweep_failures", {
-    description: "Rounds of the sweep that were stopped; each is made again.",
-  });
+  const sweepFailures = countFromZero(
+    meter,
+    "webhook_sweep_failures",
+    "Rounds of the sweep that were stopped; each is made again.",
+  );
   return {
     delivered(outcome, type) {
       deliveries.add(1, { outcome, type: labelOf(type) });

@@ -16,6 +16,8 @@ export interface HubOptions {
   readonly lookBackNs: bigint;
   /** The longest pause between two rounds, in milliseconds. It covers wake-ups that got lost. */
   readonly pollMs: number;
+  /** The pause between two rounds while nobody listens. An alarm comes at most so much later, and a round. */
+  readonly idlePollMs: number;
   /** The pause after a round that failed. */
   readonly retryMs: number;
   /** How long rounds may fail before those who listen are told. */
@@ -32,8 +34,9 @@ export interface HubObserver {
 }
 
 /**
- * Follows the end of the ledger for everyone in the process: while someone listens it reads in rounds, one at a
- * time, started by a wake-up or by time, and puts what is new into one ring.
+ * Follows the end of the ledger for everyone in the process: it reads in rounds, one at a time, and puts what is new
+ * into one ring. While someone listens a wake-up or time starts a round; while nobody does, only time, and seldom: then
+ * it is for the alarm alone, and each round costs the ledger requests.
  */
 export class Hub {
   readonly interests = new Interests();
@@ -43,6 +46,9 @@ export class Hub {
   #head: Position;
   #newest: Position;
   #holders = 0;
+  #isFollowed = false;
+  /** The ledger has told its time once, and the ring starts a little before that. */
+  #isBegun = false;
   #isRunning = false;
   #isWanted = false;
   /** When a round has to ask the ledger its time, in milliseconds of `performance.now()`. */
@@ -54,8 +60,8 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    // Nobody listens yet: the first who does brings the ledger's time, and the ring starts anew a little before it.
-    [this.#ring, this.#tail, this.#head] = this.#begin(0n);
+    // Where the ledger ends is not known yet: its first answer, or the first who listens, brings its time.
+    [this.#ring, this.#tail, this.#head] = this.#open(0n);
     this.#newest = this.#head;
   }
 
@@ -93,25 +99,34 @@ export class Hub {
   }
 
   /**
+   * Follows the ledger from now on, whether anyone listens or not, from `lookBackNs` before the time of its first
+   * answer; call the result to stop. Whoever wrote past Clearing earlier than that is found by an audit.
+   */
+  follow(): () => void {
+    this.#isFollowed = true;
+    this.#start();
+    return () => {
+      this.#isFollowed = false;
+      if (!this.#isWatched) this.#endPause?.();
+    };
+  }
+
+  /**
    * Someone listens from now on; call the result when he leaves. Polling runs while anyone does. `time`: an instant
    * that the ledger told just now.
    */
   hold(time: bigint): () => void {
     this.#holders += 1;
+    this.#begin(time);
     this.#noteTime(time);
-    if (!this.#isRunning) {
-      // After a long rest it is cheaper to start anew than to read what nobody waits for.
-      if (time - this.#head.timestamp > this.#options.lookBackNs) {
-        [this.#ring, this.#tail, this.#head] = this.#begin(time);
-      }
-      void this.#run();
-    }
+    if (this.#holders === 1) this.#quicken();
+    this.#start();
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
       this.#holders -= 1;
-      if (this.#holders === 0) this.#endPause?.();
+      if (!this.#isWatched) this.#endPause?.();
     };
   }
 
@@ -170,11 +185,30 @@ export class Hub {
   /** Something was committed: starts a round now, or another one when the running one is done. */
   wake(): void {
     this.#isWanted = true;
-    // A round that failed is not repeated faster because others still commit.
+    // A round that failed is not repeated faster because others still commit, nor one that nobody waits for.
+    if (this.#failure === undefined && this.#holders > 0) this.#endPause?.();
+  }
+
+  /** Whether rounds go on. */
+  get #isWatched(): boolean {
+    return this.#isFollowed || this.#holders > 0;
+  }
+
+  /** What has waited for a slow round need not wait any longer: someone has come. */
+  #quicken(): void {
+    this.#probeDueMs = 0;
     if (this.#failure === undefined) this.#endPause?.();
   }
 
-  #begin(time: bigint): [Ring, EventReader, Position] {
+  #begin(time: bigint): void {
+    // One that has rested for long starts anew: that is cheaper than to read what nobody waits for.
+    const isRested = !this.#isRunning && time - this.#head.timestamp > this.#options.lookBackNs;
+    if (this.#isBegun && !isRested) return;
+    this.#isBegun = true;
+    [this.#ring, this.#tail, this.#head] = this.#open(time);
+  }
+
+  #open(time: bigint): [Ring, EventReader, Position] {
     const { lookBackNs, ringEventsMax, ringTransfersMax } = this.#options;
     const floor = time > lookBackNs ? endOf(time - lookBackNs) : beginning;
     const ring = new Ring({
@@ -185,12 +219,16 @@ export class Hub {
     return [ring, this.#options.newReader(floor), floor];
   }
 
+  #start(): void {
+    if (!this.#isRunning) void this.#run();
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true;
     this.#probeDueMs = 0;
     this.#failure = undefined;
-    while (this.#holders > 0) {
-      const isWoken = this.#isWanted;
+    while (this.#isWatched) {
+      const isWoken = this.#isWanted && this.#holders > 0;
       this.#isWanted = false;
       const startMs = performance.now();
       try {
@@ -200,12 +238,14 @@ export class Hub {
       } catch (error) {
         this.#fail(error, startMs);
       }
-      if (this.#holders > 0) await this.#pause();
+      if (this.#isWatched) await this.#pause();
     }
     this.#isRunning = false;
   }
 
   #fail(error: unknown, startMs: number): void {
+    // What was given up together with the round is no failure.
+    if (!this.#isWatched) return;
     this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? startMs };
     this.#options.observer.roundFailed(error);
     if (this.failure !== undefined) this.interests.wakeAll();
@@ -225,7 +265,9 @@ export class Hub {
     }
     const nowMs = performance.now();
     if (nowMs < this.#probeDueMs) return events;
-    events += await this.#readTo(await ledger.clusterTime());
+    const time = await ledger.clusterTime();
+    this.#begin(time);
+    events += await this.#readTo(time);
     this.#probeDueMs = nowMs + pollMs;
     return events;
   }
@@ -262,15 +304,18 @@ export class Hub {
 
   #pause(): Promise<void> {
     const hasFailed = this.#failure !== undefined;
-    if (this.#isWanted && !hasFailed) return Promise.resolve();
+    const isIdle = this.#holders === 0;
+    if (this.#isWanted && !hasFailed && !isIdle) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
         this.#endPause = undefined;
         resolve();
       };
+      const { retryMs, idlePollMs } = this.#options;
       const untilProbeMs = Math.max(0, this.#probeDueMs - performance.now());
-      const timer = setTimeout(end, hasFailed ? this.#options.retryMs : untilProbeMs);
+      const busyMs = hasFailed ? retryMs : untilProbeMs;
+      const timer = setTimeout(end, isIdle ? idlePollMs : busyMs);
       this.#endPause = end;
     });
   }

@@ -1,6 +1,6 @@
 import { formatDigestPrefix } from "#common/ledger/transfer-rows.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { durationHistogram, getMeter } from "#common/process/metrics.ts";
+import { countFromZero, durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { formatU128 } from "#common/u128.ts";
 import type { StreamEvent } from "../read/event.ts";
 import type { Hub, HubObserver } from "./hub.ts";
@@ -13,19 +13,33 @@ export function createHubObserver(logger: Logger): HubObserver {
     "eventstream_round_seconds",
     "One round over the ledger.",
   );
-  const failures = meter.createCounter("eventstream_round_failures", {
-    description: "Rounds that the ledger or the records did not let finish.",
-  });
+  const failures = countFromZero(
+    meter,
+    "eventstream_round_failures",
+    "Rounds that the ledger or the records did not let finish.",
+  );
   const events = meter.createCounter("eventstream_events", {
     description: "Events read from the end of the ledger.",
   });
-  const unattested = meter.createCounter("eventstream_unattested_events", {
-    description: "Events without evidence: someone wrote past Clearing.",
-  });
+  const unattested = countFromZero(
+    meter,
+    "eventstream_unattested_events",
+    "Events without evidence: someone wrote past Clearing.",
+  );
+  // A counter starts anew with its process; that something was found before the first scrape shows here.
+  let newestSeconds = 0;
+  meter
+    .createObservableGauge("eventstream_newest_unattested_timestamp_seconds", {
+      description:
+        "When the newest event without evidence was committed, in Unix time; 0 for none.",
+    })
+    .addCallback((result) => result.observe(newestSeconds));
   let isFailing = false;
   return {
     unattested(event) {
       unattested.add(1);
+      const seconds = Number(event.position.timestamp / 1_000_000n) / 1_000;
+      newestSeconds = Math.max(newestSeconds, seconds);
       logger.error(describe(event), "an event is not attested: someone wrote past Clearing");
     },
     roundDone(durationMs, count) {
@@ -78,6 +92,12 @@ function describe(event: StreamEvent) {
     timestamp: event.position.timestamp.toString(),
     transfers: event.transfers.slice(0, 8).map((transfer) => ({
       transferId: formatU128(transfer.id),
+      timestamp: transfer.timestamp.toString(),
+      debitAccountId: formatU128(transfer.debitAccountId),
+      creditAccountId: formatU128(transfer.creditAccountId),
+      amount: transfer.amount.toString(),
+      ledger: transfer.ledger,
+      code: transfer.code,
       digestPrefix: formatDigestPrefix(transfer),
     })),
   };

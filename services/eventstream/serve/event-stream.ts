@@ -21,6 +21,7 @@ export interface StreamLimits {
   readonly ringTransfersMax: number;
   readonly lookBackNs: bigint;
   readonly pollMs: number;
+  readonly idlePollMs: number;
   readonly retryMs: number;
   readonly unavailableAfterMs: number;
   /** The most readers of past events at once, and the most rows of one of their batches. */
@@ -38,6 +39,7 @@ export const defaultLimits: StreamLimits = {
   ringTransfersMax: 65_536,
   lookBackNs: 60_000_000_000n,
   pollMs: 500,
+  idlePollMs: 1_000,
   retryMs: 250,
   unavailableAfterMs: 10_000,
   readersMax: 8,

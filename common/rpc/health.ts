@@ -35,6 +35,8 @@ export interface DependencyState {
   readonly ok: boolean;
   /** Milliseconds since a call to it last succeeded; null for never. */
   readonly ageMs: number | null;
+  /** What the last look at it failed with; absent if that succeeded. */
+  readonly why?: string;
 }
 
 export interface HealthOptions {
@@ -124,6 +126,7 @@ class WatchedDependency {
   readonly #ageMsMax: number;
   #probedAtMs = 0;
   #probing = false;
+  #why: string | undefined;
 
   constructor(dependency: Dependency, ageMsMax: number) {
     this.#dependency = dependency;
@@ -133,7 +136,9 @@ class WatchedDependency {
   state(): DependencyState {
     const lastMs = Math.max(this.#dependency.lastSuccessMs(), this.#probedAtMs);
     const ageMs = lastMs === 0 ? null : Math.max(0, Date.now() - lastMs);
-    return { name: this.#dependency.name, ok: ageMs !== null && ageMs <= this.#ageMsMax, ageMs };
+    const ok = ageMs !== null && ageMs <= this.#ageMsMax;
+    const why = ok || this.#why === undefined ? {} : { why: this.#why };
+    return { name: this.#dependency.name, ok, ageMs, ...why };
   }
 
   /** Probes unless a call succeeded of late or a probe is out. Never rejects. */
@@ -144,8 +149,10 @@ class WatchedDependency {
     try {
       await this.#dependency.probe(AbortSignal.timeout(probeTimeoutMs));
       this.#probedAtMs = Date.now();
-    } catch {
-      // The age of the last success says it; a failed probe adds nothing but noise, once a second.
+      this.#why = undefined;
+    } catch (error) {
+      // The age of the last success says since when; a line for each failed probe would be noise, once a second.
+      this.#why = error instanceof Error ? error.message : String(error);
     } finally {
       this.#probing = false;
     }

@@ -2,9 +2,11 @@
 // counting. Method: a house with cleared money, whose ledger or database is then lost, swapped or put back as it was
 // before; then a start, or a running Clearing.
 import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
+import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createPool } from "#common/postgres/pool.ts";
+import { runProgram } from "../../cli/command/run-program.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
   type ClearingWorld,
@@ -19,6 +21,7 @@ import {
 import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
 import { copyDatabase, openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
+import { nodeEnvironment } from "../support/process/node-environment.ts";
 
 /** The files of a ledger that nobody has open, beside each other. */
 function ledgerFiles({ config: { engine }, server }: RunningEngine): string[] {
@@ -168,6 +171,40 @@ describeOnEngines("The ledger's identity", (engine) => {
     await world.closeReplica(await world.openReplica());
     await forgetIdentity();
     await clearSome(await world.openReplica(), 2);
+  });
+
+  it("starts on a foreign, empty ledger once somebody adopted it, and not before", async () => {
+    await history();
+    const other = await otherLedger();
+    const adopt = async (...more: string[]) => {
+      const environment = { ...process.env, ...nodeEnvironment(), ...world.environment() };
+      const { engine: there } = other.config;
+      const place =
+        there.kind === "embedded"
+          ? { EMBEDDED_LEDGER_PATH: there.path }
+          : { TIGERBEETLE_ADDRESSES: there.addresses.join(",") };
+      const result = await runProgram(process.execPath, ["cli/ledger.ts", "adopt", ...more], {
+        env: { ...environment, ...place },
+        timeoutMs: 30_000,
+      });
+      return result;
+    };
+    const asked = await adopt();
+    expect(asked).toMatchObject({ code: 1 });
+    expect(asked.output).toContain("3 intents have evidence");
+    expect(asked.output).toContain("empty, not born yet, newest row never");
+    await expect(world.openReplica({ engine: other.config })).rejects.toThrow("belong to");
+    expect(await adopt("--yes")).toMatchObject({ code: 0 });
+    await clearSome(await world.openReplica({ engine: other.config }), 2);
+    await expect(world.openReplica()).rejects.toThrow("it is another one");
+    const pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
+    const { rows } = await pool.query(
+      "select adopted_by, old_birth_timestamp from ledger_adoption",
+    );
+    await pool.end();
+    expect(rows).toEqual([
+      { adopted_by: userInfo().username, old_birth_timestamp: expect.stringMatching(/^[0-9]+$/) },
+    ]);
   });
 
   it("refuses to clear while it runs once the database is an older one", async () => {

@@ -25,6 +25,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
 
   ./mesh audit [--checkpoint FILE] [--findings MAX] [--json]
                           holds every transfer against its evidence, and every balance against its transfers
+  ./mesh ledger adopt [--yes]
+                          takes the ledger that is there for the one of the records; says what that gives up
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]
                           measures a mesh of its own, and the bare ledger beside it
   ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser;

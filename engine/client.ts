@@ -18,14 +18,16 @@ import {
   unpackResults,
   unpackTransfers,
 } from "./rows/codec.ts";
-import { openDatabase } from "./store/database.ts";
+import { openDatabase, requireFile } from "./store/database.ts";
 import { engineThread } from "./thread/engine-thread.ts";
 import { BATCH_MAX, portOf, RequestQueue, type Unpack } from "./thread/request-queue.ts";
 import type { Operation } from "./thread/serve.ts";
 
 export type EmbeddedClientOptions = {
-  /** The ledger's file. Its folder must exist; the file is created if it does not. */
+  /** The ledger's file. Its folder must exist. */
   readonly path: string;
+  /** Whether the file is made if it is not there or empty. Default true; else that is ERR_EMBEDDED_MISSING. */
+  readonly create?: boolean;
   /** The cluster id the file belongs to. */
   readonly clusterId: bigint;
   /** Events a request, and rows a reply, may have. Default 8189. */
@@ -59,8 +61,9 @@ export type EmbeddedClient = Client & {
  */
 export function createEmbeddedClient(options: EmbeddedClientOptions): EmbeddedClient {
   new Packer(4).u128(0, options.clusterId, "cluster_id");
+  const { batchMax = BATCH_MAX, integrityCheck = "auto", create = true, ...init } = options;
+  if (!create) requireFile(options.path);
   const guard = openDatabase(options.path, options.clusterId);
-  const { batchMax = BATCH_MAX, integrityCheck = "auto", ...init } = options;
   return clientOf(new RequestQueue(engineThread({ ...init, integrityCheck }, guard)), batchMax);
 }
 

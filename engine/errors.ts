@@ -12,6 +12,8 @@ export type EmbeddedLedgerErrorCode =
   | "ERR_EMBEDDED_READ_ONLY"
   /** The file cannot be opened or created. */
   | "ERR_EMBEDDED_CANNOT_OPEN"
+  /** There is no ledger at the path, and the caller does not want a new one. */
+  | "ERR_EMBEDDED_MISSING"
   /** Another process held the file for longer than the engine waits. */
   | "ERR_EMBEDDED_BUSY"
   /** No space is left. Nothing of the request is stored. */

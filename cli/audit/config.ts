@@ -10,10 +10,12 @@ import {
 } from "#common/process/environment.ts";
 import { engineConfig } from "#common/tigerbeetle/engine-config.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
+import { Problem } from "../command/problem.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
 import { keyFiles } from "../state/keys.ts";
+import { isRunning } from "../state/process-identity.ts";
 import { readSettings } from "../state/settings.ts";
-import { requireMesh, settingsOf } from "../state/state.ts";
+import { readIdentity, readState, requireMesh, settingsOf } from "../state/state.ts";
 
 /** What an audit must know: where ledger and records are, and whose signatures count. */
 export interface AuditConfig {
@@ -28,10 +30,7 @@ export interface AuditConfig {
  * runs here. Throws ConfigError; a Problem if no mesh runs.
  */
 export function auditConfig(environment: Environment): AuditConfig {
-  const named = ["DATABASE_URL", "DATABASE_URL_FILE"].some(
-    (name) => readOptionalString(environment, name) !== undefined,
-  );
-  const env = named ? environment : runningMesh(environment);
+  const env = namesDatabase(environment) ? environment : runningMesh(environment);
   const { domain, signersFile } = intentConfig(env);
   return Object.freeze({
     engine: engineConfig(env),
@@ -39,6 +38,26 @@ export function auditConfig(environment: Environment): AuditConfig {
     domain,
     signers: readSigners(signersFile),
   });
+}
+
+function namesDatabase(environment: Environment): boolean {
+  return ["DATABASE_URL", "DATABASE_URL_FILE"].some(
+    (name) => readOptionalString(environment, name) !== undefined,
+  );
+}
+
+/** Where ledger and records are, as for an audit, but also of a mesh that cannot get ready. */
+export function recordsOf(environment: Environment): Environment {
+  if (namesDatabase(environment)) return environment;
+  const settings = readSettings(environment);
+  const state = readState(settings);
+  const identity = readIdentity(settings);
+  if (state === undefined || identity === undefined || !isRunning(state.supervisor)) {
+    throw new Problem(
+      "no mesh is running here: start one with ./mesh up in another terminal, also if it cannot get ready",
+    );
+  }
+  return recordsEnvironment(settingsOf(settings, state), identity, keyFiles(settings));
 }
 
 function runningMesh(environment: Environment): Environment {

@@ -9,15 +9,19 @@ export async function expectOk(url: string, signal: AbortSignal): Promise<void> 
   );
 }
 
-/** The names in a service's answer of what it is not ready for; empty if the answer is none. */
+/** The names and reasons in a service's answer of what it is not ready for; empty if the answer is none. */
 function missingDependencies(readiness: string): string {
   try {
     const { dependencies } = JSON.parse(readiness) as {
-      dependencies: readonly { readonly name: string; readonly ok: boolean }[];
+      dependencies: readonly {
+        readonly name: string;
+        readonly ok: boolean;
+        readonly why?: string;
+      }[];
     };
     return dependencies
       .filter(({ ok }) => !ok)
-      .map(({ name }) => name)
+      .map(({ name, why }) => (why === undefined ? name : `${name} (${why})`))
       .join(", ");
   } catch {
     return "";

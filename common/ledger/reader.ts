@@ -56,6 +56,8 @@ export interface LedgerReader {
   findTransfers(ids: readonly bigint[]): Promise<ReadonlyMap<bigint, CommittedTransfer>>;
   /** Accounts, in the order in which they were opened. */
   listAccounts(which: AccountPredicate, range: Range): Promise<AccountRecord[]>;
+  /** Accounts, the one that was opened last first. */
+  newestAccounts(range: Range): Promise<AccountRecord[]>;
   /** Transfers, in commit order. */
   listTransfers(which: TransferPredicate, range: Range): Promise<CommittedTransfer[]>;
   /** Transfers, the newest first. */

@@ -14,6 +14,8 @@ const isAway = {
   ERR_CLIENT_RELEASE_TOO_LOW: true,
   ERR_CLIENT_RELEASE_TOO_HIGH: true,
   ERR_TOO_MUCH_DATA: false,
+  // Clearing makes the file, at its first start.
+  ERR_EMBEDDED_MISSING: true,
   ERR_EMBEDDED_BUSY: true,
   ERR_EMBEDDED_DISK_FULL: true,
   ERR_EMBEDDED_IO: true,
@@ -45,4 +47,9 @@ export function ledgerUnavailable(
     cause,
     retryAfterMs,
   });
+}
+
+/** Whether the embedded engine's file is not there, for a client that does not make it. */
+export function isLedgerMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_EMBEDDED_MISSING";
 }

@@ -14,6 +14,7 @@ import {
   createEmbeddedClient,
   type EmbeddedClientOptions,
 } from "#engine/client.ts";
+import { awaitedClient } from "./awaited-client.ts";
 
 /** Which engine stores the transfers. */
 export type Engine =
@@ -49,6 +50,11 @@ export interface EngineClient extends Client {
 export interface OpenClientOptions extends Pick<EmbeddedClientOptions, "cacheMb"> {
   /** Of `share` in another thread; the engine is opened if there is none. */
   readonly sharedPort?: MessagePort | undefined;
+  /**
+   * What to do if the embedded engine's file is not there: make it (the default), throw, or fail every request until
+   * somebody else has made it.
+   */
+  readonly ifMissing?: "create" | "refuse" | "await";
 }
 
 /**
@@ -61,17 +67,16 @@ export interface OpenClientOptions extends Pick<EmbeddedClientOptions, "cacheMb"
  */
 export async function openClient(
   { engine, clusterId }: EngineConfig,
-  { sharedPort, ...options }: OpenClientOptions = {},
+  { sharedPort, ifMissing = "create", ...options }: OpenClientOptions = {},
 ): Promise<EngineClient> {
   if (engine.kind === "tigerbeetle") {
     const client = await selfHealing(() => openTigerBeetle(clusterId, engine.addresses));
     return guardImported({ ...client, share: () => undefined });
   }
-  return guardImported(
-    sharedPort === undefined
-      ? createEmbeddedClient({ path: engine.path, clusterId, ...options })
-      : attachEmbeddedClient(sharedPort),
-  );
+  if (sharedPort !== undefined) return guardImported(attachEmbeddedClient(sharedPort));
+  const create = ifMissing === "create";
+  const open = () => createEmbeddedClient({ path: engine.path, clusterId, create, ...options });
+  return guardImported(ifMissing === "await" ? awaitedClient(open) : open());
 }
 
 /** TigerBeetle takes addresses only; names are resolved at every (re)opening because pods move. */

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { EmbeddedLedgerError, typedError } from "../errors.ts";
@@ -132,6 +132,12 @@ export function openDatabase(path: string, clusterId: bigint, cacheMb = CACHE_MB
     db.close();
     throw openError(error, path);
   }
+}
+
+/** Throws ERR_EMBEDDED_MISSING if there is no file, or one of no bytes, of which SQLite would make a new ledger. */
+export function requireFile(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
+  throw new EmbeddedLedgerError("ERR_EMBEDDED_MISSING", `There is no embedded ledger at ${path}`);
 }
 
 /** SQLite cannot say why it cannot open a file; that it must not be written is worth telling. */

@@ -9,7 +9,11 @@ import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import { type EngineClient, openClient } from "#common/tigerbeetle/open-client.ts";
+import {
+  type EngineClient,
+  type OpenClientOptions,
+  openClient,
+} from "#common/tigerbeetle/open-client.ts";
 import { recoverAheadOn } from "./batch/recover-ahead.ts";
 import { startSignatureThreads } from "./batch/signature-threads.ts";
 import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch/threads.ts";
@@ -17,6 +21,8 @@ import type { ClearingConfig } from "./config.ts";
 import { type ClearingHouse, createClearing } from "./core/house.ts";
 import { ChartTimeoutError, openChart } from "./core/open-chart.ts";
 import type { ClearingLedger, ClearingPorts, RecoverAhead } from "./core/ports.ts";
+import { createIdentityRecords } from "./drivers/identity-records.ts";
+import { foreignLedger, mayMakeLedger, startIdentityWatch } from "./drivers/own-ledger.ts";
 import { createAnnouncer, createEvidenceStore } from "./drivers/postgres.ts";
 import {
   createClearingLedger,
@@ -84,8 +90,10 @@ async function openAll(
     logger.info(details, message),
   );
   // A client has one request in flight: a long read must not hold up a clearing.
-  const writer = await openLedgerClient(config, undefined, opened);
-  const reader = await openLedgerClient(config, undefined, opened);
+  const records = createIdentityRecords(pool);
+  const ifMissing = (await mayMakeLedger(records)) ? "create" : "refuse";
+  const writer = await openLedgerClient(config, { ifMissing }, opened);
+  const reader = await openLedgerClient(config, { ifMissing: "refuse" }, opened);
   const postgres = watchDependency("postgres", () => probePostgres(pool));
   const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
   const count = countLedgerAnswers();
@@ -94,23 +102,36 @@ async function openAll(
     count(...answer);
   };
   const { batchMax } = engine;
-  const ledger = createClearingLedger({ writer, reader, batchMax, onAnswer: onLedgerAnswer });
+  const identity = startIdentityWatch({ engine, reader, records, logger });
+  opened.defer(() => identity.close());
+  const ledger = createClearingLedger({
+    writer,
+    reader,
+    batchMax,
+    onAnswer: onLedgerAnswer,
+    onCommit: identity.saw,
+  });
+  await refuseForeign(config, () => identity.checkStart());
   await createChart(ledger, config, logger);
+  await refuseForeign(config, () => identity.keep());
   const evidence = createEvidenceStore(pool, postgres.onSuccess);
   const announce = createAnnouncer(pool, onLost);
   const { recover } = checks;
-  const parts = { ledger, evidence, announce, signersFile, recover, recoverAhead, nowMs, onFault };
+  const { requireLedger } = identity;
+  const house = { ledger, evidence, announce, requireLedger, nowMs, onFault };
+  const parts = { ...house, signersFile, recover, recoverAhead };
   return {
     clearing: openHouse(config, parts),
     clusterId: engine.clusterId,
     logger,
-    dependencies: [postgres.dependency, tigerbeetle.dependency],
+    dependencies: [postgres.dependency, tigerbeetle.dependency, identity.dependency],
     startBatchThreads: () => {
       const threads = startBatchThreads(config, {
         sharePort: () => writer.share(),
         count: Math.min(availableParallelism(), batchThreadsMax),
         onFault,
         onLedgerAnswer,
+        onCommit: identity.saw,
         onSignatures: checks.addOnThreads,
       });
       opened.defer(() => threads.close());
@@ -139,19 +160,21 @@ export interface BatchThreadOptions extends BatchObserver {
  */
 export async function createBatchThreadDeps(
   config: ClearingConfig,
-  { sharedPort, onFault, onLedgerAnswer, recover }: BatchThreadOptions,
+  { sharedPort, onFault, onLedgerAnswer, onCommit, recover }: BatchThreadOptions,
 ): Promise<BatchThreadDeps> {
   const { clusterId, batchMax } = config.engine;
   const opened = new AsyncDisposableStack();
   const signersFile = openSigners(config, onFault, opened);
   const pool = openPool(config, batchPoolMax, opened);
   // One client, for a cluster has few sessions: here a read may wait for a write.
-  const client = await openLedgerClient(config, sharedPort, opened);
+  const client = await openLedgerClient(config, { sharedPort, ifMissing: "refuse" }, opened);
   const clients = { writer: client, reader: client };
   const clearing = openHouse(config, {
-    ledger: createClearingLedger({ ...clients, batchMax, onAnswer: onLedgerAnswer }),
+    ledger: createClearingLedger({ ...clients, batchMax, onAnswer: onLedgerAnswer, onCommit }),
     evidence: createEvidenceStore(pool, () => undefined),
     announce: createAnnouncer(pool, () => undefined),
+    // The main thread gives a slice to no thread otherwise.
+    requireLedger: () => undefined,
     signersFile,
     recover,
     recoverAhead: undefined,
@@ -203,12 +226,28 @@ function openPool(
 }
 
 async function openLedgerClient(
-  { engine }: ClearingConfig,
-  sharedPort: MessagePort | undefined,
+  config: ClearingConfig,
+  options: OpenClientOptions,
   opened: AsyncDisposableStack,
 ): Promise<EngineClient> {
-  const client = await openClient(engine, { sharedPort });
+  const client = await refuseForeign(config, () => openClient(config.engine, options));
   return opened.adopt(client, () => client.destroy());
+}
+
+/** Names the variable by which a ledger was found that is not the one that the records belong to. */
+async function refuseForeign<T>(
+  { engine: { engine } }: ClearingConfig,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const why = foreignLedger(error);
+    if (why === undefined) throw error;
+    throw engine.kind === "embedded"
+      ? new ConfigError("EMBEDDED_LEDGER_PATH", engine.path, why)
+      : new ConfigError("TIGERBEETLE_ADDRESSES", engine.addresses.join(","), why);
+  }
 }
 
 /** More would wait for PostgreSQL and the ledger. */

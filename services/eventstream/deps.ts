@@ -1,3 +1,4 @@
+import { watchLedgerIdentity } from "#common/ledger/drivers/identity.ts";
 import {
   createLedgerReaders,
   type LedgerReaderOptions,
@@ -54,7 +55,9 @@ export async function createEventStreamDeps(
   await using opened = new AsyncDisposableStack();
   const openLedger = async () =>
     overrides.client ??
-    opened.adopt(readOnlyClient(await openClient(engine)), (own) => own.destroy());
+    opened.adopt(readOnlyClient(await openClient(engine, { ifMissing: "await" })), (own) =>
+      own.destroy(),
+    );
   const newClient = await openLedger();
   const pastClient = await openLedger();
   const pool = opened.adopt(
@@ -106,7 +109,11 @@ export async function createEventStreamDeps(
     pageTokens: createPageTokens(`eventstream/${engine.clusterId}`, databaseUrl),
     streamAgeMsMax: runtime.streamAgeMsMax,
     logger,
-    dependencies: [tigerbeetle.dependency, postgres.dependency],
+    dependencies: [
+      tigerbeetle.dependency,
+      postgres.dependency,
+      watchLedgerIdentity(pool, () => pastLedger, engine.clusterId),
+    ],
     close: () => closing.disposeAsync(),
   };
 }

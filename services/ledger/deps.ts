@@ -1,3 +1,4 @@
+import { watchLedgerIdentity } from "#common/ledger/drivers/identity.ts";
 import {
   createLedgerReaders,
   type LedgerReaderOptions,
@@ -43,7 +44,9 @@ export async function createLedgerDeps(
   await using opened = new AsyncDisposableStack();
   const client =
     overrides.client ??
-    opened.adopt(readOnlyClient(await openClient(config.engine)), (own) => own.destroy());
+    opened.adopt(readOnlyClient(await openClient(config.engine, { ifMissing: "await" })), (own) =>
+      own.destroy(),
+    );
   const pool =
     overrides.pool ??
     opened.adopt(
@@ -57,6 +60,7 @@ export async function createLedgerDeps(
     onAnswer: engine.onSuccess,
   });
   const records = createLedgerRecords(pool);
+  const identity = watchLedgerIdentity(pool, reader, config.engine.clusterId);
   // From here on it is the service's to close; what throws above closes what was opened by then.
   const closing = opened.move();
   return {
@@ -64,7 +68,7 @@ export async function createLedgerDeps(
     reader,
     evidence: records.evidence,
     reservations: createReservations(),
-    dependencies: [engine.dependency, records.dependency],
+    dependencies: [engine.dependency, records.dependency, identity],
     logger:
       overrides.logger ??
       createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat }),

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { transferRows } from "#common/ledger/transfer-rows.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
@@ -47,7 +46,13 @@ describeOnEngines("Clearing too late", (engine) => {
     late = await world.openReplica({ nowMs: () => world.nowMs() + 2 * hoursMs });
     const client = await openClient(world.engine.config);
     const { batchMax } = world.engine.config;
-    ledger = createClearingLedger({ writer: client, reader: client, batchMax, onAnswer() {} });
+    ledger = createClearingLedger({
+      writer: client,
+      reader: client,
+      batchMax,
+      onAnswer() {},
+      onCommit() {},
+    });
     pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
     closeLedger = () => client.destroy();
   });
@@ -132,7 +137,8 @@ describeOnEngines("Clearing too late", (engine) => {
         posting(chart.cash, chart.instacart, 1n, 9),
       );
       const intent = world.intent({ postings });
-      return transferRows(intent, `0x${randomBytes(32).toString("hex")}`);
+      // No digest: rows of Clearing's that lack their evidence would stop the next start.
+      return transferRows(intent, `0x${"00".repeat(32)}`);
     };
 
     it.each([1, 2, 64])("kills a chain of %i legs that is written after it", async (legs) => {

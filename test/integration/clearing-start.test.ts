@@ -1,5 +1,5 @@
 import { AccountFlags, type Client, TransferFlags } from "tigerbeetle-node";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { emptyAccount, emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import { fenceAccountId } from "../../services/clearing/drivers/tigerbeetle.ts";
@@ -25,18 +25,17 @@ describeOnEngines("The start of Clearing", (engine) => {
   let world: ClearingWorld;
   let client: Client;
 
-  beforeAll(async () => {
-    records = await openDatabase();
-  });
   beforeEach(async () => {
+    // Records of its own for each ledger: those of another one would stop the start.
+    records = await openDatabase();
     world = await startClearingWorld(engine, records.databaseUrl);
     client = await openClient(world.engine.config);
   });
   afterEach(async () => {
     client?.destroy();
     await world?.close();
+    await records?.stop();
   });
-  afterAll(() => records?.stop());
 
   const account = (id: bigint, code: number, flags: number) => ({
     ...emptyAccount(id),

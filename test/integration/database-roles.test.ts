@@ -74,7 +74,7 @@ it("knows every table that a service has", async () => {
   );
   const known = Object.values(rights).flatMap(({ own, changeable }) => [...own, ...changeable]);
   expect(rows.map(({ name }) => name).filter((name) => !name.includes("migration"))).toEqual(
-    known.sort(),
+    [...known, "ledger_adoption", "ledger_identity"].sort(),
   );
 });
 
@@ -141,5 +141,57 @@ it("lets the Attestor read evidence and not add to it", async () => {
   await pool.query("select count(*) from evidence");
   await expect(pool.query("insert into evidence default values")).rejects.toMatchObject({
     code: insufficientPrivilege,
+  });
+});
+
+describe("the identity of the ledger", () => {
+  const adopt = `insert into ledger_adoption (adopted_by, new_cluster_id, new_birth_timestamp, new_high_water_mark)
+    values ('test', 8, 200, 20)`;
+
+  it("is written once by Clearing, which may raise its mark", async () => {
+    const pool = open("sovr_clearing");
+    const insert = `insert into ledger_identity (cluster_id, birth_account_id, birth_timestamp, high_water_mark)
+      values (7, 1000001, null, 100)`;
+    await pool.query(insert);
+    await expect(pool.query(insert)).rejects.toMatchObject({ code: "23505" });
+    await pool.query("update ledger_identity set birth_timestamp = 90, high_water_mark = 200");
+  });
+
+  it.each(["sovr_clearing", undefined])(
+    "changes in nothing else, whoever asks: %s",
+    async (role) => {
+      const pool = open(role);
+      for (const statement of [
+        "update ledger_identity set high_water_mark = 199",
+        "update ledger_identity set birth_timestamp = 91",
+        "update ledger_identity set birth_timestamp = null",
+        "update ledger_identity set cluster_id = 8",
+        "update ledger_identity set birth_account_id = 8",
+        "delete from ledger_identity",
+        "truncate ledger_identity",
+      ]) {
+        await expect(pool.query(statement)).rejects.toMatchObject({ code: insufficientPrivilege });
+      }
+    },
+  );
+
+  it("changes only in a transaction that leaves a trace, and no service may leave one", async () => {
+    await expect(open("sovr_clearing").query(adopt)).rejects.toMatchObject({
+      code: insufficientPrivilege,
+    });
+    const change =
+      "update ledger_identity set cluster_id = 8, birth_timestamp = 200, high_water_mark = 20";
+    const client = await open().connect();
+    try {
+      await client.query(`begin; ${adopt}; ${change}; commit`);
+    } finally {
+      client.release();
+    }
+    for (const statement of [
+      "update ledger_identity set high_water_mark = 1",
+      "delete from ledger_adoption",
+    ]) {
+      await expect(open().query(statement)).rejects.toMatchObject({ code: insufficientPrivilege });
+    }
   });
 });

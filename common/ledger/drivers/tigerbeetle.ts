@@ -109,6 +109,11 @@ function createReader(client: ReadOnlyClient, batchMax: number, ask: Ask): Ledge
       if (isEmpty(range)) return [];
       return (await ask(() => client.queryAccounts(queryFilter(which, range)))).map(accountRecord);
     },
+    async newestAccounts(range) {
+      if (isEmpty(range)) return [];
+      const filter = queryFilter("any", range, newestFirst);
+      return (await ask(() => client.queryAccounts(filter))).map(accountRecord);
+    },
     async listTransfers(which, range) {
       if (isEmpty(range)) return [];
       return (await ask(() => queryTransfers(client, which, range))).map(parseTransfer);

@@ -36,6 +36,7 @@ export type ThreadReport =
     }
   | { readonly kind: "FAILED"; readonly id: number; readonly error: unknown }
   | { readonly kind: "FAULT"; readonly error: unknown; readonly message: string }
+  | { readonly kind: "COMMIT"; readonly timestamp: bigint }
   | {
       readonly kind: "LEDGER_ANSWER";
       readonly operation: LedgerOperation;

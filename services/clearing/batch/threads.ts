@@ -28,6 +28,8 @@ export interface SliceLimit extends CallLimit {
 export interface BatchObserver {
   readonly onFault: (error: unknown, message: string) => void;
   readonly onLedgerAnswer: OnLedgerAnswer;
+  /** Of the newest row of a request, nanoseconds. */
+  readonly onCommit: (timestamp: bigint) => void;
 }
 
 /** One is read while the other waits for PostgreSQL or the ledger. */
@@ -142,6 +144,9 @@ class BatchThread {
         return;
       case "FAULT":
         options.onFault(report.error, report.message);
+        return;
+      case "COMMIT":
+        options.onCommit(report.timestamp);
         return;
       case "LEDGER_ANSWER":
         options.onLedgerAnswer(report.operation, report.events, report.durationMs);

@@ -38,6 +38,7 @@ const deps = await createBatchThreadDeps(config, {
   onFault,
   onLedgerAnswer: (operation, events, durationMs) =>
     tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),
+  onCommit: (timestamp) => tell({ kind: "COMMIT", timestamp }),
   recover: countingRecover(() => signatures),
 });
 const clearList = createClearList(deps.clearing, () => (gently ? sleep(breakMs) : undefined));

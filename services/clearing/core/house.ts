@@ -46,7 +46,12 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
   const accounts = createAccountDirectory(ports.ledger);
   const house: House = { rules, ports, accounts };
   const walletPorts = { ledger: ports.ledger, announce: ports.announce, accounts };
-  const reserve = limitPostingsUnderWay();
+  const count = limitPostingsUnderWay();
+  // Before anything is counted: nothing clears into a ledger that is not the records' own, not even a batch's slice.
+  const reserve: ReservePostings = (postings) => {
+    ports.requireLedger();
+    return count(postings);
+  };
   let underWay = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
 
@@ -78,13 +83,19 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
     read: (intentId, caller, limit) =>
       withinLimit(
         limit,
-        (attempt) => readClearing(ports, intentId, caller, attempt),
+        async (attempt) => {
+          ports.requireLedger();
+          return readClearing(ports, intentId, caller, attempt);
+        },
         (attempt) => lateCall({ intentId }, attempt),
       ),
     openWallet: (wallet, ledger, caller, limit) =>
       withinLimit(
         limit,
-        (attempt) => openWallet(walletPorts, wallet, ledger, caller, attempt),
+        async (attempt) => {
+          ports.requireLedger();
+          return openWallet(walletPorts, wallet, ledger, caller, attempt);
+        },
         (attempt) => lateCall({}, attempt),
       ),
     isIdle: () => underWay === 0 && performance.now() - lastMs >= idleAfterMs,

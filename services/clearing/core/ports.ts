@@ -127,6 +127,8 @@ export interface ClearingPorts {
   readonly signers: () => Signers;
   /** Unix seconds. */
   readonly now: () => bigint;
+  /** Throws LEDGER_UNAVAILABLE while the ledger is not the one that the records belong to. */
+  readonly requireLedger: () => void;
   /** Tells those who listen that something was committed. Never waits, never throws. */
   readonly announce: () => void;
   /** Hears of faults that no answer carries. */

@@ -2,7 +2,9 @@ import {
   type Account,
   type Client,
   type CreateAccountResult,
+  CreateAccountStatus,
   type CreateTransferResult,
+  CreateTransferStatus,
   type Transfer,
   TransferFlags,
 } from "tigerbeetle-node";
@@ -23,6 +25,8 @@ export interface ClearingLedgerOptions {
   readonly batchMax: number;
   /** Hears of every request that was answered: how many events it held, and how long it took. */
   readonly onAnswer: OnLedgerAnswer;
+  /** Hears of every commit: the timestamp of the newest row that a request has created, nanoseconds. */
+  readonly onCommit: (timestamp: bigint) => void;
 }
 
 export type LedgerOperation =
@@ -161,13 +165,31 @@ function createLedgerRequests(options: ClearingLedgerOptions): LedgerRequests {
     options.onAnswer(operation, events, performance.now() - startMs);
     return answer;
   };
+  const committed = async <Result extends { readonly timestamp: bigint }>(
+    request: Promise<Result[]>,
+    isCreated: (result: Result) => boolean,
+  ): Promise<Result[]> => {
+    const results = await request;
+    // A request's rows have ascending timestamps.
+    const newest = results.findLast(isCreated);
+    if (newest !== undefined) options.onCommit(newest.timestamp);
+    return results;
+  };
   return {
     createTransfers: (transfers) =>
       timed("create_transfers", transfers.length, () =>
-        sent(resultsOf(transfers.length, writer.createTransfers(transfers))),
+        committed(
+          sent(resultsOf(transfers.length, writer.createTransfers(transfers))),
+          ({ status }) => status === CreateTransferStatus.created,
+        ),
       ),
     createAccounts: (accounts) =>
-      timed("create_accounts", accounts.length, () => sent(writer.createAccounts(accounts))),
+      timed("create_accounts", accounts.length, () =>
+        committed(
+          sent(writer.createAccounts(accounts)),
+          ({ status }) => status === CreateAccountStatus.created,
+        ),
+      ),
     lookupTransfers: (ids) =>
       timed("lookup_transfers", ids.length, () => read(reader.lookupTransfers(ids))),
     lookupAccounts: (ids) =>

@@ -117,9 +117,14 @@ export class ClearingWorld {
 
   /** Opens a replica of Clearing in this process. */
   async openReplica(
-    overrides: { readonly nowMs?: () => number; readonly engine?: EngineConfig } = {},
+    overrides: {
+      readonly nowMs?: () => number;
+      readonly engine?: EngineConfig;
+      readonly databaseUrl?: string;
+    } = {},
   ): Promise<ClearingDeps> {
-    const base = clearingConfig(this.environment());
+    const { databaseUrl = this.databaseUrl } = overrides;
+    const base = { ...clearingConfig(this.environment()), databaseUrl };
     const config: ClearingConfig =
       overrides.engine === undefined ? base : { ...base, engine: overrides.engine };
     const deps = await createClearingDeps(config, {

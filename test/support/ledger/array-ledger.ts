@@ -73,6 +73,8 @@ export class ArrayLedger {
       findAccounts: (ids) => ask(() => byId(this.accounts, ids)),
       findTransfers: (ids) => ask(() => byId(this.transfers, ids)),
       listAccounts: (_, range) => ask(() => within(this.accounts, range).slice(0, range.limit)),
+      newestAccounts: (range) =>
+        ask(() => within(this.accounts, range).reverse().slice(0, range.limit)),
       listTransfers: (which, range) =>
         ask(() => within(this.transfers, range).filter(touches(which)).slice(0, range.limit)),
       newestTransfers: (which, range) =>

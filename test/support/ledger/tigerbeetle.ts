@@ -15,6 +15,8 @@ import { freePort } from "../rpc/free-port.ts";
 export interface TestTigerBeetle {
   /** host:port */
   readonly address: string;
+  /** Its data. */
+  readonly file: string;
   /** Stops it in its tracks (SIGSTOP): it answers nothing until `resume`. */
   pause(): void;
   resume(): void;
@@ -70,7 +72,7 @@ export async function startTigerBeetle(
       const address = `127.0.0.1:${await freePort()}`;
       try {
         const start = () => startReplica(file, address, modeFlags[mode].start);
-        return running(folder, start, address, await start());
+        return running(folder, file, start, address, await start());
       } catch (error) {
         // The port may have gone to somebody else between finding it and listening on it.
         if (attempt === attemptsMax) throw error;
@@ -89,6 +91,7 @@ const modeFlags = {
 
 function running(
   folder: string,
+  file: string,
   start: () => Promise<ChildProcess>,
   address: string,
   first: ChildProcess,
@@ -103,6 +106,7 @@ function running(
   };
   return {
     address,
+    file,
     pause: () => void replica.kill("SIGSTOP"),
     resume: () => void replica.kill("SIGCONT"),
     kill,

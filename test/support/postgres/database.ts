@@ -12,12 +12,23 @@ const patienceMs = 45_000;
  * Opens a fresh database of a test's own in the server that its suite shares. For whatever does not stop the server,
  * and asks nothing of it as a whole: its roles are there before the first migration.
  */
-export async function openDatabase(): Promise<TestDatabase> {
+export function openDatabase(): Promise<TestDatabase> {
+  return createDatabase("template1");
+}
+
+/** Opens a copy of a database as it is now, which nobody may be connected to. */
+export function copyDatabase({
+  databaseUrl,
+}: Pick<TestDatabase, "databaseUrl">): Promise<TestDatabase> {
+  return createDatabase(new URL(databaseUrl).pathname.slice(1));
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const server = inject("postgresUrl");
   const name = `test_${randomUUID().replaceAll("-", "_")}`;
   const url = new URL(server);
   url.pathname = `/${name}`;
-  await execute(server, `create database ${name}`);
+  await execute(server, `create database ${name} template ${template}`);
   noteStarted("database");
   let dropped = false;
   return {

@@ -10,14 +10,14 @@ import {
 } from "#common/ledger/identity.ts";
 import { readLedgerIdentity } from "#common/postgres/ledger-identity.ts";
 import { createPool, isMissingTable, type Pool } from "#common/postgres/pool.ts";
-import { readSecret } from "#common/process/environment.ts";
+import { type Environment, readSecret } from "#common/process/environment.ts";
 import { engineConfig } from "#common/tigerbeetle/engine-config.ts";
 import { isLedgerMissing } from "#common/tigerbeetle/ledger-away.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
-import { recordsOf } from "./audit/config.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { withRecords } from "./supervisor/with-records.ts";
 
 const usage = "./mesh ledger adopt [--yes]";
 
@@ -31,7 +31,10 @@ runCommand(async () => {
     usage,
   );
   if (positionals.length !== 1 || positionals[0] !== "adopt") throw new Problem(`usage: ${usage}`);
-  const environment = recordsOf(process.env);
+  return withRecords(process.env, (environment) => adoptIn(environment, values.yes));
+});
+
+async function adoptIn(environment: Environment, isMeant: boolean): Promise<number> {
   const engine = engineConfig(environment);
   const databaseUrl = readSecret(environment, "DATABASE_URL");
   const pool = createPool({ databaseUrl, applicationName: "sovr-ledger-adopt", connectionsMax: 1 });
@@ -39,7 +42,7 @@ runCommand(async () => {
     const identity = await readLedgerIdentity(pool);
     const signs = await lookAtLedger(engine, identity);
     console.log(adoptionText(identity, signs, await countEvidence(pool)));
-    if (!values.yes) {
+    if (!isMeant) {
       console.log(`\nNothing was changed. To go on: ${usage.replace("[--yes]", "--yes")}`);
       return 1;
     }
@@ -49,7 +52,7 @@ runCommand(async () => {
   } finally {
     await pool.end();
   }
-});
+}
 
 /** A ledger of which there is no file is an empty one: Clearing makes it. */
 async function lookAtLedger(
@@ -99,7 +102,7 @@ function adoptionText(
     `The ledger there is: cluster ${signs.clusterId}, ${birth(signs.birthTimestamp)}, newest row ${nanosecondsText(signs.newest)}.`,
     ...(fault === undefined ? [] : [`They differ: ${fault}.`]),
     "Adopting gives up what the one holds and the other does not: intents with evidence whose transfers are not in this ledger",
-    "count as never cleared and may clear again, and transfers without evidence stay unattested. ./mesh audit lists both.",
+    "count as never cleared and may clear again, and transfers without evidence stay unattested: ./mesh audit lists these.",
   ].join("\n");
 }
 

@@ -2,20 +2,14 @@ import { readFileSync } from "node:fs";
 import { intentConfig } from "#common/intent/config.ts";
 import type { IntentDomain } from "#common/intent/digest.ts";
 import { parseSigners, type Signers } from "#common/intent/signers.ts";
-import {
-  ConfigError,
-  type Environment,
-  readOptionalString,
-  readSecret,
-} from "#common/process/environment.ts";
+import { ConfigError, type Environment, readSecret } from "#common/process/environment.ts";
 import { engineConfig } from "#common/tigerbeetle/engine-config.ts";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
-import { Problem } from "../command/problem.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
 import { keyFiles } from "../state/keys.ts";
-import { isRunning } from "../state/process-identity.ts";
 import { readSettings } from "../state/settings.ts";
-import { readIdentity, readState, requireMesh, settingsOf } from "../state/state.ts";
+import { requireMesh, settingsOf } from "../state/state.ts";
+import { namesDatabase } from "../supervisor/with-records.ts";
 
 /** What an audit must know: where ledger and records are, and whose signatures count. */
 export interface AuditConfig {
@@ -38,26 +32,6 @@ export function auditConfig(environment: Environment): AuditConfig {
     domain,
     signers: readSigners(signersFile),
   });
-}
-
-function namesDatabase(environment: Environment): boolean {
-  return ["DATABASE_URL", "DATABASE_URL_FILE"].some(
-    (name) => readOptionalString(environment, name) !== undefined,
-  );
-}
-
-/** Where ledger and records are, as for an audit, but also of a mesh that cannot get ready. */
-export function recordsOf(environment: Environment): Environment {
-  if (namesDatabase(environment)) return environment;
-  const settings = readSettings(environment);
-  const state = readState(settings);
-  const identity = readIdentity(settings);
-  if (state === undefined || identity === undefined || !isRunning(state.supervisor)) {
-    throw new Problem(
-      "no mesh is running here: start one with ./mesh up in another terminal, also if it cannot get ready",
-    );
-  }
-  return recordsEnvironment(settingsOf(settings, state), identity, keyFiles(settings));
 }
 
 function runningMesh(environment: Environment): Environment {

@@ -1,5 +1,13 @@
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -276,6 +284,26 @@ describe("./mesh up --detach and down", () => {
     );
     expect(refused.code).toBe(1);
     expect(existsSync(join(state, "ledger.db"))).toBe(true);
+  });
+
+  it("starts on no ledger but its own, until somebody adopts the one that is there", async () => {
+    const ledger = join(state, "ledger.db");
+    const lost = `${ledger}.lost`;
+    renameSync(ledger, lost);
+    const refused = await run("up", "--detach");
+    expect(refused.stderr).toMatch(/^mesh: clearing ended .*there is no ledger, and the records/);
+    expect([refused.code, existsSync(ledger)]).toEqual([1, false]);
+
+    // The mesh is down by now; what keeps the records runs for as long as this takes.
+    const told = await run("ledger", "adopt");
+    expect(told.stdout).toMatch(/The ledger there is: .* empty.*Nothing was changed/s);
+    expect(told.code).toBe(1);
+    expect(await run("ledger", "adopt", "--yes")).toMatchObject({ code: 0, stderr: "" });
+
+    expect((await run("up", "--detach")).code).toBe(0);
+    expect(existsSync(ledger)).toBe(true);
+    expect((await run("down")).code).toBe(0);
+    rmSync(lost);
   });
 
   it("takes data without mesh.json for what it is: somebody's", async () => {

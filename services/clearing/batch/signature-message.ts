@@ -18,6 +18,9 @@ export interface SignatureMessage {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** What ends a thread, after all that was sent before. */
+export const lastMessage = "CLOSE";
+
 /** Packs items for a thread. */
 export function packItems(items: readonly SignedDigest[]): Uint8Array<ArrayBuffer> {
   const bytes = Buffer.from(new ArrayBuffer(items.length * itemBytes));

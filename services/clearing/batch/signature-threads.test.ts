@@ -44,3 +44,7 @@ test("answer also when they end in the middle, and after that", async () => {
   await closed;
   expect(await ending.recover(items)).toEqual(here(items));
 });
+
+test("end at once, also while they still load, and take nothing with them", async () => {
+  for (let round = 0; round < 10; round += 1) await startSignatureThreads(2).close();
+});

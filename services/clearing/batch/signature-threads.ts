@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { recoverAddress } from "#common/intent/signature.ts";
 import {
+  lastMessage,
   packItems,
   type SignatureMessage,
   type SignedDigest,
@@ -39,6 +40,9 @@ export function startSignatureThreads(count: number): SignatureThreads {
 /** A thread holds a few messages at a time and needs no room to grow. What exceeds this ends it, and is done here. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
 
+/** How long a thread may take to end by itself, in milliseconds. */
+const closeMs = 2_000;
+
 function startThread() {
   const worker = new Worker(new URL("./signature-worker.ts", import.meta.url), { resourceLimits });
   worker.unref();
@@ -51,10 +55,13 @@ function startThread() {
   });
   // A thread ends when it is closed, or when it can get no memory. What it leaves is done here, more slowly.
   worker.on("error", () => undefined);
-  worker.on("exit", () => {
-    gone = true;
-    for (const { items, resolve } of waiting.values()) resolve(recoverHere(items));
-    waiting.clear();
+  const exited = new Promise<void>((resolve) => {
+    worker.on("exit", () => {
+      gone = true;
+      for (const { items, resolve: answer } of waiting.values()) answer(recoverHere(items));
+      waiting.clear();
+      resolve();
+    });
   });
   return {
     recover: (items: readonly SignedDigest[]): Promise<readonly (string | undefined)[]> => {
@@ -65,7 +72,13 @@ function startThread() {
         worker.postMessage(message, [message.bytes.buffer]);
       });
     },
-    close: () => worker.terminate(),
+    // It ends by itself: one that is cut off while it loads the native library takes the process with it (SIGABRT).
+    close: async () => {
+      worker.postMessage(lastMessage);
+      const late = setTimeout(() => void worker.terminate(), closeMs);
+      await exited;
+      clearTimeout(late);
+    },
   };
 }
 

@@ -1,0 +1,87 @@
+import { type Environment, readOptionalString } from "#common/process/environment.ts";
+import { Problem } from "../command/problem.ts";
+import { meshParts } from "../parts/mesh.ts";
+import { recordsEnvironment } from "../parts/records-environment.ts";
+import { ensureKeys, keyFiles } from "../state/keys.ts";
+import { identify, isRunning } from "../state/process-identity.ts";
+import { readSettings, type Settings } from "../state/settings.ts";
+import {
+  claimState,
+  type MeshIdentity,
+  readIdentity,
+  readState,
+  settingsOf,
+} from "../state/state.ts";
+import { requireFreePorts } from "./free-ports.ts";
+import { createSupervisor } from "./supervisor.ts";
+import { stopLeftovers } from "./take-over.ts";
+
+/** What keeps records and ledger, and needs no service. */
+const keepers: readonly string[] = ["postgres", "tigerbeetle"];
+
+/** True if an environment says in the services' words where the records are. */
+export function namesDatabase(environment: Environment): boolean {
+  return ["DATABASE_URL", "DATABASE_URL_FILE"].some(
+    (name) => readOptionalString(environment, name) !== undefined,
+  );
+}
+
+/**
+ * Does some work on the records and the ledger of a mesh: the one that the environment describes, the one that runs
+ * here, ready or not, or the one that lies here. Of that, PostgreSQL and a local TigerBeetle run meanwhile, for a mesh
+ * whose services refuse to start has stopped them. `work` is told where they are, in the services' words. A Problem if
+ * there is no mesh here.
+ */
+export async function withRecords<Result>(
+  environment: NodeJS.ProcessEnv & Environment,
+  work: (environment: Environment) => Promise<Result>,
+): Promise<Result> {
+  if (namesDatabase(environment)) return work(environment);
+  const settings = readSettings(environment);
+  const identity = readIdentity(settings);
+  if (identity === undefined) throw new Problem("there is no mesh here: ./mesh up makes one");
+  const state = readState(settings);
+  if (state !== undefined && isRunning(state.supervisor)) {
+    return work(recordsEnvironment(settingsOf(settings, state), identity, keyFiles(settings)));
+  }
+  return whileKept(settings, environment, identity, () =>
+    work(recordsEnvironment(settings, identity, keyFiles(settings))),
+  );
+}
+
+async function whileKept<Result>(
+  settings: Settings,
+  environment: NodeJS.ProcessEnv,
+  identity: MeshIdentity,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const self = identify(process.pid);
+  const release = self && claimState(settings, self);
+  if (release === undefined) throw new Problem("a mesh is starting here: try again in a moment");
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new Problem("stopped"));
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  try {
+    await stopLeftovers(settings);
+    const keys = await ensureKeys(settings);
+    const mesh = { settings, identity, keys, environment };
+    const parts = meshParts(mesh).filter(({ name }) => keepers.includes(name));
+    await requireFreePorts(
+      settings.host,
+      parts.flatMap((part) => part.ports),
+    );
+    const quiet = () => undefined;
+    const supervisor = createSupervisor({ settings, parts, report: quiet, onChange: quiet });
+    try {
+      await supervisor.start(stop.signal);
+      return await work();
+    } finally {
+      await supervisor.stop();
+    }
+  } finally {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    release();
+  }
+}

@@ -3,7 +3,6 @@
 // before; then a start, or a running Clearing.
 import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
 import { userInfo } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createPool } from "#common/postgres/pool.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
@@ -140,8 +139,6 @@ describeOnEngines("The ledger's identity", (engine) => {
     await world.engine.server?.restart();
     const replica = await world.openReplica();
     await clearSome(replica, 3);
-    // The mark is raised once a second.
-    await sleep(1_500);
     await world.closeReplica(replica);
     await world.engine.server?.kill();
     for (const file of ledgerFiles(world.engine)) rmSync(file, { force: true });

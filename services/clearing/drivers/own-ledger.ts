@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { raceDeadline } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { createLedgerReaders } from "#common/ledger/drivers/tigerbeetle.ts";
 import { identityRemedy } from "#common/ledger/identity.ts";
@@ -27,6 +28,7 @@ export interface OwnLedger {
   saw(timestamp: bigint): void;
   requireLedger(): void;
   readonly dependency: Dependency;
+  /** Watches no more, and raises the mark to what was seen, where ledger and records answer in time. */
   close(): Promise<void>;
 }
 
@@ -43,6 +45,8 @@ const readMs = 4_000;
 /** How often the mark is raised while something commits, and how often the ledger is looked at while nothing does. */
 const raiseMs = 1_000;
 const lookMs = 5_000;
+/** What a stop waits for the last look, in milliseconds. */
+const lastLookMs = 2_000;
 
 /** Whether a ledger may be made where there is none: only if nothing was ever cleared, or an empty one was adopted. */
 export async function mayMakeLedger(records: IdentityRecords): Promise<boolean> {
@@ -113,6 +117,13 @@ export function startIdentityWatch(options: OwnLedgerOptions): OwnLedger {
     async close() {
       clearInterval(timer);
       await looking?.catch(() => undefined);
+      if (timer === undefined || !watch.isBehind) return;
+      // A copy of the ledger made before the last second of this process must not pass for the newest.
+      const late = () => new Error("the ledger or the records did not answer");
+      const limit = { deadlineMs: Date.now() + lastLookMs };
+      await raceDeadline(look(), limit, late).catch((error: unknown) =>
+        logger.warn({ err: error }, "the mark of the ledger was not raised to its last commits"),
+      );
     },
   };
 }

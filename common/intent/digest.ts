@@ -52,12 +52,23 @@ const phaseHashes: Readonly<Record<Phase, Uint8Array>> = {
   VOID_PENDING: hashText("VOID_PENDING"),
 };
 
-/**
- * Makes the digest function of a domain. It writes the encoding by hand into buffers that it reuses, an order
- * of magnitude faster than a general encoder; the tests hold it against ethers. Not re-entrant, and need not
- * be: it never waits.
- */
+/** Makes the digest function of a domain. */
 export function intentDigester(domain: IntentDomain): DigestIntent {
+  const write = intentWriter(domain);
+  return (intent) => `0x${Buffer.from(keccak256(write(intent))).toString("hex")}`;
+}
+
+/** Makes the function that gives the 66 bytes whose keccak-256 the digest is: 19 01, the domain, the intent. */
+export function intentEncoder(domain: IntentDomain): (intent: Intent) => Uint8Array {
+  const write = intentWriter(domain);
+  return (intent) => Buffer.from(write(intent));
+}
+
+/**
+ * Writes the encoding by hand into buffers that it reuses, also for what it returns: an order of magnitude faster than a
+ * general encoder; the tests hold it against ethers. Not re-entrant, and need not be: it never waits.
+ */
+function intentWriter(domain: IntentDomain): (intent: Intent) => Uint8Array {
   const posting = Buffer.alloc(postingWords * 32);
   posting.set(postingTypeHash, 0);
   const intentStruct = Buffer.alloc(intentWords * 32);
@@ -86,7 +97,7 @@ export function intentDigester(domain: IntentDomain): DigestIntent {
     struct.writeBigUInt64BE(intent.issueTime, 320 + 24);
     struct.writeBigUInt64BE(intent.expireTime, 352 + 24);
     envelope.set(keccak256(struct), 34);
-    return `0x${Buffer.from(keccak256(envelope)).toString("hex")}`;
+    return envelope;
   };
 }
 

@@ -81,7 +81,8 @@ export function addressOfPrivateKey(privateKey: Uint8Array): string {
   return addressOfPublicKey(secp256k1.publicKey(privateKey));
 }
 
-function addressOfPublicKey(uncompressed: Uint8Array): string {
+/** The address, EIP-55, of an uncompressed public key: 65 bytes, of which the first is 4. */
+export function addressOfPublicKey(uncompressed: Uint8Array): string {
   return formatWallet(addressBytesOf(uncompressed));
 }
 

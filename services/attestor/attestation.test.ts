@@ -2,10 +2,13 @@
 // test in test/integration/attestor.test.ts.
 import { describe, expect, test, vi } from "vitest";
 import { zeroWallet } from "#common/address.ts";
+import { DomainError } from "#common/domain-error.ts";
+import { intentEncoder } from "#common/intent/digest.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { Signer } from "#common/intent/signers.ts";
+import { keccak256 } from "#common/keccak256.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
@@ -20,6 +23,7 @@ import {
   posting,
   purchase,
   signIntent,
+  testDomain,
   testKey,
 } from "../../test/support/intents/intents.ts";
 import {
@@ -29,7 +33,8 @@ import {
   type ScopedCaller,
   type SignOnceStore,
 } from "./attestation.ts";
-import { createSigningKeys } from "./drivers/signer.ts";
+import { createLocalKeys } from "./drivers/local-keys.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 
 const nowSeconds = 1_800_000_000n;
 const operator: ScopedCaller = { scopes: new Set(["attest", "attest.house"]), wallet: undefined };
@@ -71,12 +76,14 @@ function attestorOf(change: Partial<AttestorPorts> = {}) {
     digestIntent,
     store: storeInMemory(),
     evidence: { byIntentId: async () => undefined, byDigest: async () => undefined },
-    keys: createSigningKeys([attestorKey.privateKey]),
+    keys: createLocalKeys([attestorKey.privateKey]),
     recover: recoverAddress,
     signers: () => [signer],
     nowSeconds: () => nowSeconds,
     limits: { unitsMax: 1_000n },
     rate: rateOf(100),
+    signatures: rateOf(100),
+    encodeIntent: intentEncoder(testDomain),
     ...change,
   });
 }
@@ -91,6 +98,7 @@ function requestOf(intent: Intent, fields: Partial<AttestRequest> = {}): AttestR
     walletSignature: intent.wallet === alice.address ? signIntent(intent, alice) : "",
     validateOnly: false,
     caller: operator,
+    limit: { deadlineMs: Date.now() + 60_000 },
     ...fields,
   };
 }
@@ -312,13 +320,70 @@ describe("the same intent again", () => {
         return store.bind(intentId, digest);
       },
     };
-    const keys = { ...createSigningKeys([attestorKey.privateKey]), sign };
+    const keys = { ...createLocalKeys([attestorKey.privateKey]), sign };
     await expect(
       attestorOf({ store: raced, keys }).attest(requestOf(intent)),
     ).rejects.toMatchObject({
       kind: "INTENT_ID_REUSED",
     });
     expect(sign).not.toHaveBeenCalled();
+  });
+});
+
+describe("a signer that is elsewhere", () => {
+  const local = createLocalKeys([attestorKey.privateKey]);
+
+  test("is given the bytes that the digest is the hash of", async () => {
+    const intent = timely();
+    const sign = vi.fn(local.sign);
+    await attestorOf({ keys: { ...local, sign } }).attest(requestOf(intent));
+    const data = sign.mock.calls[0]?.[1];
+    expect(data?.digest).toBe(digestIntent(intent));
+    const hash = keccak256(data?.encode() ?? new Uint8Array());
+    expect(`0x${Buffer.from(hash).toString("hex")}`).toBe(data?.digest);
+  });
+
+  test("leaves the id bound while it is away, and signs the same intent later, and no other", async () => {
+    const away = new DomainError("SIGNER_UNAVAILABLE", "away");
+    const sign = vi.fn(local.sign).mockRejectedValueOnce(away);
+    const attestor = attestorOf({ keys: { ...local, sign } });
+    const intent = timely();
+    await expect(attestor.attest(requestOf(intent))).rejects.toBe(away);
+    const other = timely({ intentId: intent.intentId, reference: "other" });
+    await expect(attestor.attest(requestOf(other))).rejects.toMatchObject({
+      kind: "INTENT_ID_REUSED",
+    });
+    expect(await attestor.attest(requestOf(intent))).toEqual(attest(intent, alice));
+  });
+
+  test("is waited for as long as the caller has", async () => {
+    const sign: SigningKeys["sign"] = (_address, _data, signal) =>
+      new Promise((_, reject) => {
+        if (signal.aborted) reject(signal.reason);
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+    const caller = new AbortController();
+    const attestor = attestorOf({ keys: { ...local, sign } });
+    const limit = { deadlineMs: Date.now() + 3_600_000, signal: caller.signal };
+    const answer = attestor.attest(requestOf(timely(), { limit }));
+    caller.abort(new Error("left"));
+    await expect(answer).rejects.toThrow("left");
+    const late = { deadlineMs: Date.now() };
+    await expect(attestor.attest(requestOf(timely(), { limit: late }))).rejects.toThrow("timeout");
+  });
+});
+
+describe("the rate of a signer", () => {
+  test("bounds what is signed, house entries too, and nothing that was signed before", async () => {
+    const attestor = attestorOf({ signatures: rateOf(2) });
+    const first = timely();
+    await attestor.attest(requestOf(first));
+    await attestor.attest(requestOf(timelyHouse()));
+    await expect(attestor.attest(requestOf(timely()))).rejects.toMatchObject({
+      kind: "RATE_LIMITED",
+      metadata: { wallet: attestorKey.address, limit: "2" },
+    });
+    expect(await attestor.attest(requestOf(first))).toEqual(attest(first, alice));
   });
 });
 
@@ -329,7 +394,7 @@ describe("validate_only", () => {
     const bind = vi.fn();
     const attestor = attestorOf({
       store: { ...storeInMemory(), bind },
-      keys: { ...createSigningKeys([attestorKey.privateKey]), sign },
+      keys: { ...createLocalKeys([attestorKey.privateKey]), sign },
       rate: { check: () => {}, count, giveBack: () => {} },
     });
     const intent = timely();

@@ -1,5 +1,6 @@
 import { zeroWallet } from "#common/address.ts";
 import type { Caller } from "#common/caller.ts";
+import { type CallLimit, waitMsUntil } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
 import type { EvidenceReader } from "#common/intent/evidence.ts";
@@ -28,6 +29,7 @@ import {
   type RecoverAddress,
 } from "#common/intent/verify-attestation.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 
 /** What an intent id stands for, once it stands for anything. */
 export interface SignedOnce {
@@ -60,6 +62,8 @@ export interface AttestRequest {
   readonly walletSignature: string;
   readonly validateOnly: boolean;
   readonly caller: ScopedCaller;
+  /** How long a signer that is elsewhere is waited for. */
+  readonly limit: CallLimit;
 }
 
 /** What VerifyAttestation finds. */
@@ -72,17 +76,10 @@ export interface Verdict {
   readonly reason: DistrustKind | undefined;
 }
 
-/** The private keys that sign here. They can be used and not be read: nothing that prints this shows them. */
-export interface SigningKeys {
-  /** EIP-55. */
-  readonly addresses: readonly string[];
-  has(address: string): boolean;
-  /** Signs a digest with the key of an address: 65 bytes as lower-case `0x` hex. Throws Error without that key. */
-  sign(address: string, digest: string): string;
-}
-
 export interface AttestorPorts {
   readonly digestIntent: DigestIntent;
+  /** The 66 bytes whose hash the digest is. */
+  readonly encodeIntent: (intent: Intent) => Uint8Array;
   readonly store: SignOnceStore;
   readonly evidence: RelatedEvidence;
   readonly keys: SigningKeys;
@@ -94,6 +91,8 @@ export interface AttestorPorts {
   readonly limits: IntentLimits;
   /** How many intents of a wallet are attested in a minute. House entries, which nobody's wallet signs, are not counted. */
   readonly rate: Pick<RateLimit, "check" | "count" | "giveBack">;
+  /** How many signatures a signer makes in a minute: a bound on what whoever gets past everything else can take away. */
+  readonly signatures: Pick<RateLimit, "take">;
 }
 
 /** The Attestor: checks intents and signs them, one digest for one intent id, ever. */
@@ -102,7 +101,7 @@ export interface Attestor {
    * Attests an intent. The same intent again gives the same attestation, also after its time. With `validateOnly`
    * every check is made, nothing stored or signed, and the signature is "".
    * Throws INVALID_FIELD, INTENT_ID_REUSED, INTENT_EXPIRED, INTENT_NOT_YET_VALID, LIMIT_EXCEEDED, RATE_LIMITED,
-   * SCOPE_MISSING, WALLET_SIGNATURE_INVALID, RECORDS_UNAVAILABLE and what checkPostings throws.
+   * SCOPE_MISSING, WALLET_SIGNATURE_INVALID, RECORDS_UNAVAILABLE, SIGNER_UNAVAILABLE and what checkPostings throws.
    */
   attest(request: AttestRequest): Promise<Attestation>;
   /** Judges an attestation as Clearing would. Throws INVALID_FIELD, RECORDS_UNAVAILABLE. */
@@ -141,7 +140,9 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   if (!bound.isNew && isCounted(intent)) ports.rate.giveBack(intent.wallet);
   const known = knownOf(request, digest, bound);
   if (known !== undefined) return known;
-  const signature = ports.keys.sign(signer, digest);
+  ports.signatures.take(signer);
+  const data = { digest, encode: () => ports.encodeIntent(intent) };
+  const signature = await ports.keys.sign(signer, data, signalOf(request.limit));
   return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
 }
 
@@ -160,6 +161,12 @@ async function approve(
   const signer = signingAddress(ports, intent, nowSeconds);
   if (isCounted(intent)) ports.rate.check(intent.wallet);
   return signer;
+}
+
+/** Fires when the caller's time ends, or the caller leaves. */
+function signalOf(limit: CallLimit): AbortSignal {
+  const late = AbortSignal.timeout(waitMsUntil(limit.deadlineMs));
+  return limit.signal === undefined ? late : AbortSignal.any([limit.signal, late]);
 }
 
 /** House entries are not: they are bounded by the scope that they need. */
@@ -238,7 +245,7 @@ function signingAddress(ports: AttestorPorts, intent: Intent, nowSeconds: bigint
   const signer = signerAt(ports.signers(), intent.issueTime, nowSeconds);
   if (signer === undefined) throw new Error("no signer is active: see SIGNERS_FILE");
   if (ports.keys.has(signer.address)) return signer.address;
-  throw new Error(`ATTESTOR_PRIVATE_KEY holds no key of ${signer.address}, the active signer`);
+  throw new Error(`there is no key of ${signer.address}, the active signer, here`);
 }
 
 function reused(intent: Intent, digest: string, storedDigest: string): DomainError {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { alice, bob } from "../../test/support/intents/intents.ts";
 import { attestorConfig } from "./config.ts";
@@ -19,7 +20,7 @@ describe("attestorConfig", () => {
       databaseUrl: "postgres://sovr@localhost/sovr",
       signersFile: "signers.json",
       intentsPerWalletAndMinute: 600,
-      keys: { addresses: [alice.address] },
+      signaturesPerMinute: 600_000,
     });
   });
 
@@ -32,8 +33,21 @@ describe("attestorConfig", () => {
       [alice.address, bob.address],
     ],
     ["two, with blanks", ` ${aliceHex} , ${hexOf(bob.privateKey)} `, [alice.address, bob.address]],
-  ])("takes keys %s", (_how, ATTESTOR_PRIVATE_KEY, addresses) => {
-    expect(attestorConfig({ ...needed, ATTESTOR_PRIVATE_KEY }).keys.addresses).toEqual(addresses);
+  ])("takes keys %s", async (_how, ATTESTOR_PRIVATE_KEY, addresses) => {
+    const config = attestorConfig({ ...needed, ATTESTOR_PRIVATE_KEY });
+    const { keys } = await config.openKeys(new AbortController().signal);
+    expect(keys.addresses).toEqual(addresses);
+  });
+
+  test("shows no secret to whatever prints it", () => {
+    const config = attestorConfig({
+      ...needed,
+      ATTESTOR_KEYSTORE_FILE: "key.json",
+      ATTESTOR_KEYSTORE_PASSWORD: "a password",
+    });
+    const printed = inspect(config, { depth: 9, showHidden: true });
+    expect(printed).not.toContain(aliceHex.slice(8, 40));
+    expect(printed).not.toContain("a password");
   });
 
   test.each([
@@ -54,8 +68,26 @@ describe("attestorConfig", () => {
     ["DATABASE_URL", undefined, "DATABASE_URL is missing"],
     ["SIGNERS_FILE", undefined, "SIGNERS_FILE is missing"],
     ["INTENTS_PER_WALLET_AND_MINUTE", "0", 'INTENTS_PER_WALLET_AND_MINUTE is "0"'],
+    ["SIGNATURES_PER_MINUTE", "0", 'SIGNATURES_PER_MINUTE is "0"'],
+    ["ATTESTOR_KEYSTORE_FILE", "key.json", "ATTESTOR_KEYSTORE_PASSWORD is missing"],
+    ["ATTESTOR_KEYSTORE_FILE", "a.json,,b.json", 'ATTESTOR_KEYSTORE_FILE is "a.json,,b.json"'],
+    ["ATTESTOR_KMS_KEY_IDS", ",", 'ATTESTOR_KMS_KEY_IDS is ","'],
+    ["ATTESTOR_REMOTE_SIGNER_URL", "signer:9000", 'ATTESTOR_REMOTE_SIGNER_URL is "signer:9000"'],
+    [
+      "ATTESTOR_REMOTE_SIGNER_URL",
+      "http://signer:9000",
+      'ATTESTOR_REMOTE_SIGNER_URL is "http://signer:9000/": expected https',
+    ],
     ["INTENTS_PER_WALLET_AND_MINUTE", "many", 'INTENTS_PER_WALLET_AND_MINUTE is "many"'],
   ])("%s %j stops the start", (variable, value, message) => {
     expect(() => attestorConfig({ ...needed, [variable]: value })).toThrow(message);
+  });
+
+  test("a client's certificate without its key stops the start", () => {
+    const remote = { ATTESTOR_REMOTE_SIGNER_URL: "https://signer:9000" };
+    const certificate = { ATTESTOR_REMOTE_SIGNER_CERTIFICATE_FILE: "client.pem" };
+    expect(() => attestorConfig({ ...needed, ...remote, ...certificate })).toThrow(
+      "ATTESTOR_REMOTE_SIGNER_KEY_FILE is missing",
+    );
   });
 });

@@ -1,17 +1,18 @@
-import { intentDigester } from "#common/intent/digest.ts";
+import { intentDigester, intentEncoder } from "#common/intent/digest.ts";
 import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/intent/signers.ts";
 import { openSignersFile } from "#common/intent/signers-file.ts";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
-import { createPool, probePostgres } from "#common/postgres/pool.ts";
+import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
-import type { SigningKeys } from "./attestation.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
 import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+import { wellKnownAddresses } from "./well-known-keys.ts";
 
 /** What the service is made of. */
 export interface AttestorDeps {
@@ -28,6 +29,9 @@ export interface AttestorDeps {
 /** Every statement touches a few hundred rows by their key; one that takes this long is stuck. */
 const statementTimeoutMs = 5_000;
 
+/** How long keys that lie elsewhere are waited for at a start, in milliseconds. */
+const openKeysMs = 30_000;
+
 /** What tests put in place of the real thing. */
 export interface AttestorOverrides {
   /** Epoch milliseconds. */
@@ -37,7 +41,8 @@ export interface AttestorOverrides {
 
 /**
  * Opens what the Attestor needs and creates its tables. Throws ConfigError if the signers file cannot be read, the
- * active signer's key is not here, or PostgreSQL does not answer within half a minute.
+ * active signer's key is not here, a key is one that everybody knows and this is no development, or a signer or PostgreSQL
+ * does not answer within half a minute.
  */
 export async function createAttestorDeps(
   config: AttestorConfig,
@@ -46,35 +51,41 @@ export async function createAttestorDeps(
   const { runtime } = config;
   const logger =
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
-  const nowMs = overrides.nowMs ?? Date.now;
-  const nowSeconds = () => BigInt(Math.floor(nowMs() / 1000));
-  const signersFile = openSignersFile(config.signersFile, (error, message) =>
-    logger.error({ err: error }, message),
-  );
-  const pool = createPool({
-    databaseUrl: config.databaseUrl,
-    applicationName: "sovr-attestor",
-    role: "sovr_attestor",
-    statementTimeoutMs,
-  });
-  const close = async () => {
-    signersFile.close();
-    await pool.end();
-  };
+  // Closed in the reverse order, so that nothing is used after it was closed.
+  const opened = new AsyncDisposableStack();
   try {
-    requireActiveKey(config.keys, signersFile.current(), nowSeconds());
-    await migrateAtStart(config.databaseUrl, "attestor", migrations, (details, message) =>
-      logger.info(details, message),
-    );
+    return await openAll(config, overrides.nowMs ?? Date.now, logger, opened);
   } catch (error) {
-    await close();
+    await opened.disposeAsync();
     throw error;
   }
+}
+
+async function openAll(
+  config: AttestorConfig,
+  nowMs: () => number,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+): Promise<AttestorDeps> {
+  const nowSeconds = () => BigInt(Math.floor(nowMs() / 1000));
+  const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
+  const signersFile = opened.adopt(openSignersFile(config.signersFile, onFault), (file) =>
+    file.close(),
+  );
+  const pool = opened.adopt(openPool(config), (open) => open.end());
+  const keys = await openKeys(config, opened);
+  const requireKey = () => requireActiveKey(keys, signersFile.current(), nowSeconds());
+  requireKey();
+  if (config.runtime.environment !== "development") refuseWellKnown(keys);
+  await migrateAtStart(config.databaseUrl, "attestor", migrations, (details, message) =>
+    logger.info(details, message),
+  );
   const attestor = createAttestor({
     digestIntent: intentDigester(config.domain),
+    encodeIntent: intentEncoder(config.domain),
     store: createSignOnceStore(pool),
     evidence: createRelatedEvidence(pool),
-    keys: config.keys,
+    keys,
     recover: countSignatureChecks().recover,
     signers: signersFile.current,
     nowSeconds,
@@ -84,29 +95,54 @@ export async function createAttestorDeps(
       perWallet: config.intentsPerWalletAndMinute,
       nowMs,
     }),
+    signatures: createRateLimit({
+      what: "signatures of a signer in a minute",
+      perWallet: config.signaturesPerMinute,
+      nowMs,
+    }),
   });
-  const dependencies = [
-    watchDependency("postgres", () => probePostgres(pool)).dependency,
-    keyDependency(() => requireActiveKey(config.keys, signersFile.current(), nowSeconds())),
-  ];
   return {
     config,
     attestor,
     signers: signersFile.current,
     nowSeconds,
     logger,
-    dependencies,
-    close,
+    dependencies: [
+      watchDependency("postgres", () => probePostgres(pool)).dependency,
+      // A replica that cannot sign as the active signer takes itself out of service until it can.
+      watchDependency("signing-key", (signal) => keys.probe(requireKey(), signal)).dependency,
+    ],
+    close: () => opened.disposeAsync(),
   };
 }
 
-function requireActiveKey(keys: SigningKeys, signers: Signers, nowSeconds: bigint): void {
+function openPool({ databaseUrl }: AttestorConfig): Pool {
+  return createPool({
+    databaseUrl,
+    applicationName: "sovr-attestor",
+    role: "sovr_attestor",
+    statementTimeoutMs,
+  });
+}
+
+async function openKeys(
+  config: AttestorConfig,
+  opened: AsyncDisposableStack,
+): Promise<SigningKeys> {
+  const { keys } = opened.adopt(await config.openKeys(AbortSignal.timeout(openKeysMs)), (open) =>
+    open.close(),
+  );
+  return keys;
+}
+
+/** The address of the active signer. Throws ConfigError if there is none, or its key is not here. */
+function requireActiveKey(keys: SigningKeys, signers: Signers, nowSeconds: bigint): string {
   const signer = signerAt(signers, nowSeconds, nowSeconds);
   const held = `keys of ${keys.addresses.join(", ")}`;
   if (signer === undefined) {
     throw new ConfigError("ATTESTOR_PRIVATE_KEY", held, "no signer of SIGNERS_FILE is active now");
   }
-  if (keys.has(signer.address)) return;
+  if (keys.has(signer.address)) return signer.address;
   throw new ConfigError(
     "ATTESTOR_PRIVATE_KEY",
     held,
@@ -114,13 +150,14 @@ function requireActiveKey(keys: SigningKeys, signers: Signers, nowSeconds: bigin
   );
 }
 
-/** A replica whose key is not the active signer's takes itself out of service until the rotation reaches it. */
-function keyDependency(check: () => void): Dependency {
-  return {
-    name: "signing-key",
-    lastSuccessMs: () => 0,
-    async probe() {
-      check();
-    },
-  };
+/** Throws ConfigError. */
+function refuseWellKnown(keys: SigningKeys): void {
+  const wellKnown = wellKnownAddresses();
+  const found = keys.addresses.find((address) => wellKnown.has(address));
+  if (found === undefined) return;
+  throw new ConfigError(
+    "ATTESTOR_PRIVATE_KEY",
+    `a key of ${found}`,
+    "everybody knows this key: development chains have it. Make one of your own",
+  );
 }

@@ -1,12 +1,13 @@
 import { create, fromJson } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { createContextValues } from "@connectrpc/connect";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
 import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
 import type { Signer } from "#common/intent/signers.ts";
 import { intentTypes } from "#common/intent/typed-data.ts";
 import { type Principal, principalKey } from "#common/rpc/access/principal.ts";
+import type { UnaryContext } from "#common/rpc/unary-context.ts";
 import {
   AttestRequestSchema,
   GetDomainRequestSchema,
@@ -37,7 +38,9 @@ const principal: Principal = {
 };
 const context = {
   values: createContextValues().set(principalKey, principal),
-} as HandlerContext;
+  timeoutMs: () => 5_000,
+  signal: new AbortController().signal,
+} as UnaryContext;
 
 const nowSeconds = 1_800_000_000n;
 const signers: Signer[] = [
@@ -105,6 +108,7 @@ describe("Attest", () => {
       walletSignature: compactable,
       validateOnly: true,
       caller: principal,
+      limit: expect.objectContaining({ signal: context.signal }),
     });
     expect(response).toMatchObject({ attestation: formatAttestation(attestation) });
   });

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import type { ServiceImpl } from "@connectrpc/connect";
 import { invalidField } from "#common/domain-error.ts";
 import {
   formatAttestation,
@@ -11,6 +10,8 @@ import {
 import { type Signer, type SignerState, signerState } from "#common/intent/signers.ts";
 import { intentTypes } from "#common/intent/typed-data.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
+import { limitOf } from "#common/rpc/call-limit.ts";
+import type { Implementation } from "#common/rpc/mount.ts";
 import {
   type AttestorService,
   AttestResponseSchema,
@@ -28,7 +29,7 @@ import type { AttestorDeps } from "./deps.ts";
 const typesJson = JSON.stringify(intentTypes);
 
 /** The AttestorService: wire to domain and back. */
-export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof AttestorService> {
+export function createAttestorService(deps: AttestorDeps): Implementation<typeof AttestorService> {
   return {
     async attest(request, context) {
       const attestation = await deps.attestor.attest({
@@ -36,6 +37,7 @@ export function createAttestorService(deps: AttestorDeps): ServiceImpl<typeof At
         walletSignature: parseWalletSignature(request.walletSignature, "wallet_signature"),
         validateOnly: request.validateOnly,
         caller: requirePrincipal(context),
+        limit: limitOf(context),
       });
       return create(AttestResponseSchema, { attestation: formatAttestation(attestation) });
     },

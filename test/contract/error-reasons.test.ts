@@ -62,6 +62,7 @@ const published: Readonly<Record<string, readonly string[]>> = {
     "DRAINING",
     "PAYMENTS_UNAVAILABLE",
     "EDGE_UNAVAILABLE",
+    "SIGNER_UNAVAILABLE",
   ],
   INTERNAL: ["INTERNAL"],
   UNIMPLEMENTED: ["METHOD_NOT_FOUND"],

@@ -16,8 +16,8 @@ import { createPool, type Pool } from "#common/postgres/pool.ts";
 import type { AttestRequest, ScopedCaller } from "../../services/attestor/attestation.ts";
 import type { AttestorConfig } from "../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../services/attestor/deps.ts";
+import { createLocalKeys } from "../../services/attestor/drivers/local-keys.ts";
 import { createSignOnceStore } from "../../services/attestor/drivers/postgres.ts";
-import { createSigningKeys } from "../../services/attestor/drivers/signer.ts";
 import {
   alice,
   attest,
@@ -92,6 +92,7 @@ interface ReplicaOptions {
 }
 
 async function openReplica(options: ReplicaOptions = {}): Promise<AttestorDeps> {
+  const keys = createLocalKeys((options.keys ?? [attestorKey]).map((key) => key.privateKey));
   const config: AttestorConfig = {
     runtime: {
       name: "attestor",
@@ -113,7 +114,8 @@ async function openReplica(options: ReplicaOptions = {}): Promise<AttestorDeps> 
     limits: { unitsMax: 1_000_000n },
     signersFile: options.signersFile ?? signersFile,
     databaseUrl,
-    keys: createSigningKeys((options.keys ?? [attestorKey]).map((key) => key.privateKey)),
+    openKeys: async () => ({ keys, close: () => undefined }),
+    signaturesPerMinute: 600_000,
     intentsPerWalletAndMinute: options.intentsPerWalletAndMinute ?? 600,
   };
   const deps = await createAttestorDeps(config, {
@@ -137,6 +139,7 @@ function requestOf(intent: Intent, fields: Partial<AttestRequest> = {}): AttestR
     walletSignature: signs ? signIntent(intent, alice) : "",
     validateOnly: false,
     caller: operator,
+    limit: { deadlineMs: Date.now() + 60_000 },
     ...fields,
   };
 }

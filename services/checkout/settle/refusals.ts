@@ -28,6 +28,7 @@ const unanswered: ReadonlySet<Reason> = new Set<Reason>([
   "PAYMENTS_UNAVAILABLE",
   "RECORDS_UNAVAILABLE",
   "LEDGER_UNAVAILABLE",
+  "SIGNER_UNAVAILABLE",
   "OUTCOME_UNKNOWN",
   "NOT_SENT",
   "CANCELLED",

@@ -253,12 +253,13 @@ function peersOf({ attestor, clearing }: Parts): Peers {
     async openWallet(wallet, ledger, limit) {
       await house.openWallet(wallet, ledger, operator, limit);
     },
-    attest: (intent, walletSignature) =>
+    attest: (intent, walletSignature, limit) =>
       attestor.attestor.attest({
         intent,
         walletSignature,
         validateOnly: false,
         caller: { scopes, wallet: undefined },
+        limit,
       }),
     clear: async (evidence, limit) =>
       (await clearOne(clearing, { ...evidence, validateOnly: false }, limit)).commitTimestamp,

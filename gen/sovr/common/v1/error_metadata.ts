@@ -52,4 +52,5 @@ export interface ErrorMetadata {
   readonly PAYMENTS_UNAVAILABLE: { readonly [key: string]: never };
   readonly EDGE_UNAVAILABLE: { readonly [key: string]: never };
   readonly EDGE_TIMEOUT: { readonly [key: string]: never };
+  readonly SIGNER_UNAVAILABLE: { readonly [key: string]: never };
 }

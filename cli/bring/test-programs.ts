@@ -3,6 +3,7 @@ import { describeError } from "../command/problem.ts";
 import { bringChromium } from "./chromium.ts";
 import { requireEnvoy } from "./envoy.ts";
 import { bringGrpcurl } from "./grpcurl.ts";
+import { bringPostgresClient } from "./postgres-client.ts";
 import { bringStripeMock } from "./stripe-mock.ts";
 
 /**
@@ -17,8 +18,10 @@ export async function bringTestPrograms(root: string): Promise<string> {
   tellMissing("grpcurl", await bringGrpcurl(bin), "its tests are skipped");
   tellMissing("stripe-mock", await bringStripeMock(bin), "its tests are skipped");
   tellMissing("chromium", await bringChromium(), "the browser tests are skipped");
+  const { folder, why } = await bringPostgresClient(root);
+  tellMissing("pg_dump", why, "the test of the restore is skipped");
   const { PATH = "" } = process.env;
-  return [bin, PATH].join(":");
+  return [bin, ...(folder === undefined ? [] : [folder]), PATH].join(":");
 }
 
 function tellMissing(name: string, why: string | undefined, skipped: string): void {

@@ -21,8 +21,8 @@ const lockTimeoutMs = 4_000;
 const lockPatienceMs = 600_000;
 const statementTimeoutMs = 3_600_000;
 
-/** What a file's name ends with that is applied at every start: roles and grants do not come with a restored dump. */
-const repeatedName = /-roles?\.sql$/;
+/** Applied at every start, after all others: roles and grants do not come with a restored dump. */
+const rolesFile = "roles.sql";
 
 /** Hears how a migration comes on. */
 export type MigrationLog = (details: object, message: string) => void;
@@ -48,7 +48,7 @@ export async function migrateAtStart(
   try {
     for (;;) {
       try {
-        const applied = await withRecords(() => migrate(pool, owner, folder));
+        const applied = await withRecords(() => migrate(pool, owner, folder, log));
         if (applied.length > 0) log({ owner, applied }, "migrations were applied");
         return applied;
       } catch (error) {
@@ -79,13 +79,19 @@ function gaveUp(isLocked: boolean, why: string): ConfigError {
 
 /**
  * Applies the SQL files of a folder that were not applied yet, in the order of their names, each in a transaction
- * of its own; those named `…-role.sql` or `…-roles.sql` every time. A file that changed after it was applied stops the
- * start: history is not rewritten. So does one that was applied and is not here: a newer version made the tables, and
- * what this one would write may not fit. `owner` keeps the files of two services apart. Returns the names applied.
- * Throws ConfigError, and a lock timeout when others hold what it needs.
+ * of its own, and then `roles.sql`, every time. A file that changed after it was applied stops the start: history is
+ * not rewritten. So does one that was applied and is not here: a newer version made the tables, and what this one would
+ * write may not fit. `owner` keeps the files of two services apart. Returns the names applied; `log` hears what the
+ * login may not do. Throws ConfigError, and a lock timeout when others hold what it needs.
  */
-export async function migrate(pool: Pool, owner: string, folder: URL): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
+export async function migrate(
+  pool: Pool,
+  owner: string,
+  folder: URL,
+  log: MigrationLog = () => undefined,
+): Promise<string[]> {
+  const all = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
+  const files = all.filter((name) => name !== rolesFile);
   const client = await pool.connect();
   try {
     await client.query(`set lock_timeout = ${lockTimeoutMs}`);
@@ -101,7 +107,10 @@ export async function migrate(pool: Pool, owner: string, folder: URL): Promise<s
     for (const name of files) {
       const sql = await readFile(new URL(name, folder), "utf8");
       if (await applyOnce(client, owner, name, sql)) applied.push(name);
-      else if (repeatedName.test(name)) await repeat(client, sql);
+    }
+    if (all.includes(rolesFile)) {
+      const why = await grantRoles(client, await readFile(new URL(rolesFile, folder), "utf8"));
+      if (why !== undefined) log({ owner, why }, "roles and grants are left as they are");
     }
     return applied;
   } finally {
@@ -133,16 +142,29 @@ async function refuseNewer(
   );
 }
 
-/** Once more, what holds already. One who may not do it finds the roles as somebody else has made them. */
-async function repeat(client: PoolClient, sql: string): Promise<void> {
+/** Makes roles and grants, or says why this login may not: then they are as somebody else has made them. */
+async function grantRoles(client: PoolClient, sql: string): Promise<string | undefined> {
+  try {
+    await inTransaction(client, () => client.query(sql));
+    return undefined;
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return error.message;
+  }
+}
+
+function isForbidden(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.code === "42501";
+}
+
+async function inTransaction(client: PoolClient, work: () => Promise<unknown>): Promise<void> {
   await client.query("begin");
   try {
-    await client.query(sql);
+    await work();
     await client.query("commit");
   } catch (error) {
     await client.query("rollback");
-    const isForbidden = error instanceof DatabaseError && error.code === "42501";
-    if (!isForbidden) throw error;
+    throw error;
   }
 }
 
@@ -162,18 +184,13 @@ async function applyOnce(
     if (row.sha256.equals(sha256)) return false;
     throw new Error(`migration ${owner}/${name} was changed after it was applied`);
   }
-  await client.query("begin");
-  try {
+  await inTransaction(client, async () => {
     await client.query(sql);
     await client.query("insert into schema_migration (owner, name, sha256) values ($1, $2, $3)", [
       owner,
       name,
       sha256,
     ]);
-    await client.query("commit");
-  } catch (error) {
-    await client.query("rollback");
-    throw error;
-  }
+  });
   return true;
 }

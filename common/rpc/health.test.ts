@@ -85,6 +85,9 @@ describe("readiness", () => {
     await vi.advanceTimersByTimeAsync(5_000);
     await started;
     expect(health.ready).toBe(false);
+    expect(health.dependencies()).toEqual([
+      { name: "tigerbeetle", ok: false, ageMs: null, why: "no answer for 5 s" },
+    ]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(tigerbeetle.probes).toBe(1);
     // The calls of others prove it alive, although the probe is still out.

@@ -109,9 +109,7 @@ export function createHealth(options: HealthOptions): Health {
     },
     dependencies: () => watched.map((dependency) => dependency.state()),
     async start() {
-      const timeout = new Promise<void>((resolve) => setTimeout(resolve, probeTimeoutMs).unref());
-      const probes = Promise.all(watched.map((dependency) => dependency.probeIfQuiet()));
-      await Promise.race([probes, timeout]);
+      await Promise.all(watched.map((dependency) => dependency.probeIfQuiet()));
       update();
       timer = setInterval(look, checkIntervalMs);
       timer.unref();
@@ -155,20 +153,36 @@ class WatchedDependency {
     };
   }
 
-  /** Probes unless a call succeeded of late or a probe is out. Never rejects. */
+  /** Probes unless a call succeeded of late or a probe is out. Ends in time even if the probe does not. Never rejects. */
   async probeIfQuiet(): Promise<void> {
     const { ageMs } = this.state();
     if (this.#probing || (ageMs !== null && ageMs < this.#ageMsMax / 4)) return;
     this.#probing = true;
+    const patience = new AbortController();
+    const silence = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const error = new Error(`no answer for ${probeTimeoutMs / 1_000} s`);
+      silence.reject(error);
+      patience.abort(error);
+    }, probeTimeoutMs);
+    timer.unref();
+    const probe = this.#probe(patience.signal).finally(() => clearTimeout(timer));
     try {
-      await this.#dependency.probe(AbortSignal.timeout(probeTimeoutMs));
-      this.#probedAtMs = Date.now();
-      this.#why = "";
+      await Promise.race([probe, silence.promise]);
     } catch (error) {
       // Said once for each cause: a dependency is away for long, and is probed once a second.
       const why = causeText(error);
       if (why !== this.#why) this.#onFailure(this.#dependency.name, why);
       this.#why = why;
+    }
+  }
+
+  /** One that answers late counts as well. */
+  async #probe(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#dependency.probe(signal);
+      this.#probedAtMs = Date.now();
+      this.#why = "";
     } finally {
       this.#probing = false;
     }

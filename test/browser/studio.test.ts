@@ -8,7 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClearingState } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { browserMissing, keepScreenshot, openBrowser } from "../support/browser/browser.ts";
-import { openStudio, overflow, waitMs } from "../support/browser/studio-page.ts";
+import {
+  openStudio,
+  overflow,
+  type StudioProduct,
+  waitMs,
+} from "../support/browser/studio-page.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 
 const why = browserMissing === undefined ? "" : ` (skipped: ${browserMissing})`;
@@ -31,11 +36,7 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
     const studio = await openStudio(browser, url);
     await studio.fund("20.00");
     const delays: number[] = [];
-    for (const [product, left] of [
-      ["milk", "16.50"],
-      ["eggs", "14.00"],
-      ["the bundle", "6.50"],
-    ] as const) {
+    const buy = async (product: StudioProduct, left: string) => {
       await studio.page.evaluate(watchForEvents);
       await studio.buy(product);
       const intentId = await studio.cleared();
@@ -47,9 +48,17 @@ describe.skipIf(browserMissing !== undefined)(`Studio in Chromium${why}`, () => 
       await keepScreenshot(studio.page, `bought-${product.replace(" ", "-")}`);
       await studio.closeDialog();
       await studio.available(left);
-    }
-    // A machine that pauses makes one of them late; a page that asks now and then makes most of them.
-    expect(delays.toSorted((one, other) => one - other)[1]).toBeLessThan(1_000);
+    };
+    await buy("milk", "16.50");
+    await buy("eggs", "14.00");
+    await buy("the bundle", "6.50");
+    // A machine that pauses makes some of them late; a page that asks now and then makes most of them, however many.
+    const isPrompt = () => {
+      const late = delays.filter((delayMs) => delayMs >= 1_000);
+      return 2 * late.length < delays.length;
+    };
+    for (const left of ["5.00", "3.50", "2.00", "0.50"]) if (!isPrompt()) await buy("bread", left);
+    expect(isPrompt(), `late by ${delays.join(", ")} ms`).toBe(true);
     await keepScreenshot(studio.page, "shop");
     expect(studio.complaints).toEqual([]);
     await studio.close();

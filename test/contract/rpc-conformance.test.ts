@@ -193,8 +193,11 @@ let issuer: TokenIssuer;
 let foreignIssuer: TokenIssuer;
 let fixture: Fixture;
 let drained: Fixture;
+let hasty: Fixture;
 const live = new Map<string, Protocol>();
 const leaving = new Map<string, Protocol>();
+/** To services that give a call without a deadline next to no time. */
+const hurried = new Map<string, Protocol>();
 
 beforeAll(async () => {
   issuer = await createTokenIssuer();
@@ -204,15 +207,20 @@ beforeAll(async () => {
   } as unknown as NodeJS.WritableStream;
   const logger = createLogger("test", "info", { format: "json", destination });
   const { jwksPath } = issuer;
-  fixture = await mountTwice({ mounts, jwksPath, logger, unaryTimeoutMs: 150 });
+  fixture = await mountTwice({ mounts, jwksPath, logger, unaryTimeoutMs: 60_000 });
+  hasty = await mountTwice({ mounts, jwksPath, logger, unaryTimeoutMs: 150 });
   drained = await mountTwice({ mounts, jwksPath, drainSignal: AbortSignal.abort() });
   for (const protocol of protocolsOf(fixture)) live.set(protocol.name, protocol);
   for (const protocol of protocolsOf(drained)) leaving.set(protocol.name, protocol);
+  for (const protocol of protocolsOf(hasty)) hurried.set(protocol.name, protocol);
 });
 
 afterAll(async () => {
-  for (const protocol of [...live.values(), ...leaving.values()]) protocol[Symbol.dispose]();
+  for (const protocols of [live, leaving, hurried]) {
+    for (const protocol of protocols.values()) protocol[Symbol.dispose]();
+  }
   await fixture.close();
+  await hasty.close();
   await drained.close();
   issuer[Symbol.dispose]();
   foreignIssuer[Symbol.dispose]();
@@ -498,7 +506,7 @@ describe.each(protocolNames)("%s", (name) => {
   });
 
   it("gives a call without a deadline one", async () => {
-    const { outcome } = await unary(name, listAssets, {});
+    const { outcome } = await unary(name, listAssets, {}, { protocols: hurried });
     expect(outcome).toEqual({ code: "DeadlineExceeded", reason: "NOT_SENT", metadata: {} });
   });
 

@@ -4,7 +4,6 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
@@ -515,9 +514,5 @@ describe("PostgreSQL away", () => {
 });
 
 async function waitFor(condition: () => boolean): Promise<void> {
-  const deadlineMs = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadlineMs) throw new Error("it did not happen within 10 seconds");
-    await sleep(50);
-  }
+  await expect.poll(condition).toBe(true);
 }

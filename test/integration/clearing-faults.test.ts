@@ -24,8 +24,11 @@ import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
-/** How long a call may take that a held ledger lets down, in milliseconds: more if the machine needs that to get there. */
-const everLonger = [500, 3_000, 9_000];
+/**
+ * How long a call may take that meets a held part, in milliseconds: more if the machine needs that to get there. As long as
+ * it does not get there, nothing is judged.
+ */
+const everLonger = [500, 3_000, 9_000, 30_000];
 
 // Goal: when a part is away, nothing is lost or doubled and the answer says what is known. Method: PostgreSQL and
 // TigerBeetle are killed or stopped, SQLite and tables are locked, Clearing is killed with -9.
@@ -83,15 +86,27 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     };
   }
 
+  /** Whether somebody waits for what `holdEvidence` holds. */
+  async function waitsForEvidence(): Promise<boolean> {
+    const { rows } = await pool.query<{ waits: boolean }>(
+      "select exists (select from pg_locks where relation = 'evidence'::regclass and not granted) as waits",
+    );
+    return rows[0]?.waits === true;
+  }
+
   it("says NOT_SENT before the write, and means it", async () => {
     const key = await world.openFunded(replica, 1000n);
     const request = world.purchase(key, 350n);
     const releaseEvidence = await holdEvidence();
-    const startMs = Date.now();
-    expect((await refusalOf(replica, request, soon(200))).kind).toBe("NOT_SENT");
-    // Far below the ten seconds after which PostgreSQL itself gives up.
-    expect(Date.now() - startMs).toBeLessThan(6_000);
+    let isUnderWay = false;
+    for (const ms of everLonger) {
+      expect((await refusalOf(replica, request, soon(ms))).kind).toBe("NOT_SENT");
+      // It came as far as PostgreSQL, which has not given up: it is the deadline that was honoured.
+      isUnderWay = await waitsForEvidence();
+      if (isUnderWay) break;
+    }
     await releaseEvidence();
+    expect(isUnderWay).toBe(true);
     // Whatever was under way has ended once its evidence is there and a later call of the same kind has ended.
     await expect.poll(() => countEvidence([request])).toBe(1);
     await clearOne(replica, world.purchase(key, 1n));
@@ -245,53 +260,55 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   });
 
   it("the caller's deadline is honoured over the wire", async () => {
-    const key = await world.openFunded(replica, 1000n);
     const running = await startClearingProcess(world, issuer);
-    // A first call, so that the next one's time is not spent on connecting.
-    await running.client.clear(toProto(world.purchase(key, 1n)));
-    const request = world.purchase(key, 350n);
-    holdLedger();
-    let reason: string | undefined = "NOT_SENT";
     for (const timeoutMs of everLonger) {
-      // On a slow machine the client's own clock may be first, which gives no reason.
-      if (reason !== undefined && reason !== "NOT_SENT") break;
+      const key = await world.openFunded(replica, 1000n);
+      // A first call, so that the next one's time is not spent on connecting, nor on looking for accounts.
+      await running.client.clear(toProto(world.purchase(key, 1n)));
+      const request = world.purchase(key, 350n);
+      holdLedger();
       const error: unknown = await running.client
         .clear(toProto(request), { timeoutMs })
         .catch((caught) => caught);
-      reason = error instanceof ConnectError ? reasonOf(error) : "no refusal";
+      release();
+      const reason = error instanceof ConnectError ? reasonOf(error) : "no refusal";
+      // Where the machine is slow it did not come as far as the ledger, or the client's own clock was first, which gives no
+      // reason. Once more then, with another intent: this one may still be under way.
+      if ([undefined, "NOT_SENT"].includes(reason) && timeoutMs !== everLonger.at(-1)) continue;
+      expect(reason).toBe("OUTCOME_UNKNOWN");
+      const { clearing } = await running.client.clear(toProto(request));
+      expect(clearing?.intentId).toBe(request.intent.intentId);
+      expect(await world.available(walletAccountId(key.address, 1))).toBe(649n);
+      break;
     }
-    release();
-    expect(reason).toBe("OUTCOME_UNKNOWN");
-    const { clearing } = await running.client.clear(toProto(request));
-    expect(clearing?.intentId).toBe(request.intent.intentId);
-    expect(await world.available(walletAccountId(key.address, 1))).toBe(649n);
-    await running.stop();
+    expect(await running.stop()).toBe(0);
   });
 
   it("tells of each intent of a batch what a deadline left of it", async () => {
-    const key = await world.openFunded(replica, 1000n);
     const running = await startClearingProcess(world, issuer);
-    const requests = Array.from({ length: 600 }, () => world.purchase(key, 1n));
-    // Its threads know the accounts from here on.
-    await running.client.clearBatch({ requests: requests.slice(0, 1).map(toProto) });
-    holdLedger();
-    const batch = { requests: requests.map(toProto) };
-    const reasons = async (timeoutMs: number) => {
-      const { results } = await running.client.clearBatch(batch, { timeoutMs });
-      return results.map(reasonOfResult);
-    };
-    let late: readonly string[] | undefined;
-    for (const timeoutMs of [4_000, 10_000, 30_000]) {
+    const times = [4_000, 10_000, 30_000];
+    for (const timeoutMs of times) {
+      const key = await world.openFunded(replica, 1000n);
+      const requests = Array.from({ length: 600 }, () => world.purchase(key, 1n));
+      const batch = { requests: requests.map(toProto) };
+      const reasons = async (limitMs: number) => {
+        const { results } = await running.client.clearBatch(batch, { timeoutMs: limitMs });
+        return results.map(reasonOfResult);
+      };
+      // Its threads know the accounts from here on.
+      await running.client.clearBatch({ requests: requests.slice(0, 1).map(toProto) });
+      holdLedger();
+      const late = await reasons(timeoutMs).catch(() => undefined);
+      release();
       // On a machine that is busy nothing may have come as far as the ledger; on one that stands still the client's own
-      // clock may be first, which tells of no intent.
-      if (late?.includes("OUTCOME_UNKNOWN")) break;
-      late = await reasons(timeoutMs).catch(() => undefined);
+      // clock may be first, which tells of no intent. Once more then, with others: these may still be under way.
+      if (!late?.includes("OUTCOME_UNKNOWN") && timeoutMs !== times.at(-1)) continue;
+      expect(late).toHaveLength(600);
+      expect(new Set(late)).toEqual(new Set(["OUTCOME_UNKNOWN", "NOT_SENT"]));
+      expect(new Set(await reasons(60_000))).toEqual(new Set(["CLEARED"]));
+      expect(await world.available(walletAccountId(key.address, 1))).toBe(400n);
+      break;
     }
-    release();
-    expect(late).toHaveLength(600);
-    expect(new Set(late)).toEqual(new Set(["OUTCOME_UNKNOWN", "NOT_SENT"]));
-    expect(new Set(await reasons(60_000))).toEqual(new Set(["CLEARED"]));
-    expect(await world.available(walletAccountId(key.address, 1))).toBe(400n);
     expect(await running.stop()).toBe(0);
   });
 
@@ -300,7 +317,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const begin = async (requests: readonly ClearRequest[], more: readonly ClearRequest[]) => {
       const running = await startClearingProcess(world, issuer);
       const batch = { requests: [...requests, ...more].map(toProto) };
-      const answer = running.client.clearBatch(batch, { timeoutMs: 60_000 }).then(
+      const answer = running.client.clearBatch(batch, { timeoutMs: 100_000 }).then(
         ({ results }) => results.map(reasonOfResult),
         (error: unknown) => error,
       );

@@ -197,7 +197,7 @@ describeOnEngines("ClearingService", (engine) => {
       ),
     );
     const before = await world.available(account);
-    const batch = service.client.clearBatch({ requests }, { timeoutMs: 60_000 });
+    const batch = service.client.clearBatch({ requests }, { timeoutMs: 100_000 });
     let singles = 0;
     let done = false;
     const ended = batch.finally(() => {

@@ -82,7 +82,12 @@ function through(name: string, timeout: string): Transport {
   return protocol.open(`http://${mesh.address}`, [lead]);
 }
 
-const second = (name: string) => (protocolOf(name).name === "grpc-timeout" ? "1S" : "1000");
+const timeoutOf = (name: string, seconds: number) =>
+  protocolOf(name).name === "grpc-timeout" ? `${seconds}S` : `${seconds}000`;
+
+/** Where a machine stands still for longer than the edge leaves a service, the edge answers: once more then, with more time. */
+const everLonger = [1, 2, 4, 8, 16];
+const overtaken = ["DeadlineExceeded", "EDGE_TIMEOUT"].join();
 
 async function answerOf(call: Promise<unknown>) {
   const error = ConnectError.from(
@@ -93,6 +98,19 @@ async function answerOf(call: Promise<unknown>) {
   );
   const reasons = error.findDetails(ErrorInfoSchema).map(({ reason }) => reason);
   return [Code[error.code], ...reasons];
+}
+
+/** Makes calls whose time runs out, and expects every service to say so itself. */
+async function expectOwnAnswers(
+  call: (seconds: number) => readonly Promise<unknown>[],
+): Promise<void> {
+  for (const seconds of everLonger) {
+    const answers = await Promise.all(call(seconds).map(answerOf));
+    const isLast = seconds === everLonger.at(-1);
+    if (!isLast && answers.some((answer) => answer.join() === overtaken)) continue;
+    for (const answer of answers) expect(answer).toEqual(["DeadlineExceeded", "NOT_SENT"]);
+    return;
+  }
 }
 
 describe.each(names)("%s through Envoy", (name) => {
@@ -107,15 +125,14 @@ describe.each(names)("%s through Envoy", (name) => {
   });
 
   it("gets the service's reason when a stream's time is over", async () => {
-    const client = createClient(EventStreamService, through(name, second(name)));
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, () => answerOf(Array.fromAsync(client.subscribe({})))),
-    );
-    for (const answer of answers) expect(answer).toEqual(["DeadlineExceeded", "NOT_SENT"]);
+    await expectOwnAnswers((seconds) => {
+      const client = createClient(EventStreamService, through(name, timeoutOf(name, seconds)));
+      return Array.from({ length: 10 }, () => Array.fromAsync(client.subscribe({})));
+    });
   });
 
   it("passes headers that only the edge would refuse", async () => {
-    const client = createClient(LedgerService, through(name, second(name)));
+    const client = createClient(LedgerService, through(name, timeoutOf(name, 60)));
     const headers = { "x-large": "x".repeat(25_000) };
     expect((await client.listAssets({}, { headers })).assets).toHaveLength(3);
   });
@@ -125,14 +142,12 @@ describe.skipIf(!hasTigerBeetle)("a ledger that stands still (needs tigerbeetle)
   it("is told by the service, in every protocol, before the proxy or the caller gives up", async () => {
     mesh.kill("tigerbeetle", "SIGSTOP");
     try {
-      const answers = await Promise.all(
-        names.map((name) =>
-          answerOf(
-            createClient(LedgerService, through(name, second(name))).getTrialBalance({ ledger: 1 }),
-          ),
-        ),
+      await expectOwnAnswers((seconds) =>
+        names.map((name) => {
+          const client = createClient(LedgerService, through(name, timeoutOf(name, seconds)));
+          return client.getTrialBalance({ ledger: 1 });
+        }),
       );
-      for (const answer of answers) expect(answer).toEqual(["DeadlineExceeded", "NOT_SENT"]);
     } finally {
       mesh.kill("tigerbeetle", "SIGCONT");
     }
@@ -161,8 +176,11 @@ describe.skipIf(grpcurl === undefined)("grpcurl through Envoy (needs grpcurl)", 
       return /Code: (\w+)/.exec(failed.stderr)?.[1] ?? failed.stderr;
     };
     const codes: string[] = [];
-    for (let round = 0; round < 10; round += 1)
-      codes.push(...(await Promise.all([subscribe(), subscribe()])));
+    for (let round = 0; round < 30 && codes.length < 20; round += 1) {
+      const answers = await Promise.all([subscribe(), subscribe()]);
+      // Where the machine is slow its time may be over before it is connected: then nobody was called.
+      codes.push(...answers.filter((answer) => !answer.startsWith("Failed to dial target host")));
+    }
     expect(codes).toEqual(Array(20).fill("DeadlineExceeded"));
   });
 });

@@ -394,7 +394,7 @@ describe("an answer that is cut after its headers", () => {
   it("is UNAVAILABLE to our gRPC client, stream and unary", async () => {
     // Its channel sends no headers of a test's own, and needs no edge to meet a cut.
     const address = `127.0.0.1:${upstreams.cuttingGrpc}`;
-    using client = createRpcClient(EventStreamService, { address, defaultTimeoutMs: 5_000 });
+    using client = createRpcClient(EventStreamService, { address, defaultTimeoutMs: 60_000 });
     const errors = [
       await errorOf(Array.fromAsync(client.subscribe({}))),
       await errorOf(client.listEvents({})),

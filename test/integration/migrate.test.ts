@@ -1,6 +1,5 @@
 // Goal: a start brings tables, roles and grants up to date whatever others do meanwhile, or says why it cannot. Method:
 // the services' migrations on a real PostgreSQL of the test's own, with locks held, roles gone and files unknown.
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
@@ -20,31 +19,84 @@ afterAll(async () => {
 
 const owners = ["checkout", "attestor", "clearing"] as const;
 const lines: string[] = [];
-const start = (owner: string) =>
+const start = (owner: string, databaseUrl = postgres.databaseUrl) =>
   migrateAtStart(
-    postgres.databaseUrl,
+    databaseUrl,
     owner,
     new URL(`../../services/${owner}/migrations/`, import.meta.url),
     (details, message) => lines.push(`${message} ${JSON.stringify(details)}`),
   );
 
-async function mayInsert(role: string, table: string): Promise<boolean | undefined> {
-  const { rows } = await pool.query<{ allowed: boolean }>(
-    "select has_table_privilege($1, $2, 'insert') as allowed",
-    [role, table],
+/** Every right that a role of the services has on a table or a column, in a database. */
+async function rights(database: Pool = pool): Promise<readonly string[]> {
+  const { rows } = await database.query<{ right: string }>(
+    `with granted as (
+       select oid as table_oid, '' as column_name, relacl as acl from pg_class
+         where relnamespace = 'public'::regnamespace
+       union all
+       select attrelid, attname, attacl from pg_attribute
+         where attrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace))
+     select format('%s may %s %s %s', grantee::regrole, privilege_type, table_oid::regclass, column_name) as right
+     from granted, aclexplode(acl)
+     where grantee <> 0 and grantee::regrole::text like 'sovr\\_%'
+     order by 1`,
   );
-  return rows[0]?.allowed;
+  return rows.map(({ right }) => right);
 }
 
-test("roles and grants that are gone, as after a restore, are there again after a start", async () => {
+/** A login without any right, which owns a database of its name; the URL of that. */
+async function makeLogin(name: string): Promise<string> {
+  await pool.query(`create role ${name} login password '${name}'`);
+  await pool.query(`create database ${name} owner ${name}`);
+  const url = new URL(postgres.databaseUrl);
+  return Object.assign(url, { username: name, password: name, pathname: `/${name}` }).href;
+}
+
+/** What a service works as. */
+const roles = owners.map((owner) => `sovr_${owner}`);
+
+test("roles and every right are there again after a start, as after a restore into a fresh server", async () => {
   for (const owner of owners) expect((await start(owner)).length).toBeGreaterThan(0);
-  for (const owner of owners) {
-    await pool.query(`drop owned by sovr_${owner}; drop role sovr_${owner}`);
-  }
+  const before = await rights();
+  for (const role of roles) expect(before.join()).toContain(`${role} may INSERT`);
+  for (const role of roles) await pool.query(`drop owned by ${role}; drop role ${role}`);
+  expect(await rights()).toEqual([]);
   for (const owner of owners) expect(await start(owner)).toEqual([]);
-  expect(await mayInsert("sovr_checkout", "checkout_order")).toBe(true);
-  expect(await mayInsert("sovr_attestor", "attestation_intent")).toBe(true);
-  expect(await mayInsert("sovr_clearing", "evidence")).toBe(true);
+  // A right that is missing here stands in a migration, and not in roles.sql beside it.
+  expect(await rights()).toEqual(before);
+});
+
+test("a login that may make roles no more finds those that were made for it, as after a restore", async () => {
+  const url = await makeLogin("house");
+  await pool.query(`alter role house createrole`);
+  await pool.query(`grant ${roles.join()} to house with admin option`);
+  const database = createPool({ databaseUrl: url, applicationName: "test" });
+  try {
+    for (const owner of owners) expect((await start(owner, url)).length).toBeGreaterThan(0);
+    const expected = await rights();
+    expect(await rights(database)).toEqual(expected);
+    await pool.query(`alter role house nocreaterole`);
+    await pool.query(`revoke ${roles.join()} from house cascade; grant ${roles.join()} to house`);
+    await database.query(`revoke all on all tables in schema public from ${roles.join()}`);
+    lines.length = 0;
+    for (const owner of owners) expect(await start(owner, url)).toEqual([]);
+    expect(await rights(database)).toEqual(expected);
+    expect(lines).toEqual([]);
+  } finally {
+    await database.end();
+  }
+});
+
+test("a login that may neither make roles nor use them says so in its log, and leaves them as they are", async () => {
+  const url = await makeLogin("guest");
+  await pool.query(`alter role guest createrole`);
+  await pool.query(`grant ${roles.join()} to guest with admin option`);
+  expect((await start("attestor", url)).length).toBeGreaterThan(0);
+  await pool.query(`alter role guest nocreaterole`);
+  await pool.query(`revoke ${roles.join()} from guest cascade`);
+  lines.length = 0;
+  expect(await start("attestor", url)).toEqual([]);
+  expect(lines.join()).toMatch(/roles and grants are left as they are.*sovr_attestor/);
 });
 
 test("a start waits for a lock longer than one attempt may, says so, and goes on", async () => {
@@ -54,8 +106,7 @@ test("a start waits for a lock longer than one attempt may, says so, and goes on
     await holder.query("select pg_advisory_lock(7107112)");
     lines.length = 0;
     const started = start("attestor");
-    await sleep(5_500);
-    expect(lines.join()).toContain("migrations wait and are tried again");
+    await expect.poll(() => lines.join()).toContain("migrations wait and are tried again");
     await holder.query("select pg_advisory_unlock(7107112)");
     expect(await started).toEqual([]);
   } finally {

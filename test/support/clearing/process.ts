@@ -50,6 +50,8 @@ export async function startClearingProcess(
       METRICS_ADDRESS: "127.0.0.1:0",
       LOG_FORMAT: "json",
       LOG_LEVEL: "info",
+      // What is under way when it is told to stop ends, however slow the machine is.
+      DRAIN_GRACE_MS: "100000",
     },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -23,6 +23,8 @@ export interface HistoryOptions {
   readonly wallets: readonly string[];
   /** How long to go on, in milliseconds: longer than a second, or nothing ever expires. */
   readonly durationMs: number;
+  /** It goes on beyond that until so many are written: on a slow machine too everything comes to pass. Default 0. */
+  readonly chainsMin?: number;
   /** The longest pause between two chains, in milliseconds. */
   readonly pauseMsMax: number;
 }
@@ -35,10 +37,10 @@ const goods = [chart.milk, chart.eggs, chart.bread];
  * and chains that the ledger refuses. Several may write to one ledger, each with reservations of its own.
  */
 export async function writeRandomHistory(options: HistoryOptions): Promise<void> {
-  const { seed, model, random, durationMs } = options;
+  const { seed, model, random, durationMs, chainsMin = 0 } = options;
   const open: Seeded[] = [];
   const endMs = Date.now() + durationMs;
-  while (Date.now() < endMs) {
+  for (let chains = 0; Date.now() < endMs || chains < chainsMin; chains += 1) {
     const seeded = await seed.clear(nextIntent(options, open));
     model.add(seeded);
     if (seeded.committed && seeded.intent.phase === "PENDING") open.push(seeded);

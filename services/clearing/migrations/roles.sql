@@ -1,0 +1,24 @@
+-- Roles and grants, at every start and after all migrations: they do not come with a restored dump.
+-- Only what is missing is made, so that a login that may not make roles finds those that were made for it.
+do $$
+declare
+  role_name text;
+begin
+  foreach role_name in array array['sovr_clearing', 'sovr_attestor'] loop
+    if not exists (select from pg_roles where rolname = role_name) then
+      begin
+        execute format('create role %I nologin', role_name);
+      exception
+        when duplicate_object or unique_violation then null;
+      end;
+    end if;
+    if not pg_has_role(current_user, role_name, 'SET') then
+      execute format('grant %I to current_user', role_name);
+    end if;
+  end loop;
+end $$;
+
+grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clearing;
+grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
+grant select on ledger_adoption to sovr_clearing;
+grant select on evidence to sovr_attestor;

@@ -6,10 +6,11 @@ import { isLeg } from "./examine-transfers.ts";
 import { type Finding, type FindingCounts, FindingList } from "./finding.ts";
 import { type PackedTransfers, packTransfers, unpackTransfers } from "./packed-transfers.ts";
 import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./ports.ts";
+import { noRecords, type RecordsProgress, type RecordsResult } from "./records/audit-records.ts";
 import { Replay, type ReplayState } from "./replay.ts";
 
-/** How far an audit has come. */
-export interface Progress {
+/** How far an audit has come. Records are read after the ledger. */
+export interface Progress extends Partial<RecordsProgress> {
   readonly transfers: number;
   /** Part of the ledger's time, 0 to 1. */
   readonly share: number;
@@ -45,9 +46,16 @@ export interface AuditOptions {
   };
   /** Where an earlier audit stopped. */
   readonly resume?: AuditState | undefined;
+  /** What is known before the first page is read. It is told first, and no checkpoint keeps it. */
+  readonly known?: readonly Finding[];
+  /** Holds the records against the ledger, after the ledger was held against them. It tells each finding as it comes. */
+  readonly auditRecords?: (
+    tell: (finding: Finding) => void,
+    onProgress: (progress: RecordsProgress) => void,
+  ) => Promise<RecordsResult>;
 }
 
-export interface AuditResult {
+export interface AuditResult extends RecordsResult {
   /** The instant of which the audit is, nanoseconds. */
   readonly instant: bigint;
   readonly transfers: number;
@@ -60,13 +68,14 @@ export interface AuditResult {
 
 /**
  * Audits a ledger as of now, while it may go on: every transfer against its evidence, every chain for being whole, every
- * account for being known and its sums for being those of its transfers. Memory grows with accounts and open
- * reservations, not with transfers.
+ * account for being known and its sums for being those of its transfers; then the records against it. Memory grows with
+ * accounts and open reservations, not with transfers, evidence or orders.
  */
 export async function auditLedger(options: AuditOptions): Promise<AuditResult> {
   const audit = new Audit(options);
   await audit.readTransfers();
   await audit.readAccounts();
+  await audit.readRecords();
   return audit.result();
 }
 
@@ -80,11 +89,13 @@ class Audit {
   #last: bigint;
   #transfers: number;
   #accounts = 0;
+  #records: RecordsResult = noRecords;
 
   constructor(options: AuditOptions) {
     const { resume } = options;
     this.#options = options;
     this.#findings = new FindingList(options.findingsMax, options.onFinding);
+    for (const finding of options.known ?? []) this.#findings.addPassing(finding);
     if (resume !== undefined) this.#findings.restore(resume.counts, resume.findings);
     this.#replay = new Replay(resume?.replay);
     this.#first = resume?.firstTimestamp ?? 0n;
@@ -148,8 +159,7 @@ class Audit {
       timestamp: this.#last,
       firstTimestamp: this.#first,
       transfers: this.#transfers,
-      counts: this.#findings.counts,
-      findings: this.#findings.kept,
+      ...this.#findings.lasting,
       replay: this.#replay.state(),
     });
   }
@@ -200,9 +210,19 @@ class Audit {
     }
   }
 
+  async readRecords(): Promise<void> {
+    const { auditRecords, onProgress } = this.#options;
+    if (auditRecords === undefined) return;
+    this.#records = await auditRecords(
+      (finding) => this.#findings.addPassing(finding),
+      (progress) => onProgress({ transfers: this.#transfers, share: 1, ...progress }),
+    );
+  }
+
   result(): AuditResult {
     const { counts } = this.#findings;
     return {
+      ...this.#records,
       instant: this.#instant,
       transfers: this.#transfers,
       accounts: this.#accounts,

@@ -6,7 +6,7 @@ import { Problem } from "../command/problem.ts";
 import type { AccountRow, AuditLedger } from "./ports.ts";
 
 /** How long one request may take, in milliseconds: the client itself waits for ever. */
-const requestMs = 30_000;
+export const ledgerAnswerMs = 30_000;
 /** Requests for one account's history that wait in the client at once. */
 const historyMax = 512;
 
@@ -58,8 +58,8 @@ export function createAuditLedger(client: ReadOnlyClient, rowsMax: number): Audi
 }
 
 function answered<T>(request: Promise<T>): Promise<T> {
-  const late = () => new Problem(`the ledger did not answer within ${requestMs / 1_000} s`);
-  return raceDeadline(request, { deadlineMs: Date.now() + requestMs }, late);
+  const late = () => new Problem(`the ledger did not answer within ${ledgerAnswerMs / 1_000} s`);
+  return raceDeadline(request, { deadlineMs: Date.now() + ledgerAnswerMs }, late);
 }
 
 /** Runs at most `max` at once, in the order in which they were asked for. */

@@ -62,8 +62,8 @@ export async function readLedgerSigns(
   };
 }
 
-/** Whether a transfer or an account is of this very nanosecond, as no two rows of a ledger are. */
-async function holdsRow(reader: LedgerReader, timestamp: bigint): Promise<boolean> {
+/** Whether a transfer or an account is of this very nanosecond, as no two rows of a ledger are. LEDGER_UNAVAILABLE. */
+export async function holdsRow(reader: LedgerReader, timestamp: bigint): Promise<boolean> {
   const range = { from: timestamp, to: timestamp, limit: 1 };
   const [transfers, accounts] = await Promise.all([
     reader.listTransfers("any", range),

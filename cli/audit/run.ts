@@ -116,18 +116,15 @@ async function audit(
       pagesMax: examiners.count + 1,
       resume,
       known: standing.findings,
-      auditRecords: (tell, onProgress) => {
-        const trusted = trustedBy(standing);
-        return auditRecords({
+      auditRecords: (task) =>
+        auditRecords({
+          ...task,
           records,
           ledger: reader,
           standing,
-          trusted,
+          trusted: trustedBy(standing),
           rowsMax,
-          tell,
-          onProgress,
-        });
-      },
+        }),
       ...(keeps ? { checkpoint: checkpointTo(checkpointFile, scope) } : {}),
     });
   } finally {

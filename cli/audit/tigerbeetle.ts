@@ -1,5 +1,6 @@
 import { type Account, AccountFilterFlags, AccountFlags } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
+import { endOfTime } from "#common/ledger/reader.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { Problem } from "../command/problem.ts";
@@ -46,7 +47,7 @@ export function createAuditLedger(client: ReadOnlyClient, rowsMax: number): Audi
             user_data_32: 0,
             code: 0,
             timestamp_min: 0n,
-            timestamp_max: to,
+            timestamp_max: to === endOfTime ? 0n : to,
             limit: 1,
             flags:
               AccountFilterFlags.debits | AccountFilterFlags.credits | AccountFilterFlags.reversed,

@@ -71,6 +71,8 @@ export interface RecordsAuditOptions {
    * something is wrong with those of an intent. A chain that is not whole is told here only if nobody has read it again.
    */
   readonly trusted: { readonly to: bigint; readonly hasTold: (intent: IntentKey) => boolean };
+  /** Accounts that hold something else than their transfers make. */
+  readonly differing: ReadonlySet<bigint>;
   /** Rows of one page. */
   readonly rowsMax: number;
   readonly tell: (finding: Finding) => void;
@@ -151,16 +153,31 @@ class RecordsAudit {
   async #takeUnwritten(entries: readonly EvidenceEntry[]): Promise<void> {
     if (entries.length === 0) return;
     const { records, standing, tell } = this.#options;
-    const acknowledged = await records.acknowledged(entries.map(({ intentId }) => intentId));
+    const intentIds = entries.map(({ intentId }) => intentId);
+    const acknowledged = await records.acknowledged(intentIds);
+    const inSums = await this.#findInSums(intentIds);
     for (const entry of entries) {
       const { intentId, storedNs } = entry;
-      const fate = judgeUnwritten(entry, acknowledged.get(intentId), standing);
+      const signs = {
+        acknowledgement: acknowledged.get(intentId),
+        isInSums: inSums.has(intentId),
+      };
+      const fate = judgeUnwritten(entry, signs, standing);
       this.#counts[fateCounts[fate.kind]] += 1;
       if (fate.kind === "GIVEN_UP") this.#countGivenUp(fate.by, "evidence");
       if (fate.kind !== "LOST") continue;
       const detail = `intent ${intentId}, whose evidence is of ${nanosecondsText(storedNs)}, has no transfers; ${fate.why}`;
       tell({ kind: "TRANSFERS_LOST", detail, intentId });
     }
+  }
+
+  /** The intents that would move between accounts of which all differ from their transfers. */
+  async #findInSums(intentIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { records, differing } = this.#options;
+    if (differing.size === 0) return new Set();
+    const accounts = await records.accountsOf(intentIds);
+    const found = [...accounts].filter(([, ids]) => ids.every((id) => differing.has(id)));
+    return new Set(found.map(([intentId]) => intentId));
   }
 
   async readOrders(): Promise<void> {

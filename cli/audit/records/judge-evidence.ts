@@ -14,7 +14,8 @@ import type { Acknowledgement, EvidenceEntry } from "./ports.ts";
  *   that is put back lacks its tail, and with it the row of the mark, whatever is written to it later. So where that row
  *   is there, nothing that was committed up to it is missing, and where it is not, the gap is known. Whatever may have
  *   committed inside the gap counts as lost: its evidence was stored before the gap ended, and it expired after it began.
- *   Single rows taken out of the middle leave the accounts' sums behind, and the balances tell.
+ * - The sums. A row taken out of the middle leaves its amount in its accounts: where those hold what no transfer of
+ *   theirs makes, evidence that would move between them counts as lost.
  * - What others were told. Checkout writes down of each intent when it cleared. A POST or VOID that failed because its
  *   reservation had been posted, voided or had expired says that the reservation was in the ledger.
  *
@@ -23,7 +24,7 @@ import type { Acknowledgement, EvidenceEntry } from "./ports.ts";
  * Clearing was stopped in order), that nobody but the caller heard of, in a ledger that was put back before it.
  *
  * Whoever adopts a ledger gives up what it does not hold. That is not told anew for ever: what was stored before an
- * adoption, and may have committed in what was lost then, is counted as given up by it.
+ * adoption, and may have committed in what was lost then, is counted as given up by it, until it clears again.
  */
 export type Fate =
   | { readonly kind: "FAILED" | "ALIVE" | "NEVER_WRITTEN" }
@@ -39,13 +40,20 @@ export interface LedgerStanding {
   readonly nowNs: bigint;
 }
 
+/** What tells that an intent was, or may have been, in the ledger. */
+export interface SignsOfClearing {
+  readonly acknowledgement: Acknowledgement | undefined;
+  /** True if every account of its postings holds something else than its transfers make. */
+  readonly isInSums: boolean;
+}
+
 /** How far the clocks of PostgreSQL, Clearing and the ledger may be apart, nanoseconds. */
 export const skewNs = clockSkewSeconds * 1_000_000_000n;
 
 /** Judges evidence without transfers. Pure. */
 export function judgeUnwritten(
   entry: EvidenceEntry,
-  acknowledgement: Acknowledgement | undefined,
+  { acknowledgement, isInSums }: SignsOfClearing,
   standing: LedgerStanding,
 ): Fate {
   const { gap, adoptions, nowNs } = standing;
@@ -65,11 +73,17 @@ export function judgeUnwritten(
     if (adoption !== undefined) return { kind: "GIVEN_UP", by: adoption };
     return { kind: "LOST", why: `it may have cleared: ${gapText(gap)}` };
   }
-  if (nowNs <= window.to) return { kind: "ALIVE" };
+  if (isInSums) {
+    return {
+      kind: "LOST",
+      why: "it may have cleared: its accounts hold what no transfer of theirs makes",
+    };
+  }
   const adoption = adoptions.find(
     ({ adoptNs, lostFrom }) => entry.storedNs <= adoptNs && window.to > lostFrom,
   );
-  return adoption === undefined ? { kind: "NEVER_WRITTEN" } : { kind: "GIVEN_UP", by: adoption };
+  if (adoption !== undefined) return { kind: "GIVEN_UP", by: adoption };
+  return { kind: nowNs <= window.to ? "ALIVE" : "NEVER_WRITTEN" };
 }
 
 /**

@@ -81,6 +81,8 @@ export interface RecordsReader {
   evidence(after: string, limit: number): Promise<readonly EvidenceEntry[]>;
   /** The signs that intents were in the ledger, by intent id. */
   acknowledged(intentIds: readonly string[]): Promise<ReadonlyMap<string, Acknowledgement>>;
+  /** The accounts between which intents move, by intent id. */
+  accountsOf(intentIds: readonly string[]): Promise<ReadonlyMap<string, readonly bigint[]>>;
   /** By checkout id. */
   orders(after: string, limit: number): Promise<readonly OrderEntry[]>;
   /** By intent id. */

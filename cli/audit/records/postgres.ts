@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { hex } from "#common/postgres/evidence.ts";
+import { hex, unpackPostings } from "#common/postgres/evidence.ts";
 import { readLedgerIdentity } from "#common/postgres/ledger-identity.ts";
 import { createPool, type Pool, withRecords } from "#common/postgres/pool.ts";
 import { Problem } from "../../command/problem.ts";
@@ -95,6 +95,19 @@ function createReader(pool: Pool, has: (...names: readonly Table[]) => boolean):
       ];
       return new Map(
         rows.map(({ intent_id, told, ns }) => [intent_id, { by: told, ns: BigInt(ns) }]),
+      );
+    },
+    async accountsOf(intentIds) {
+      const rows = await ask<{ intent_id: string; postings: Buffer }>(
+        pool,
+        "select intent_id, postings from evidence where intent_id = any($1::uuid[])",
+        [intentIds],
+      );
+      return new Map(
+        rows.map(({ intent_id, postings }) => [
+          intent_id,
+          unpackPostings(postings).flatMap((leg) => [leg.debitAccountId, leg.creditAccountId]),
+        ]),
       );
     },
     async orders(after, limit) {

@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type { Progress } from "./audit/audit-ledger.ts";
-import { auditConfig } from "./audit/config.ts";
+import { type AuditConfig, auditConfig } from "./audit/config.ts";
 import {
   findingJson,
   findingText,
@@ -12,6 +12,7 @@ import {
 import { runAuditOnThread } from "./audit/thread.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { withRecords } from "./supervisor/with-records.ts";
 
 const usage = "./mesh audit [--checkpoint FILE] [--findings MAX] [--json]";
 
@@ -28,26 +29,46 @@ runCommand(async () => {
   if (!/^[0-9]{1,6}$/.test(values.findings)) {
     throw new Problem(`--findings ${values.findings}: give a number below a million`);
   }
+  const { checkpoint, findings, json } = values;
+  return withRecords(
+    process.env,
+    (environment) =>
+      audit(auditConfig(environment), { checkpoint, findingsMax: Number(findings), json }),
+    "as it is",
+  );
+});
+
+interface Wishes {
+  readonly checkpoint: string | undefined;
+  readonly findingsMax: number;
+  readonly json: boolean;
+}
+
+/** Audits and prints. Returns the exit code. */
+async function audit(
+  config: AuditConfig,
+  { checkpoint, findingsMax, json }: Wishes,
+): Promise<number> {
   const started = performance.now();
   const progress = progressLine();
   const say = (text: string) => {
     progress.clear();
     console.log(text);
   };
-  const result = await runAuditOnThread(auditConfig(process.env), {
-    findingsMax: Number(values.findings),
-    checkpointFile: values.checkpoint,
+  const result = await runAuditOnThread(config, {
+    findingsMax,
+    checkpointFile: checkpoint,
     onResume: ({ transfers, timestamp }) =>
       console.error(
-        `mesh: goes on from ${values.checkpoint}, trusting it that the ${transfers} transfers up to ${instantText(timestamp)} were audited, and that they and their evidence are as they were`,
+        `mesh: goes on from ${checkpoint}, trusting it that the ${transfers} transfers up to ${instantText(timestamp)} were audited, and that they and their evidence are as they were`,
       ),
-    onFinding: (finding) => say(values.json ? findingJson(finding) : findingText(finding)),
+    onFinding: (finding) => say(json ? findingJson(finding) : findingText(finding)),
     onProgress: progress.show,
   });
   const seconds = (performance.now() - started) / 1_000;
   progress.clear();
-  const listed = Math.min(result.findingCount, Number(values.findings));
-  if (values.json) {
+  const listed = Math.min(result.findingCount, findingsMax);
+  if (json) {
     console.log(summaryJson(result, seconds));
   } else {
     if (listed < result.findingCount) {
@@ -57,7 +78,7 @@ runCommand(async () => {
     console.log(summaryText(result));
   }
   return result.findingCount === 0 ? 0 : 1;
-});
+}
 
 /** The last line of a terminal that is written over and over; nothing where there is none. */
 function progressLine(): { show(progress: Progress): void; clear(): void } {

@@ -6,6 +6,7 @@ import {
   type LedgerIdentity,
   type LedgerSigns,
   nanosecondsText,
+  noMarks,
   readLedgerSigns,
 } from "#common/ledger/identity.ts";
 import { readLedgerIdentity } from "#common/postgres/ledger-identity.ts";
@@ -65,13 +66,14 @@ async function lookAtLedger(
     const limits = { batchMax, readTimeoutMs, waitingMax: 8, retryAfterMs: 500 };
     try {
       const reader = createLedgerReaders(client, limits)();
-      return await readLedgerSigns(reader, clusterId, identity?.birthAccountId ?? birthAccountId);
+      return await readLedgerSigns(reader, clusterId, identity ?? noMarks);
     } finally {
       client.destroy();
     }
   } catch (error) {
     if (!isLedgerMissing(error)) throw error;
-    return { clusterId, birthTimestamp: undefined, newestTransfer: 0n, newest: 0n };
+    const holdsMark = identity === undefined || identity.highWaterMark === 0n;
+    return { clusterId, birthTimestamp: undefined, newestTransfer: 0n, newest: 0n, holdsMark };
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { endOfTime } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { type AuditOptions, type AuditState, auditLedger } from "./audit-ledger.ts";
 import type { Finding } from "./finding.ts";
@@ -61,9 +62,13 @@ interface World {
   readonly cash?: Partial<AccountRow>;
   readonly stripe?: Partial<AccountRow>;
   readonly history?: Readonly<Record<string, HistoryRow>>;
+  /** True: what the accounts hold beyond their transfers has left no later row. */
+  readonly nothingLater?: boolean;
   readonly instant?: bigint;
   readonly rowsMax?: number;
 }
+
+const sumsOfNone = { debitsPosted: 0n, creditsPosted: 0n, debitsPending: 0n, creditsPending: 0n };
 
 function ledgerOf(world: World): AuditLedger {
   const accounts = [account(cash, 11, world.cash), account(stripe, 30, world.stripe)];
@@ -78,7 +83,11 @@ function ledgerOf(world: World): AuditLedger {
     instant: async () => world.instant ?? 1_000n * second,
     transfers: async (from, to) => page(world.transfers, from, to),
     accounts: async (from, to) => page(accounts, from, to),
-    history: async (id) => world.history?.[String(id)],
+    history: async (id, to) => {
+      const row = world.history?.[String(id)];
+      if (to !== endOfTime || world.nothingLater) return row;
+      return { ...sumsOfNone, ...row, timestamp: endOfTime };
+    },
   };
 }
 
@@ -159,6 +168,11 @@ describe("balances", () => {
     expect((await audit({ transfers: [transfer(1n)] })).kinds).toEqual([
       "BALANCE_DIFFERS",
       "BALANCE_DIFFERS",
+    ]);
+    const left = { transfers: [], cash: { debitsPosted: 1n }, nothingLater: true };
+    expect((await audit(left)).findings).toMatchObject([
+      { kind: "BALANCE_DIFFERS", detail: expect.stringContaining("is 1, its transfers make 0") },
+      { kind: "LEDGER_UNBALANCED" },
     ]);
   });
 });

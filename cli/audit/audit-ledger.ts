@@ -1,4 +1,5 @@
 import { findAsset, formatAmount } from "#common/ledger/assets.ts";
+import { endOfTime } from "#common/ledger/reader.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { ChainFollower } from "./chain-follower.ts";
 import { checkAccount } from "./check-account.ts";
@@ -6,10 +7,16 @@ import { isLeg } from "./examine-transfers.ts";
 import { type Finding, type FindingCounts, FindingList } from "./finding.ts";
 import { type PackedTransfers, packTransfers, unpackTransfers } from "./packed-transfers.ts";
 import type { AccountRow, AuditLedger, HistoryRow, Sums } from "./ports.ts";
+import {
+  noRecords,
+  type RecordsAuditOptions,
+  type RecordsProgress,
+  type RecordsResult,
+} from "./records/audit-records.ts";
 import { Replay, type ReplayState } from "./replay.ts";
 
-/** How far an audit has come. */
-export interface Progress {
+/** How far an audit has come. Records are read after the ledger. */
+export interface Progress extends Partial<RecordsProgress> {
   readonly transfers: number;
   /** Part of the ledger's time, 0 to 1. */
   readonly share: number;
@@ -45,9 +52,16 @@ export interface AuditOptions {
   };
   /** Where an earlier audit stopped. */
   readonly resume?: AuditState | undefined;
+  /** What is known before the first page is read. It is told first, and no checkpoint keeps it. */
+  readonly known?: readonly Finding[];
+  /** Holds the records against the ledger, after the ledger was held against them. */
+  readonly auditRecords?: (task: RecordsTask) => Promise<RecordsResult>;
 }
 
-export interface AuditResult {
+/** What an audit of the records goes by, and where it tells what it finds. */
+export type RecordsTask = Pick<RecordsAuditOptions, "differing" | "tell" | "onProgress">;
+
+export interface AuditResult extends RecordsResult {
   /** The instant of which the audit is, nanoseconds. */
   readonly instant: bigint;
   readonly transfers: number;
@@ -60,13 +74,14 @@ export interface AuditResult {
 
 /**
  * Audits a ledger as of now, while it may go on: every transfer against its evidence, every chain for being whole, every
- * account for being known and its sums for being those of its transfers. Memory grows with accounts and open
- * reservations, not with transfers.
+ * account for being known and its sums for being those of its transfers; then the records against it. Memory grows with
+ * accounts and open reservations, not with transfers, evidence or orders.
  */
 export async function auditLedger(options: AuditOptions): Promise<AuditResult> {
   const audit = new Audit(options);
   await audit.readTransfers();
   await audit.readAccounts();
+  await audit.readRecords();
   return audit.result();
 }
 
@@ -75,16 +90,19 @@ class Audit {
   readonly #findings: FindingList;
   readonly #replay: Replay;
   readonly #chains = new ChainFollower();
+  readonly #differing = new Set<bigint>();
   #instant = 0n;
   #first: bigint;
   #last: bigint;
   #transfers: number;
   #accounts = 0;
+  #records: RecordsResult = noRecords;
 
   constructor(options: AuditOptions) {
     const { resume } = options;
     this.#options = options;
     this.#findings = new FindingList(options.findingsMax, options.onFinding);
+    for (const finding of options.known ?? []) this.#findings.addPassing(finding);
     if (resume !== undefined) this.#findings.restore(resume.counts, resume.findings);
     this.#replay = new Replay(resume?.replay);
     this.#first = resume?.firstTimestamp ?? 0n;
@@ -148,8 +166,7 @@ class Audit {
       timestamp: this.#last,
       firstTimestamp: this.#first,
       transfers: this.#transfers,
-      counts: this.#findings.counts,
-      findings: this.#findings.kept,
+      ...this.#findings.lasting,
       replay: this.#replay.state(),
     });
   }
@@ -181,11 +198,25 @@ class Audit {
     // Most have not moved since the instant. Of the others the engine keeps what they were.
     if (this.#replay.agrees(account)) return this.#replay.sums(account.id);
     const row = await this.#options.ledger.history(account.id, this.#instant);
-    const differs = this.#replay.compare(account.id, row);
+    const differs =
+      this.#replay.compare(account.id, row) ?? (await this.#differsSinceLast(account));
     if (differs === undefined) return this.#replay.sums(account.id);
+    this.#differing.add(account.id);
     const detail = `account ${account.id}: ${differs}`;
     this.#findings.add({ kind: "BALANCE_DIFFERS", detail, accountId: account.id });
     return row ?? account;
+  }
+
+  /** What was posted since the instant has left a row. One that was taken out of the ledger has only left its amount. */
+  async #differsSinceLast(account: AccountRow): Promise<string | undefined> {
+    const sums = this.#replay.sums(account.id);
+    const field = (["debitsPosted", "creditsPosted"] as const).find(
+      (posted) => account[posted] !== sums[posted],
+    );
+    if (field === undefined) return undefined;
+    const newest = await this.#options.ledger.history(account.id, endOfTime);
+    if (newest !== undefined && newest.timestamp > this.#instant) return undefined;
+    return `${field} is ${account[field]}, its transfers make ${sums[field]}`;
   }
 
   #checkTotals(ledger: number, sums: Sums): void {
@@ -200,9 +231,20 @@ class Audit {
     }
   }
 
+  async readRecords(): Promise<void> {
+    const { auditRecords, onProgress } = this.#options;
+    if (auditRecords === undefined) return;
+    this.#records = await auditRecords({
+      differing: this.#differing,
+      tell: (finding) => this.#findings.addPassing(finding),
+      onProgress: (progress) => onProgress({ transfers: this.#transfers, share: 1, ...progress }),
+    });
+  }
+
   result(): AuditResult {
     const { counts } = this.#findings;
     return {
+      ...this.#records,
       instant: this.#instant,
       transfers: this.#transfers,
       accounts: this.#accounts,

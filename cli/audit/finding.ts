@@ -1,6 +1,8 @@
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 /** Everything that an audit can find, and what it counts as. */
 export const findingKinds = {
+  /** The ledger is not the one that the records belong to, or has lost rows that were seen. */
+  LEDGER_DIFFERS: "not the records' ledger",
   /** No evidence carries the digest that the transfer carries. */
   NO_EVIDENCE: "unattested",
   /** The transfer carries the digest of an intent and is none of its legs. */
@@ -31,6 +33,14 @@ export const findingKinds = {
   BALANCE_DIFFERS: "out of balance",
   /** The debits of an asset are not its credits. */
   LEDGER_UNBALANCED: "out of balance",
+  /** Evidence whose transfers were in the ledger, or may have been, and are not. */
+  TRANSFERS_LOST: "evidence lost",
+  /** An intent that is recorded as dead has transfers. */
+  CLEARED_THOUGH_FAILED: "evidence contradicted",
+  /** Checkout counts an intent of an order as cleared, and its evidence or its transfers are not there. */
+  ORDER_LOST: "orders lost",
+  /** Checkout was told otherwise of an order's intent than the ledger has it. */
+  ORDER_ALTERED: "orders contradicted",
 } as const;
 
 export type FindingKind = keyof typeof findingKinds;
@@ -46,6 +56,15 @@ export interface Finding {
   readonly accountId?: bigint;
   /** The asset, if it is about one as a whole. */
   readonly ledger?: number;
+  /** The intent, if it is about evidence or an order. */
+  readonly intentId?: string;
+  /** The order, if it is about one. */
+  readonly order?: {
+    /** The id of its first purchase intent. */
+    readonly checkoutId: string;
+    readonly merchantId: string;
+    readonly orderId: string;
+  };
 }
 
 /** How many findings of each class there are. */
@@ -55,6 +74,8 @@ export type FindingCounts = Readonly<Partial<Record<FindingClass, number>>>;
 export class FindingList {
   readonly #kept: Finding[] = [];
   readonly #counts = new Map<FindingClass, number>();
+  readonly #passing = new Map<FindingClass, number>();
+  #told = 0;
   readonly #keptMax: number;
   readonly #onFinding: (finding: Finding) => void;
 
@@ -65,11 +86,21 @@ export class FindingList {
   }
 
   add(finding: Finding): void {
-    const kindClass = findingKinds[finding.kind];
-    this.#counts.set(kindClass, (this.#counts.get(kindClass) ?? 0) + 1);
-    if (this.#kept.length >= this.#keptMax) return;
-    this.#kept.push(finding);
+    increment(this.#counts, finding);
+    if (this.#tell(finding)) this.#kept.push(finding);
+  }
+
+  /** Adds what holds now and is looked at anew each time: a checkpoint does not keep it. */
+  addPassing(finding: Finding): void {
+    increment(this.#passing, finding);
+    this.#tell(finding);
+  }
+
+  #tell(finding: Finding): boolean {
+    if (this.#told >= this.#keptMax) return false;
+    this.#told += 1;
     this.#onFinding(finding);
+    return true;
   }
 
   /** Takes over what an earlier run found. */
@@ -80,15 +111,26 @@ export class FindingList {
     }
   }
 
-  get kept(): readonly Finding[] {
-    return [...this.#kept];
+  /** What a checkpoint keeps: the first few, and how many of each class there are. */
+  get lasting(): { readonly counts: FindingCounts; readonly findings: readonly Finding[] } {
+    return { counts: Object.fromEntries(this.#counts), findings: [...this.#kept] };
   }
 
+  /** All of them, also those that pass. */
   get counts(): FindingCounts {
-    return Object.fromEntries(this.#counts);
+    const counts = new Map(this.#counts);
+    for (const [kindClass, count] of this.#passing) {
+      counts.set(kindClass, (counts.get(kindClass) ?? 0) + count);
+    }
+    return Object.fromEntries(counts);
   }
 
   get total(): number {
-    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+    return Object.values(this.counts).reduce((sum, count) => sum + count, 0);
   }
+}
+
+function increment(counts: Map<FindingClass, number>, { kind }: Finding): void {
+  const kindClass = findingKinds[kind];
+  counts.set(kindClass, (counts.get(kindClass) ?? 0) + 1);
 }

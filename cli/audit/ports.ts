@@ -41,7 +41,7 @@ export interface AuditLedger {
   instant(): Promise<bigint>;
   transfers(from: bigint, to: bigint): Promise<readonly CommittedTransfer[]>;
   accounts(from: bigint, to: bigint): Promise<readonly AccountRow[]>;
-  /** The account's newest history row at or before an instant; undefined if it has none. */
+  /** The account's newest history row at or before an instant, or of all (endOfTime); undefined if it has none. */
   history(accountId: bigint, to: bigint): Promise<HistoryRow | undefined>;
 }
 

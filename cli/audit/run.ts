@@ -1,7 +1,10 @@
 import { availableParallelism } from "node:os";
 import { DomainError } from "#common/domain-error.ts";
-import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { createLedgerReaders } from "#common/ledger/drivers/tigerbeetle.ts";
+import { formatDigestPrefix } from "#common/ledger/transfer-rows.ts";
+import { isLedgerMissing } from "#common/tigerbeetle/ledger-away.ts";
+import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
+import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { Problem } from "../command/problem.ts";
 import {
   type AuditOptions,
@@ -12,7 +15,13 @@ import {
 import { type CheckpointScope, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { AuditConfig } from "./config.ts";
 import { startExaminers } from "./examiners.ts";
-import { createAuditLedger } from "./tigerbeetle.ts";
+import { emptyLedger } from "./no-ledger.ts";
+import { auditRecords } from "./records/audit-records.ts";
+import { legIds } from "./records/holdings.ts";
+import type { IntentKey, RecordsReader } from "./records/ports.ts";
+import { openRecords } from "./records/postgres.ts";
+import { lookAtStanding, type Standing } from "./standing.ts";
+import { createAuditLedger, ledgerAnswerMs } from "./tigerbeetle.ts";
 
 export interface RunAuditOptions
   extends Pick<AuditOptions, "findingsMax" | "onFinding" | "onProgress"> {
@@ -32,39 +41,107 @@ const examinersMax = 8;
 const checkpointMs = 30_000;
 
 /**
- * Audits the ledger that `config` names. Throws Problem if ledger or records do not answer; ConfigError if they cannot
- * be opened.
+ * Audits the ledger and the records that `config` names, and changes and creates nothing there. Throws Problem if ledger
+ * or records do not answer; ConfigError if they cannot be opened.
  */
 export async function runAudit(
   config: AuditConfig,
   options: RunAuditOptions,
 ): Promise<AuditResult> {
-  const { checkpointFile, onResume, ...rest } = options;
-  const scope: CheckpointScope = {
-    clusterId: config.engine.clusterId,
-    salt: config.domain.salt,
-    signers: config.signers,
-  };
-  const resume = checkpointFile === undefined ? undefined : readCheckpoint(checkpointFile, scope);
-  if (resume !== undefined) onResume?.(resume);
-  const client = readOnlyClient(await openClient(config.engine, { cacheMb }));
-  const examiners = startExaminers(Math.min(availableParallelism(), examinersMax), config);
   try {
-    return await auditLedger({
-      ...rest,
-      ledger: createAuditLedger(client, Math.min(config.engine.batchMax, pageRowsMax)),
-      examine: examiners.examine,
-      pagesMax: examiners.count + 1,
-      resume,
-      ...(checkpointFile === undefined ? {} : { checkpoint: checkpointTo(checkpointFile, scope) }),
-    });
+    return await withParts(config, (parts) => audit(parts, config, options));
   } catch (error) {
     if (error instanceof DomainError) throw new Problem(error.message);
     throw error;
+  }
+}
+
+interface Parts {
+  readonly client: ReadOnlyClient;
+  readonly records: RecordsReader;
+}
+
+async function withParts<Result>(
+  config: AuditConfig,
+  work: (parts: Parts) => Promise<Result>,
+): Promise<Result> {
+  const records = await openRecords(config.databaseUrl);
+  try {
+    const client = await openLedger(config.engine);
+    try {
+      return await work({ client, records });
+    } finally {
+      client.destroy();
+    }
+  } finally {
+    await records.close();
+  }
+}
+
+async function openLedger(engine: EngineConfig): Promise<ReadOnlyClient> {
+  try {
+    return readOnlyClient(await openClient(engine, { cacheMb, ifMissing: "refuse" }));
+  } catch (error) {
+    if (isLedgerMissing(error)) return emptyLedger();
+    throw error;
+  }
+}
+
+async function audit(
+  { client, records }: Parts,
+  config: AuditConfig,
+  { checkpointFile, onResume, ...options }: RunAuditOptions,
+): Promise<AuditResult> {
+  const { clusterId, batchMax } = config.engine;
+  const rowsMax = Math.min(batchMax, pageRowsMax);
+  const scope: CheckpointScope = {
+    clusterId,
+    salt: config.domain.salt,
+    signers: config.signers,
+  };
+  const checkpoint =
+    checkpointFile === undefined ? undefined : readCheckpoint(checkpointFile, scope);
+  const limits = { readTimeoutMs: ledgerAnswerMs, waitingMax: 256, retryAfterMs: 500 };
+  const reader = createLedgerReaders(client, { batchMax: rowsMax, ...limits })();
+  const standing = await lookAtStanding({ reader, records, clusterId, checkpoint });
+  const { resume } = standing;
+  if (resume !== undefined) onResume?.(resume);
+  const keeps = checkpointFile !== undefined && standing.mayKeep;
+  const examiners = startExaminers(Math.min(availableParallelism(), examinersMax), config);
+  try {
+    return await auditLedger({
+      ...options,
+      ledger: createAuditLedger(client, rowsMax),
+      examine: examiners.examine,
+      pagesMax: examiners.count + 1,
+      resume,
+      known: standing.findings,
+      auditRecords: (task) =>
+        auditRecords({
+          ...task,
+          records,
+          ledger: reader,
+          standing,
+          trusted: trustedBy(standing),
+          rowsMax,
+        }),
+      ...(keeps ? { checkpoint: checkpointTo(checkpointFile, scope) } : {}),
+    });
   } finally {
     await examiners.close();
-    client.destroy();
   }
+}
+
+/** What the checkpoint that is gone on from vouches for. */
+function trustedBy({ resume }: Standing) {
+  const told = resume?.findings.flatMap(({ transfer }) => transfer ?? []) ?? [];
+  const ids = new Set(told.map(({ id }) => id));
+  const prefixes = new Set(told.map(formatDigestPrefix));
+  return {
+    to: resume?.timestamp ?? 0n,
+    hasTold: (intent: IntentKey) =>
+      prefixes.has(intent.digest.slice(0, 50)) || legIds(intent).some((id) => ids.has(id)),
+  };
 }
 
 function checkpointTo(file: string, scope: CheckpointScope) {

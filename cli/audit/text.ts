@@ -14,17 +14,55 @@ const toldIfAny: readonly FindingClass[] = [
   "accounts altered",
 ];
 
-/** The result in one line, such as "12 transfers, 0 unattested, 0 altered, balanced". */
-export function summaryText({ transfers, counts, balanced }: AuditResult): string {
+/**
+ * The result in one line: the transfers, the evidence, the orders, and what is missing of each, such as "12 transfers, 0
+ * unattested, 0 altered, balanced; 11 evidence, 0 lost, 2 failed; 3 orders, 0 lost".
+ */
+export function summaryText(result: AuditResult): string {
+  return [
+    transfersText(result),
+    evidenceText(result),
+    ordersText(result),
+    ...result.givenUp.map(
+      ({ adoptNs, evidence, orderIntents }) =>
+        `given up by adoption at ${instantText(adoptNs)}: ${evidence} evidence, ${orderIntents} of orders`,
+    ),
+  ].join("; ");
+}
+
+function transfersText({ transfers, counts, balanced }: AuditResult): string {
   return [
     `${transfers} transfers`,
     ...alwaysTold.map((kindClass) => `${counts[kindClass] ?? 0} ${kindClass}`),
-    ...toldIfAny.flatMap((kindClass) => {
-      const count = counts[kindClass];
-      return count === undefined ? [] : [`${count} ${kindClass}`];
-    }),
+    ...toldIfAny.flatMap((kindClass) => ifAny(counts[kindClass], kindClass)),
+    ...(counts["not the records' ledger"] === undefined ? [] : ["not the records' ledger"]),
     balanced ? "balanced" : `not balanced (${counts["out of balance"]} findings)`,
   ].join(", ");
+}
+
+function evidenceText({ evidence, evidenceCounts, counts }: AuditResult): string {
+  const { failed, alive, neverWritten, inPart } = evidenceCounts;
+  return [
+    `${evidence} evidence`,
+    `${counts["evidence lost"] ?? 0} lost`,
+    ...ifAny(inPart, "in part"),
+    ...ifAny(counts["evidence contradicted"], "contradicted"),
+    ...ifAny(failed, "failed"),
+    ...ifAny(alive, "alive"),
+    ...ifAny(neverWritten, "never written"),
+  ].join(", ");
+}
+
+function ordersText({ orders, counts }: AuditResult): string {
+  return [
+    `${orders} orders`,
+    `${counts["orders lost"] ?? 0} lost`,
+    ...ifAny(counts["orders contradicted"], "contradicted"),
+  ].join(", ");
+}
+
+function ifAny(count: number | undefined, what: string): string[] {
+  return count === undefined || count === 0 ? [] : [`${count} ${what}`];
 }
 
 /** A finding for people, on one line. */
@@ -73,9 +111,12 @@ function bigintsAsText(_: string, value: unknown): unknown {
 }
 
 /** How far it is, for a terminal. `rate`: transfers a second. */
-export function progressText({ transfers, share }: Progress, rate: number): string {
+export function progressText(progress: Progress, rate: number): string {
+  const { transfers, share, evidence, orders } = progress;
   const percent = `${(share * 100).toFixed(1)} %`.padStart(7);
-  return `${percent}  ${whole.format(transfers)} transfers  ${whole.format(rate)}/s`;
+  const read = `${percent}  ${whole.format(transfers)} transfers`;
+  if (evidence === undefined || orders === undefined) return `${read}  ${whole.format(rate)}/s`;
+  return `${read}  ${whole.format(evidence)} evidence  ${whole.format(orders)} orders`;
 }
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });

@@ -1,12 +1,13 @@
 import { type Account, AccountFilterFlags, AccountFlags } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
+import { endOfTime } from "#common/ledger/reader.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { Problem } from "../command/problem.ts";
 import type { AccountRow, AuditLedger } from "./ports.ts";
 
 /** How long one request may take, in milliseconds: the client itself waits for ever. */
-const requestMs = 30_000;
+export const ledgerAnswerMs = 30_000;
 /** Requests for one account's history that wait in the client at once. */
 const historyMax = 512;
 
@@ -46,7 +47,7 @@ export function createAuditLedger(client: ReadOnlyClient, rowsMax: number): Audi
             user_data_32: 0,
             code: 0,
             timestamp_min: 0n,
-            timestamp_max: to,
+            timestamp_max: to === endOfTime ? 0n : to,
             limit: 1,
             flags:
               AccountFilterFlags.debits | AccountFilterFlags.credits | AccountFilterFlags.reversed,
@@ -58,8 +59,8 @@ export function createAuditLedger(client: ReadOnlyClient, rowsMax: number): Audi
 }
 
 function answered<T>(request: Promise<T>): Promise<T> {
-  const late = () => new Problem(`the ledger did not answer within ${requestMs / 1_000} s`);
-  return raceDeadline(request, { deadlineMs: Date.now() + requestMs }, late);
+  const late = () => new Problem(`the ledger did not answer within ${ledgerAnswerMs / 1_000} s`);
+  return raceDeadline(request, { deadlineMs: Date.now() + ledgerAnswerMs }, late);
 }
 
 /** Runs at most `max` at once, in the order in which they were asked for. */

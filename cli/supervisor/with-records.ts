@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Environment, readOptionalString } from "#common/process/environment.ts";
 import { Problem } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
+import { runsTigerBeetle } from "../parts/tigerbeetle.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { identify, isRunning } from "../state/process-identity.ts";
 import { readSettings, type Settings } from "../state/settings.ts";
@@ -30,11 +33,12 @@ export function namesDatabase(environment: Environment): boolean {
  * Does some work on the records and the ledger of a mesh: the one that the environment describes, the one that runs
  * here, ready or not, or the one that lies here. Of that, PostgreSQL and a local TigerBeetle run meanwhile, for a mesh
  * whose services refuse to start has stopped them. `work` is told where they are, in the services' words. A Problem if
- * there is no mesh here.
+ * there is no mesh here; `as it is`: also if PostgreSQL or TigerBeetle have no data here, which would be made anew.
  */
 export async function withRecords<Result>(
   environment: NodeJS.ProcessEnv & Environment,
   work: (environment: Environment) => Promise<Result>,
+  data: "as it is" | "made if missing" = "made if missing",
 ): Promise<Result> {
   if (namesDatabase(environment)) return work(environment);
   const settings = readSettings(environment);
@@ -44,9 +48,29 @@ export async function withRecords<Result>(
   if (state !== undefined && isRunning(state.supervisor)) {
     return work(recordsEnvironment(settingsOf(settings, state), identity, keyFiles(settings)));
   }
+  if (data === "as it is") requireData(settings, identity);
   return whileKept(settings, environment, identity, () =>
     work(recordsEnvironment(settings, identity, keyFiles(settings))),
   );
+}
+
+/** Rejects with the signal's reason: what keeps the records must not be left behind by whoever tires of waiting. */
+function whenStopped(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stopped = () => reject(signal.reason);
+    if (signal.aborted) stopped();
+    else signal.addEventListener("abort", stopped, { once: true });
+  });
+}
+
+function requireData(settings: Settings, identity: MeshIdentity): void {
+  const files = [
+    join(settings.state, "postgres/PG_VERSION"),
+    ...(runsTigerBeetle(identity) ? [join(settings.state, "tigerbeetle.data")] : []),
+  ];
+  const missing = files.find((file) => !existsSync(file));
+  if (missing === undefined) return;
+  throw new Problem(`${missing} is not there: what it belongs to was lost, or lies elsewhere`);
 }
 
 async function whileKept<Result>(
@@ -75,7 +99,7 @@ async function whileKept<Result>(
     const supervisor = createSupervisor({ settings, parts, report: quiet, onChange: quiet });
     try {
       await supervisor.start(stop.signal);
-      return await work();
+      return await Promise.race([work(), whenStopped(stop.signal)]);
     } finally {
       await supervisor.stop();
     }

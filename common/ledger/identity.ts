@@ -25,19 +25,31 @@ export interface LedgerSigns {
   readonly newestTransfer: bigint;
   /** Of the newest transfer or account; 0 if there is neither. */
   readonly newest: bigint;
+  /**
+   * Whether the row of the mark is there: a ledger that was put back and has gone on since is newer than the mark, and
+   * still lacks it. True for a mark of 0.
+   */
+  readonly holdsMark: boolean;
 }
 
-/** Reads the signs. `accountId`: the account of birth. LEDGER_UNAVAILABLE. */
+/** What the signs are looked for by. */
+export type IdentityMarks = Pick<LedgerIdentity, "birthAccountId" | "highWaterMark">;
+
+/** Where the records name no identity yet. */
+export const noMarks: IdentityMarks = { birthAccountId, highWaterMark: 0n };
+
+/** Reads the signs. LEDGER_UNAVAILABLE. */
 export async function readLedgerSigns(
   reader: LedgerReader,
   clusterId: bigint,
-  accountId: bigint,
+  { birthAccountId: accountId, highWaterMark }: IdentityMarks,
 ): Promise<LedgerSigns> {
   const newest = { from: 1n, to: endOfTime, limit: 1 };
-  const [accounts, [transfer], [account]] = await Promise.all([
+  const [accounts, [transfer], [account], holdsMark] = await Promise.all([
     reader.findAccounts([accountId]),
     reader.newestTransfers("any", newest),
     reader.newestAccounts(newest),
+    holdsRow(reader, highWaterMark),
   ]);
   const newestTransfer = transfer?.timestamp ?? 0n;
   const newestAccount = account?.timestamp ?? 0n;
@@ -46,7 +58,18 @@ export async function readLedgerSigns(
     birthTimestamp: accounts.get(accountId)?.timestamp,
     newestTransfer,
     newest: newestTransfer > newestAccount ? newestTransfer : newestAccount,
+    holdsMark: highWaterMark === 0n || holdsMark,
   };
+}
+
+/** Whether a transfer or an account is of this very nanosecond, as no two rows of a ledger are. LEDGER_UNAVAILABLE. */
+export async function holdsRow(reader: LedgerReader, timestamp: bigint): Promise<boolean> {
+  const range = { from: timestamp, to: timestamp, limit: 1 };
+  const [transfers, accounts] = await Promise.all([
+    reader.listTransfers("any", range),
+    reader.listAccounts("any", range),
+  ]);
+  return transfers.length + accounts.length > 0;
 }
 
 /** What to do about a ledger and records that do not belong together. */
@@ -71,6 +94,9 @@ export function identityFault(identity: LedgerIdentity, signs: LedgerSigns): str
   }
   if (signs.newest < highWaterMark) {
     return `the newest row of this ledger is of ${nanosecondsText(signs.newest)}, and one of ${nanosecondsText(highWaterMark)} was seen: it is an old copy, or was rolled back`;
+  }
+  if (!signs.holdsMark) {
+    return `a row of ${nanosecondsText(highWaterMark)} was seen and is not in this ledger, whose newest is of ${nanosecondsText(signs.newest)}: it was rolled back, and has gone on since`;
   }
   return undefined;
 }

@@ -65,7 +65,7 @@ export function packPostings(postings: readonly Posting[]): Buffer {
 }
 
 /** Unpacks the column `postings`. */
-function unpackPostings(bytes: Buffer): Posting[] {
+export function unpackPostings(bytes: Buffer): Posting[] {
   const postings: Posting[] = [];
   for (let offset = 0; offset < bytes.length; offset += postingBytes) {
     postings.push({

@@ -195,7 +195,9 @@ describeOnEngines("./mesh audit", (engine) => {
 
     it("is clean over an empty ledger", async () => {
       const result = await audit();
-      expect(summaryText(result)).toBe("0 transfers, 0 unattested, 0 altered, balanced");
+      expect(summaryText(result)).toBe(
+        "0 transfers, 0 unattested, 0 altered, balanced; 0 evidence, 0 lost; 0 orders, 0 lost",
+      );
     });
 
     it("is clean over all phases, expiries and chains, before, while and after they expire", async () => {
@@ -203,7 +205,10 @@ describeOnEngines("./mesh audit", (engine) => {
       const transfers = 1 + 3 + 2 + 2 * (3 + 3) + 1 + 1 + 64;
       const first = await audit();
       expect(first.findings).toEqual([]);
-      expect(summaryText(first)).toBe(`${transfers} transfers, 0 unattested, 0 altered, balanced`);
+      const intents = 1 + 1 + 1 + 2 * 2 + 1 + 1 + 1;
+      expect(summaryText(first)).toBe(
+        `${transfers} transfers, 0 unattested, 0 altered, balanced; ${intents} evidence, 0 lost; 0 orders, 0 lost`,
+      );
       await sleep(1_200);
       expect((await audit()).findings).toEqual([]);
       await clearOne(replica, world.purchase(key, 10n));
@@ -256,14 +261,17 @@ describeOnEngines("./mesh audit", (engine) => {
 
     it("is a command with an exit code, a line for people and JSON for programs", async () => {
       await clearOne(replica, house(5n));
-      const { transfers } = await audit();
+      const { transfers, evidence } = await audit();
+      const records = `${evidence} evidence, 0 lost; 0 orders, 0 lost`;
       const command = (...words: string[]) =>
         runMeshCommand(readSettings({}), { ...process.env, ...world.environment() }, [
           "audit",
           ...words,
         ]);
       const clean = await command();
-      expect(clean.stdout).toBe(`${transfers} transfers, 0 unattested, 0 altered, balanced\n`);
+      expect(clean.stdout).toBe(
+        `${transfers} transfers, 0 unattested, 0 altered, balanced; ${records}\n`,
+      );
       expect(clean.code).toBe(0);
       await write(foreign(), foreign({ id: 78n }));
       const found = await command("--findings", "1");
@@ -273,7 +281,9 @@ describeOnEngines("./mesh audit", (engine) => {
         /^NO_EVIDENCE: transfer 77 of .*Z, 0.05 USD from CASH_ODFI to STRIPE_SETTLEMENT \(STRIPE_PAYOUT\): no evidence has the digest 0x0/,
       );
       expect(more).toMatch(/^… and 1 more findings/);
-      expect(summary).toBe(`${transfers + 2} transfers, 2 unattested, 0 altered, balanced`);
+      expect(summary).toBe(
+        `${transfers + 2} transfers, 2 unattested, 0 altered, balanced; ${records}`,
+      );
       const json = await command("--json");
       const lines = json.stdout
         .trimEnd()
@@ -288,6 +298,10 @@ describeOnEngines("./mesh audit", (engine) => {
             findingCount: 2,
             counts: { unattested: 2 },
             balanced: true,
+            evidence,
+            evidenceCounts: { cleared: evidence, lost: 0 },
+            orders: 0,
+            givenUp: [],
           },
         },
       ]);
@@ -304,7 +318,9 @@ describeOnEngines("./mesh audit", (engine) => {
         await aDay();
         await write(foreign());
         expect(await found()).toEqual([["NO_EVIDENCE", 77n]]);
-        expect(summaryText(await audit())).toMatch(/, 1 unattested, 0 altered, balanced$/);
+        expect(summaryText(await audit())).toMatch(
+          /, 1 unattested, 0 altered, balanced; [0-9]+ evidence, 0 lost; 0 orders, 0 lost$/,
+        );
       });
 
       it("that copies the digest of a real one", async () => {

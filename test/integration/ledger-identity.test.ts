@@ -5,7 +5,9 @@ import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
 import { userInfo } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createPool } from "#common/postgres/pool.ts";
+import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
+import { emptyTransfer } from "../../engine/testing/empty-rows.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
 import {
   type ClearingWorld,
@@ -146,6 +148,16 @@ describeOnEngines("The ledger's identity", (engine) => {
     await world.engine.server?.restart();
     await expect(world.openReplica()).rejects.toThrow(
       /the newest row of this ledger is of .* it is an old copy, or was rolled back/,
+    );
+    // One row written past Clearing, and the copy is newer than anything that was seen.
+    const client = await openClient(world.engine.config);
+    const row = { ...emptyTransfer(77n), amount: 5n, ledger: 1, code: 10 };
+    await client.createTransfers([
+      { ...row, debit_account_id: chart.cash, credit_account_id: chart.stripe },
+    ]);
+    client.destroy();
+    await expect(world.openReplica()).rejects.toThrow(
+      /a row of .* was seen and is not in this ledger.* rolled back, and has gone on since/,
     );
   });
 

@@ -18,7 +18,7 @@ export function watchLedgerIdentity(
     if (identity?.birthTimestamp === undefined) {
       throw new Error("Clearing has not opened this ledger yet");
     }
-    const signs = await readLedgerSigns(reader(signal), clusterId, identity.birthAccountId);
+    const signs = await readLedgerSigns(reader(signal), clusterId, identity);
     const fault = identityFault(identity, signs);
     if (fault !== undefined) throw new Error(`${fault}; ${identityRemedy}`);
   });

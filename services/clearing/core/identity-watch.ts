@@ -37,10 +37,12 @@ export function watchIdentity(
     if (identity.highWaterMark < written) {
       return `the records have seen the ledger up to ${identity.highWaterMark}, and this process has written ${written}: the database was rolled back, or is another one`;
     }
-    const signs = await readLedgerSigns(reader, clusterId, identity.birthAccountId);
     const { highWaterMark } = identity;
-    const mark = highWaterMark > newestSeen ? highWaterMark : newestSeen;
-    return identityFault({ ...identity, highWaterMark: mark }, signs);
+    const seenHere = {
+      ...identity,
+      highWaterMark: highWaterMark > newestSeen ? highWaterMark : newestSeen,
+    };
+    return identityFault(seenHere, await readLedgerSigns(reader, clusterId, seenHere));
   };
 
   return {

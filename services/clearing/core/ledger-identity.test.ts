@@ -4,7 +4,13 @@ import { judgeStart, type StartFindings } from "./ledger-identity.ts";
 
 const nothing: StartFindings = {
   identity: undefined,
-  signs: { clusterId: 7n, birthTimestamp: undefined, newestTransfer: 0n, newest: 0n },
+  signs: {
+    clusterId: 7n,
+    birthTimestamp: undefined,
+    newestTransfer: 0n,
+    newest: 0n,
+    holdsMark: true,
+  },
   hasEvidence: false,
   newest: { looked: 0, whole: 0 },
   unattested: { count: 0, more: false, first: [] },
@@ -63,6 +69,11 @@ describe("refuses", () => {
       { ...kept, signs: { ...used, birthTimestamp: 101n } },
     ],
     ["an old copy", "(399), and one of", { ...kept, signs: { ...used, newest: 399n } }],
+    [
+      "an old copy that has gone on",
+      "(400) was seen and is not in this ledger",
+      { ...kept, signs: { ...used, holdsMark: false } },
+    ],
     [
       "a database that was rolled back",
       "at least 5 later transfers have no evidence",

@@ -6,6 +6,7 @@ import {
   type LedgerIdentity,
   type LedgerSigns,
   nanosecondsText,
+  noMarks,
   readLedgerSigns,
 } from "#common/ledger/identity.ts";
 import { endOfTime, type LedgerReader } from "#common/ledger/reader.ts";
@@ -117,8 +118,7 @@ export async function lookAtStart(ports: IdentityPorts): Promise<StartFindings> 
   const { reader, records, clusterId } = ports;
   // The identity, then the ledger, then the evidence: what another replica adds meanwhile then never looks lost.
   const identity = await records.read();
-  const account = identity?.birthAccountId ?? birthAccountId;
-  const signs = await readLedgerSigns(reader, clusterId, account);
+  const signs = await readLedgerSigns(reader, clusterId, identity ?? noMarks);
   const fits = identity !== undefined && identityFault(identity, signs) === undefined;
   const hasEvidence = await records.hasEvidence();
   return {
@@ -190,9 +190,11 @@ export async function checkStart(ports: IdentityPorts): Promise<void> {
  */
 export async function keepIdentity({ reader, records, clusterId }: IdentityPorts): Promise<void> {
   const before = await records.read();
-  const account = before?.birthAccountId ?? birthAccountId;
-  const { birthTimestamp, newest } = await readLedgerSigns(reader, clusterId, account);
-  if (birthTimestamp === undefined) throw new Error(`the chart has no account ${account}`);
+  const marks = before ?? noMarks;
+  const { birthTimestamp, newest } = await readLedgerSigns(reader, clusterId, marks);
+  if (birthTimestamp === undefined) {
+    throw new Error(`the chart has no account ${marks.birthAccountId}`);
+  }
   if (before === undefined) {
     await records.write({ clusterId, birthAccountId, birthTimestamp, highWaterMark: newest });
   } else if (before.birthTimestamp === undefined) {

@@ -1,7 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { createInterface } from "node:readline/promises";
+import { lossyStdout } from "#common/process/lossy-output.ts";
 import { readArguments, runCommand } from "./command/command.ts";
-import { describeError, Problem } from "./command/problem.ts";
+import { describeError, fileProblem, Problem } from "./command/problem.ts";
 import { seconds } from "./command/text.ts";
 import { dataIn } from "./state/choose-identity.ts";
 import { isRunning } from "./state/process-identity.ts";
@@ -54,9 +55,14 @@ async function runHere(
   settings: Settings,
   choice: { readonly fresh: boolean; readonly engine: Engine | undefined },
 ): Promise<number> {
+  // A line that cannot be written, as into a log on a full disk, must not end the one who keeps everything running.
+  const output = lossyStdout(
+    (lines) => `${lines} lines were dropped here: they could not be written`,
+  );
+  const say = (text: string) => void output.write(`${text}\n`);
   const stop = new AbortController();
   const end = (why: string) => {
-    if (!stop.signal.aborted) console.log("stopping …");
+    if (!stop.signal.aborted) say("stopping …");
     stop.abort(new Problem(why));
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -70,18 +76,18 @@ async function runHere(
       choice,
       signal: stop.signal,
       report: (line) => {
-        console.log(line);
+        say(line);
         owner?.tell({ line });
       },
       onReady: (identity) => {
         const took = `The mesh is ready after ${seconds(performance.now())}.`;
         const text = `${took} ${readyText(settings, identity)}`;
-        console.log(text);
+        say(text);
         owner?.tell({ ready: text });
       },
     });
   } catch (error) {
-    owner?.tell({ failed: describeError(error) });
+    owner?.tell({ failed: describeError(fileProblem(error) ?? error) });
     throw error;
   } finally {
     owner?.leave();

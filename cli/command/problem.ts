@@ -36,6 +36,11 @@ export function fileProblem(error: unknown): Problem | undefined {
   return new Problem(`${path} cannot be used: ${remedy(ownerOf(path))}`);
 }
 
+/** Whether a file could not be written because nothing more fits on its disk, or on the user's part of it. */
+export function isDiskFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes(String((error as NodeJS.ErrnoException).code));
+}
+
 /** Who owns a path, or the nearest folder above it that is there. */
 function ownerOf(path: string): string {
   for (let at = path; ; at = dirname(at)) {

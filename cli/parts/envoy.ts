@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../bring/envoy.ts";
-import { writeWhole } from "../state/write-whole.ts";
+import { keepWhole } from "../state/write-whole.ts";
 import { renderEnvoyConfig } from "./envoy-config.ts";
 import type { Mesh, Part } from "./part.ts";
 import { expectOk } from "./probe.ts";
@@ -38,7 +38,7 @@ export function envoyPart(
     async launch() {
       const file = join(settings.state, "envoy.yaml");
       const config = renderEnvoyConfig(settings);
-      writeWhole(file, config);
+      keepWhole(file, config);
       const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"];
       return { command: [await findEnvoy(), "-c", file, ...flags], env: environment, config };
     },

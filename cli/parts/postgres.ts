@@ -6,7 +6,7 @@ import { Problem } from "../command/problem.ts";
 import { lastLine, runProgram } from "../command/run-program.ts";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
-import { makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
+import { keepWhole, makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
@@ -41,7 +41,7 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
   const programs = postgresPrograms();
   const user = unprivileged(data, programs.postgres);
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(data, programs.initdb, user, keys);
-  writeWhole(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
+  keepWhole(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
   const flags = {
     listen_addresses: settings.host,
     port: String(settings.ports.postgres),

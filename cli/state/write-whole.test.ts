@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { writeWhole, writeWholeOnce } from "./write-whole.ts";
+import { keepWhole, writeWhole, writeWholeOnce } from "./write-whole.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -56,6 +56,21 @@ describe("writeWhole", () => {
     );
     // mkdir → fsync of the folder above; fsync of the file → rename → fsync of its folder.
     expect(calls).toEqual(["mkdir", "fsync", "fsync", "rename", "fsync"]);
+  });
+});
+
+describe("keepWhole", () => {
+  it("writes what is not there or other, and leaves alone what is the same", () => {
+    const file = join(folder, "config");
+    keepWhole(file, "one");
+    const { ino } = statSync(file);
+    keepWhole(file, "one");
+    expect(statSync(file).ino).toBe(ino);
+    keepWhole(file, "two");
+    expect(readFileSync(file, "utf8")).toBe("two");
+    chmodSync(file, 0o644);
+    keepWhole(file, "two");
+    expect(modeOf(file)).toBe(0o600);
   });
 });
 

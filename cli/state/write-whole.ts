@@ -5,8 +5,10 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -31,6 +33,19 @@ export function writeWhole(file: string, text: string, mode = ownerOnly): void {
     throw error;
   }
   syncFolder(folder);
+}
+
+/** The same, unless the file holds just that: what is started again on a full disk needs nothing of it then. */
+export function keepWhole(file: string, text: string, mode = ownerOnly): void {
+  if (!holds(file, text, mode)) writeWhole(file, text, mode);
+}
+
+function holds(file: string, text: string, mode: number): boolean {
+  try {
+    return (statSync(file).mode & 0o777) === mode && readFileSync(file, "utf8") === text;
+  } catch {
+    return false; // whatever is wrong with it, it is written anew
+  }
 }
 
 /**
@@ -85,6 +100,9 @@ function writeSynced(file: string, text: string, mode: number): void {
     writeFileSync(fd, text);
     chmodSync(file, mode); // what open() sets is less the umask
     fsyncSync(fd);
+  } catch (error) {
+    // Of what fails on an open file Node does not say where, and a full disk is worth a name.
+    throw error instanceof Error ? Object.assign(error, { path: dirname(file) }) : error;
   } finally {
     closeSync(fd);
   }

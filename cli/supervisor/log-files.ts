@@ -8,6 +8,7 @@ import {
   renameSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isDiskFull } from "../command/problem.ts";
 import type { Settings } from "../state/settings.ts";
 
 const tailBytes = 16_384;
@@ -21,6 +22,16 @@ export function rotateLog(settings: Settings, part: string): void {
   mkdirSync(join(settings.state, "logs"), { recursive: true });
   const file = logFile(settings, part);
   if (existsSync(file)) renameSync(file, `${file}.1`);
+}
+
+/** Opens a part's log to append to, or says to write none: a part is worth more than its log, which a full disk may refuse. */
+export function openLog(settings: Settings, part: string): number | "ignore" {
+  try {
+    return openSync(logFile(settings, part), "a");
+  } catch (error) {
+    if (isDiskFull(error)) return "ignore";
+    throw error;
+  }
 }
 
 /** The end of a log, as text. */

@@ -2,9 +2,10 @@ import { describeError } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
 import type { Part } from "../parts/part.ts";
 import { keyFiles } from "../state/keys.ts";
-import { isFrozen, isRunning } from "../state/process-identity.ts";
+import { isFrozen, isRunning, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import { type MeshIdentity, type MeshState, type PartState, settingsOf } from "../state/state.ts";
+import { findStrays } from "./strays.ts";
 
 export interface PartStatus {
   readonly name: string;
@@ -33,17 +34,20 @@ export function probeMesh(
     keys: keyFiles(settings),
     environment: {},
   };
-  return Promise.all(
-    meshParts(mesh).map((part) =>
-      probePart(
-        part,
-        state.parts.find(({ name }) => name === part.name),
-      ),
-    ),
-  );
+  // What was started while the disk was full is not written down yet; it carries its mark.
+  const marked = findStrays(settings.state);
+  const processOf = (name: string): KnownProcess | undefined => {
+    const recorded = state.parts.find((part) => part.name === name);
+    if (recorded !== undefined && isRunning(recorded)) return recorded;
+    const found = marked.find((stray) => stray.name === name);
+    return found === undefined ? recorded : { ...recorded, ...found };
+  };
+  return Promise.all(meshParts(mesh).map((part) => probePart(part, processOf(part.name))));
 }
 
-async function probePart(part: Part, process: PartState | undefined): Promise<PartStatus> {
+type KnownProcess = ProcessIdentity & Partial<PartState>;
+
+async function probePart(part: Part, process: KnownProcess | undefined): Promise<PartStatus> {
   const beganMs = performance.now();
   const answer = await part.probe(AbortSignal.timeout(probeMsMax)).then(
     (version) => ({ healthy: true, health: "serving", version }),

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError, Problem } from "../command/problem.ts";
 import { seconds } from "../command/text.ts";
@@ -8,7 +8,8 @@ import { identify, isRunning, type ProcessIdentity } from "../state/process-iden
 import type { Settings } from "../state/settings.ts";
 import type { PartState } from "../state/state.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import { lastMessage, logFile, rotateLog } from "./log-files.ts";
+import { lastMessage, logFile, openLog, rotateLog } from "./log-files.ts";
+import { pauseBeforeRestart } from "./restart-pause.ts";
 import { sendSignal } from "./stop-process.ts";
 import { markOf } from "./strays.ts";
 
@@ -44,7 +45,7 @@ interface Running {
 
 // A part that dies comes back by itself, as under Kubernetes: at once the first time, then ever later.
 const backoffMsMin = 250;
-const backoffMsMax = 10_000;
+const backoffMsMax = 5_000;
 /** A part that ran this long counts as healthy: its next death is its first again. */
 const healthyMs = 30_000;
 const probeMsMax = 3_000;
@@ -134,9 +135,10 @@ async function keepAlive(run: Run, first: Running): Promise<void> {
   let delayMs = backoffMsMin;
   while (!run.stopping.aborted) {
     run.options.report(`${part.name} died (${how}); it is started again in ${delayMs} ms`);
-    await sleep(delayMs, undefined, { signal: run.stopping }).catch(() => undefined);
+    const { state: folder } = run.options.settings;
+    const why = await pauseBeforeRestart({ delayMs, folder, signal: run.stopping });
     if (run.stopping.aborted) return;
-    delayMs = Math.min(delayMs * 2, backoffMsMax);
+    delayMs = why === "room" ? backoffMsMin : Math.min(delayMs * 2, backoffMsMax);
     const bornMs = Date.now();
     try {
       current = await spawnPart(run, part, current.restarts + 1, current.version);
@@ -208,7 +210,9 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
   const launch = await part.launch();
   const [command, ...programArguments] = launch.command;
   if (command === undefined) throw new Error(`${part.name} has no command`);
-  const log = openSync(logFile(settings, part.name), "a");
+  // Before the process is there: whatever fails from then on would leave one that nobody knows of.
+  const fingerprint = fingerprintOf(settings.root, launch);
+  const log = openLog(settings, part.name);
   try {
     const child = spawn(command, programArguments, {
       cwd: settings.root,
@@ -225,10 +229,9 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
     });
     const identity = child.pid === undefined ? undefined : identify(child.pid);
     if (identity === undefined) throw await failedStart(settings, part, await exited);
-    const fingerprint = fingerprintOf(settings.root, launch);
     return { part, identity, fingerprint, kill: (signal) => child.kill(signal), exited, restarts };
   } finally {
-    closeSync(log);
+    if (log !== "ignore") closeSync(log);
   }
 }
 

@@ -16,6 +16,7 @@ function diskOf(space: number) {
       disk.dropped += 1;
     },
     describeLoss: (lines) => `lost ${lines}`,
+    againMs: 5,
   });
   return { disk, output };
 }
@@ -37,5 +38,14 @@ describe("an output that may lose lines", () => {
     disk.space = 1_000;
     output.write("last\n");
     expect(disk.text).toBe("lost 50\nlast\n");
+  });
+
+  it("tells the loss by itself when there is space again and nothing else to say", async () => {
+    const { disk, output } = diskOf(6);
+    for (const line of ["one\n", "two\n", "three\n"]) output.write(line);
+    disk.space = 100;
+    await expect.poll(() => disk.text).toBe("one\ntw\nlost 2\n");
+    output.write("four\n");
+    expect(disk.text).toBe("one\ntw\nlost 2\nfour\n");
   });
 });

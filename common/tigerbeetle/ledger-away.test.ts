@@ -4,7 +4,7 @@ import { createClient, ErrorCodes, RequestError } from "tigerbeetle-node";
 import { describe, expect, test } from "vitest";
 import { DomainError } from "#common/domain-error.ts";
 import { EmbeddedLedgerError, type EmbeddedLedgerErrorCode, typedError } from "#engine/errors.ts";
-import { isLedgerAway } from "./ledger-away.ts";
+import { isLedgerAway, isLedgerFull } from "./ledger-away.ts";
 
 const embedded = (code: EmbeddedLedgerErrorCode) => new EmbeddedLedgerError(code, "embedded");
 const sqlite = (errcode: number) =>
@@ -44,6 +44,17 @@ describe("the fault is ours", () => {
   ])("%s", (_, error) => {
     expect(isLedgerAway(error)).toBe(false);
   });
+});
+
+test("only a full disk is known to have taken nothing of a request", () => {
+  const errors = [embedded("ERR_EMBEDDED_DISK_FULL"), sqlite(13), embedded("ERR_EMBEDDED_IO")];
+  expect([...errors, new Error("no"), "text"].map(isLedgerFull)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
 
 describe("tigerbeetle-node itself", () => {

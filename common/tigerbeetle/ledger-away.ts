@@ -49,6 +49,11 @@ export function ledgerUnavailable(
   });
 }
 
+/** Whether the embedded engine had no space for a request: nothing of it is stored, nor will be. */
+export function isLedgerFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_EMBEDDED_DISK_FULL";
+}
+
 /** Whether the embedded engine's file is not there, for a client that does not make it. */
 export function isLedgerMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_EMBEDDED_MISSING";

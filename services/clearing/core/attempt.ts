@@ -7,7 +7,7 @@ import type { GroupMember } from "#common/group-commit.ts";
  * leaves it, and nothing more is sent for it. That is what makes NOT_SENT true.
  */
 export class Attempt implements GroupMember {
-  /** True once something that may change the ledger was handed to it. It never becomes false again. */
+  /** True once something that may change the ledger was handed to it; false again only if it says that it took nothing. */
   sent = false;
   /** True once the call has stopped waiting. */
   abandoned = false;

@@ -9,9 +9,9 @@ import {
   TransferFlags,
 } from "tigerbeetle-node";
 import { DomainError } from "#common/domain-error.ts";
-import { groupCommit } from "#common/group-commit.ts";
+import { type GroupMember, groupCommit } from "#common/group-commit.ts";
 import { isDerivedRow, type TransferRow } from "#common/ledger/transfer-rows.ts";
-import { isLedgerAway, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
+import { isLedgerAway, isLedgerFull, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
 import { formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import type { ClearingLedger, Found, NewAccount } from "../core/ports.ts";
 import { openAccounts, toLedgerAccount } from "./tigerbeetle-accounts.ts";
@@ -85,12 +85,13 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     sends: true,
   });
   return {
-    write: async (rows, attempt) => chainOutcome(await chains(rows.map(formatTransfer), attempt)),
+    write: async (rows, attempt) =>
+      chainOutcome(await unlessRefused(attempt, chains(rows.map(formatTransfer), attempt))),
     fence: async (transferId, attempt) =>
-      fenceOutcome(await chains([fenceTransfer(transferId)], attempt)),
+      fenceOutcome(await unlessRefused(attempt, chains([fenceTransfer(transferId)], attempt))),
     find,
     accounts,
-    open,
+    open: (account, attempt) => unlessRefused(attempt, open(account, attempt)),
   };
 }
 
@@ -204,12 +205,23 @@ async function resultsOf<Result>(count: number, request: Promise<Result[]>): Pro
   return results;
 }
 
-/** A write that breaks after it was handed over may have happened. */
+/** A write that breaks after it was handed over may have happened, unless the engine knows that it has not. */
 async function sent<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw outcomeUnknown(error);
+    throw isLedgerFull(error) ? ledgerUnavailable(500, error) : outcomeUnknown(error);
+  }
+}
+
+/** A write that is refused with LEDGER_UNAVAILABLE has not happened: as far as its caller may be told, nothing was sent. */
+async function unlessRefused<T>(attempt: GroupMember, write: Promise<T>): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    const isRefused = error instanceof DomainError && error.kind === "LEDGER_UNAVAILABLE";
+    if (isRefused) attempt.sent = false;
+    throw error;
   }
 }
 

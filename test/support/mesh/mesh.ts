@@ -30,6 +30,8 @@ export interface TestMeshOptions {
   readonly engine?: Engine;
   /** Added to the environment of every part. */
   readonly environment?: NodeJS.ProcessEnv;
+  /** Its state folder, empty, as on a disk of the test's own. Default: a temporary one. */
+  readonly state?: string;
 }
 
 export interface ServiceAddresses {
@@ -75,7 +77,7 @@ const attemptsMax = 3;
 
 /** Starts a private mesh. It ends with the test process, however that ends. */
 export async function startMesh(options: TestMeshOptions = {}): Promise<TestMesh> {
-  const state = await newStateFolder();
+  const state = options.state ?? (await newStateFolder());
   try {
     for (let attempt = 1; ; attempt += 1) {
       const environment = { ...(await privateEnvironment(state)), ...options.environment };

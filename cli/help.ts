@@ -1,6 +1,6 @@
 console.log(`SOVR Mesh: a clearing house in a box.
 
-  ./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle]
+  ./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6]
                           starts everything on this machine; Ctrl-C stops it
   ./mesh down             stops what up --detach started
   ./mesh status [--json]  every part with version, health and latency
@@ -27,6 +27,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           holds every transfer against its evidence, and every balance against its transfers
   ./mesh ledger adopt [--yes]
                           takes the ledger that is there for the one of the records; says what that gives up
+  ./mesh ledger recover REPLICA
+                          brings back a replica of this machine that has lost its data file, from the others
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]
                           measures a mesh of its own, and the bare ledger beside it
   ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser;

@@ -18,20 +18,31 @@ import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.t
 import { readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
+import { readSettings } from "./state/settings.ts";
+import { bringBack } from "./supervisor/bring-back.ts";
 import { withRecords } from "./supervisor/with-records.ts";
 
-const usage = "./mesh ledger adopt [--yes]";
+const usage = "./mesh ledger adopt [--yes] | recover REPLICA";
+const adoptForGood = "./mesh ledger adopt --yes";
 
 /** How long the ledger may take to answer, in milliseconds. */
 const readTimeoutMs = 10_000;
 
-/** Tells the records to belong to the ledger that is there now. The only way past a start that refuses it. */
+/**
+ * adopt: tells the records to belong to the ledger that is there now, the only way past a start that refuses it.
+ * recover: brings back a replica of this mesh that has lost its data, from the others.
+ */
 runCommand(async () => {
   const { values, positionals } = readArguments(
     { yes: { type: "boolean", default: false } },
     usage,
   );
-  if (positionals.length !== 1 || positionals[0] !== "adopt") throw new Problem(`usage: ${usage}`);
+  const [command, replica, ...more] = positionals;
+  if (command === "recover" && /^[0-9]$/.test(replica ?? "") && more.length === 0) {
+    await bringBack(readSettings(process.env), Number(replica));
+    return 0;
+  }
+  if (command !== "adopt" || replica !== undefined) throw new Problem(`usage: ${usage}`);
   return withRecords(process.env, (environment) => adoptIn(environment, values.yes));
 });
 
@@ -44,7 +55,7 @@ async function adoptIn(environment: Environment, isMeant: boolean): Promise<numb
     const signs = await lookAtLedger(engine, identity);
     console.log(adoptionText(identity, signs, await countEvidence(pool)));
     if (!isMeant) {
-      console.log(`\nNothing was changed. To go on: ${usage.replace("[--yes]", "--yes")}`);
+      console.log(`\nNothing was changed. To go on: ${adoptForGood}`);
       return 1;
     }
     await adopt(pool, identity, signs);

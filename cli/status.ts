@@ -1,6 +1,7 @@
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { table } from "./command/text.ts";
+import { replicaCount } from "./parts/replicas.ts";
 import { isRunning } from "./state/process-identity.ts";
 import { readSettings } from "./state/settings.ts";
 import { readIdentity, readState } from "./state/state.ts";
@@ -23,7 +24,15 @@ runCommand(async () => {
     const { engine, external, clusterId } = identity;
     console.log(
       JSON.stringify(
-        { engine, external, clusterId, supervised, phase: state.phase, parts },
+        {
+          engine,
+          external,
+          replicas: replicaCount(identity),
+          clusterId,
+          supervised,
+          phase: state.phase,
+          parts,
+        },
         null,
         2,
       ),
@@ -38,7 +47,9 @@ runCommand(async () => {
       String(part.restarts),
       part.dependsOn.join(" "),
     ]);
-    console.log(`engine ${identity.engine}, cluster ${identity.clusterId}`);
+    const replicas = replicaCount(identity);
+    const engine = `${identity.engine}${replicas > 1 ? ` of ${replicas} replicas` : ""}`;
+    console.log(`engine ${engine}, cluster ${identity.clusterId}`);
     console.log(
       table([["part", "version", "health", "latency", "pid", "restarts", "depends on"], ...rows]),
     );

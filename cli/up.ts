@@ -4,15 +4,20 @@ import { lossyStdout } from "#common/process/lossy-output.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { describeError, fileProblem, Problem } from "./command/problem.ts";
 import { seconds } from "./command/text.ts";
-import { dataIn } from "./state/choose-identity.ts";
+import { replicaCount } from "./parts/replicas.ts";
+import { type DataChoice, dataIn } from "./state/choose-identity.ts";
 import { isRunning } from "./state/process-identity.ts";
-import { type Engine, engines, readSettings, type Settings } from "./state/settings.ts";
+import { engines, readSettings, type Settings } from "./state/settings.ts";
 import { readIdentity, readState, settingsOf } from "./state/state.ts";
 import { findOwner, startDetached } from "./supervisor/detached.ts";
 import { readyText } from "./supervisor/ready-text.ts";
 import { runMesh } from "./supervisor/run-mesh.ts";
 
-const usage = "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle]";
+const usage =
+  "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6]";
+
+/** Two and four are not offered: they survive no more than one and three do. */
+const replicaCounts = ["1", "3", "5", "6"];
 
 runCommand(async () => {
   const { values, positionals } = readArguments(
@@ -21,6 +26,7 @@ runCommand(async () => {
       fresh: { type: "boolean", default: false },
       yes: { type: "boolean", default: false },
       engine: { type: "string" },
+      replicas: { type: "string" },
     },
     usage,
   );
@@ -29,12 +35,22 @@ runCommand(async () => {
   if (values.engine !== undefined && engine === undefined) {
     throw new Problem(`unknown engine "${values.engine}": the engines are ${engines.join(", ")}`);
   }
+  const choice = { fresh: values.fresh, engine, replicas: readReplicas(values.replicas) };
   const settings = readSettings(process.env);
-  if (isAlreadyRunning(settings)) return alreadyRunning(settings, engine, values.fresh);
+  if (isAlreadyRunning(settings)) return alreadyRunning(settings, choice);
   if (values.fresh && !values.yes) await askBeforeDeleting(settings);
-  if (values.detach) return startDetached(settings, { fresh: values.fresh, engine });
-  return runHere(settings, { fresh: values.fresh, engine });
+  return values.detach ? startDetached(settings, choice) : runHere(settings, choice);
 });
+
+function readReplicas(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  if (!replicaCounts.includes(given)) {
+    throw new Problem(
+      `--replicas ${given}: a cluster here has ${replicaCounts.join(", ")} replicas`,
+    );
+  }
+  return Number(given);
+}
 
 /** Says what --fresh deletes, and asks a person; whoever cannot be asked must have said --yes. */
 async function askBeforeDeleting(settings: Settings): Promise<void> {
@@ -51,10 +67,7 @@ async function askBeforeDeleting(settings: Settings): Promise<void> {
   }
 }
 
-async function runHere(
-  settings: Settings,
-  choice: { readonly fresh: boolean; readonly engine: Engine | undefined },
-): Promise<number> {
+async function runHere(settings: Settings, choice: DataChoice): Promise<number> {
   // A line that cannot be written, as into a log on a full disk, must not end the one who keeps everything running.
   const output = lossyStdout(
     (lines) => `${lines} lines were dropped here: they could not be written`,
@@ -101,13 +114,16 @@ function isAlreadyRunning(settings: Settings): boolean {
 }
 
 /** A second ./mesh up is fine as long as it asks for what runs. */
-function alreadyRunning(settings: Settings, engine: Engine | undefined, fresh: boolean): number {
+function alreadyRunning(settings: Settings, { fresh, engine, replicas }: DataChoice): number {
   const state = readState(settings);
   const identity = readIdentity(settings);
   if (state?.phase !== "ready" || identity === undefined) {
     throw new Problem(`a mesh is ${state?.phase ?? "starting"} here: try again in a moment`);
   }
-  if (fresh || (engine !== undefined && engine !== identity.engine)) {
+  const isOther =
+    (engine !== undefined && engine !== identity.engine) ||
+    (replicas !== undefined && replicas !== replicaCount(identity));
+  if (fresh || isOther) {
     throw new Problem("a mesh is already running here: ./mesh down first");
   }
   console.log(`The mesh is already running. ${readyText(settingsOf(settings, state), identity)}`);

@@ -6,7 +6,7 @@ import { servicePart } from "./service.ts";
 import { withoutStripe } from "./stripe-environment.ts";
 import { stripeSimPart } from "./stripe-sim.ts";
 import { studioPart } from "./studio.ts";
-import { runsTigerBeetle, tigerbeetlePart } from "./tigerbeetle.ts";
+import { tigerbeetleParts } from "./tigerbeetle.ts";
 
 /** The parts of a mesh, each after what it depends on. `onInstall` is told before something is downloaded. */
 export function meshParts(
@@ -18,7 +18,7 @@ export function meshParts(
   const { stripeSim } = mesh.settings.ports;
   return [
     postgresPart(mesh),
-    ...(runsTigerBeetle(mesh.identity) ? [tigerbeetlePart(mesh)] : []),
+    ...tigerbeetleParts(mesh),
     ...serviceNames.map((name) => servicePart(mesh, name, user)),
     ...(stripeSim === undefined ? [] : [stripeSimPart(mesh, stripeSim)]),
     studioPart(mesh, user, onInstall),

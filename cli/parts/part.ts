@@ -34,6 +34,8 @@ export interface Part {
   readonly stopMs: number;
   /** What takes long and waits for no other part, such as a download; it begins at once. Ends when `signal` fires. */
   prepare?(signal: AbortSignal): Promise<void>;
+  /** Whether the mesh starts without it for now, as without a replica whose data is lost; it is tried again all the while. */
+  isSpare?(): boolean;
   /** Makes everything else ready that its start needs, and says how to start it. Safe to repeat. */
   launch(): Promise<Launch>;
   /** Its version once it serves, "" if that cannot be told here. Throws while it does not serve. */

@@ -3,6 +3,7 @@ import type { Environment } from "#common/process/environment.ts";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
+import { replicaAddresses, replicasOf } from "./replicas.ts";
 import { developmentBatchMax } from "./tigerbeetle.ts";
 
 /** Where a mesh of this machine keeps ledger and evidence, and whose signatures it trusts, in the services' words. */
@@ -28,7 +29,7 @@ function engineEnvironment(settings: Settings, identity: MeshIdentity): Environm
   }
   if (identity.external) return { TIGERBEETLE_ADDRESSES: settings.tigerbeetleAddresses };
   return {
-    TIGERBEETLE_ADDRESSES: `${settings.host}:${settings.ports.tigerbeetle}`,
+    TIGERBEETLE_ADDRESSES: replicaAddresses(settings, replicasOf(settings, identity)),
     TIGERBEETLE_BATCH_MAX: String(developmentBatchMax),
   };
 }

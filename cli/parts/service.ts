@@ -3,8 +3,8 @@ import { type Settings, servicePorts } from "../state/settings.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 import { recordsEnvironment } from "./records-environment.ts";
+import { replicasOf } from "./replicas.ts";
 import { checkoutStripe } from "./stripe-environment.ts";
-import { runsTigerBeetle } from "./tigerbeetle.ts";
 
 /** The services that need the ledger; Attestor and Checkout need records alone. */
 const onLedger: readonly ServiceName[] = ["clearing", "ledger", "eventstream"];
@@ -14,10 +14,10 @@ export function servicePart(mesh: Mesh, name: ServiceName, user: NodeJS.ProcessE
   const { settings, identity, keys } = mesh;
   const { host } = settings;
   const ports = settings.ports.services[name];
-  const needsTigerBeetle = onLedger.includes(name) && runsTigerBeetle(identity);
+  const replicas = onLedger.includes(name) ? replicasOf(settings, identity) : [];
   return nodePart(mesh, {
     name,
-    dependsOn: ["postgres", ...(needsTigerBeetle ? ["tigerbeetle"] : [])],
+    dependsOn: ["postgres", ...replicas.map((replica) => replica.name)],
     ports: servicePorts(name, ports),
     main: `services/${name}/main.ts`,
     readyUrl: `http://${host}:${ports.metrics}/readyz`,

@@ -1,80 +1,72 @@
-import { existsSync, renameSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
 import { Problem } from "../command/problem.ts";
-import { findProgram, lastLine, runProgram } from "../command/run-program.ts";
-import type { Settings } from "../state/settings.ts";
-import type { MeshIdentity } from "../state/state.ts";
-import { syncFolder } from "../state/write-whole.ts";
+import { findProgram, runProgram } from "../command/run-program.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
+import { type Cluster, formatOnce, lossOf, requireTigerBeetle } from "./replica-files.ts";
+import { type Replica, replicaAddresses, replicaPorts, replicasOf } from "./replicas.ts";
 
 /** A batch of a replica that runs with --development. */
 export const developmentBatchMax = 253;
 
-/** True: the engine is a TigerBeetle that runs on this machine, as a part. */
-export function runsTigerBeetle({ engine, external }: MeshIdentity): boolean {
-  return engine === "tigerbeetle" && !external;
-}
-
-/** A cluster of one replica. */
-export function tigerbeetlePart({ settings, identity, environment }: Mesh): Part {
-  return {
-    name: "tigerbeetle",
+/** The replicas of the cluster that runs on this machine; none where it runs elsewhere, or is the embedded engine. */
+export function tigerbeetleParts({ settings, identity, environment }: Mesh): Part[] {
+  const replicas = replicasOf(settings, identity);
+  const cluster = { settings, clusterId: identity.clusterId, replicas };
+  // All replicas start at once, and the files are made by the first that comes.
+  let formatted: Promise<void> | undefined;
+  const format = (program: string) => {
+    formatted ??= formatOnce(cluster, program).finally(() => {
+      formatted = undefined;
+    });
+    return formatted;
+  };
+  return replicas.map((replica) => ({
+    name: replica.name,
     dependsOn: [],
-    ports: [{ variable: "TIGERBEETLE_PORT", port: settings.ports.tigerbeetle }],
+    ports: replicaPorts(replica),
     readyMs: 60_000,
     stopSignal: "SIGTERM",
     stopMs: 5_000,
-    launch: () => launch(settings, identity.clusterId, environment),
-    probe: () => probe(settings),
-  };
+    // The others carry on without one that is lost, and only while they run it can be recovered.
+    ...(replicas.length > 1 ? { isSpare: () => lossOf(cluster, replica) !== undefined } : {}),
+    launch: () => launch(cluster, replica, format, environment),
+    probe: () => probe(cluster, replica),
+  }));
 }
 
 /**
- * Formats a data file of one replica, if there is none yet, and says how to start it. --development: smaller
- * buffers and no direct I/O, so that it runs on any developer's disk.
+ * Says how to start a replica, whose data file is there, or is made if the cluster is new. --development: smaller buffers
+ * and no direct I/O, so that it runs on any developer's disk. Throws Problem if its file is lost.
  */
 async function launch(
-  settings: Settings,
-  clusterId: string,
+  cluster: Cluster,
+  replica: Replica,
+  format: (program: string) => Promise<void>,
   env: NodeJS.ProcessEnv,
 ): Promise<Launch> {
-  const program = findTigerBeetle();
-  const file = join(settings.state, "tigerbeetle.data");
-  if (!existsSync(file)) {
-    // Beside its place and then moved: a format that was interrupted never looks like a data file.
-    const fresh = `${file}.new`;
-    rmSync(fresh, { force: true });
-    const shape = [`--cluster=${clusterId}`, "--replica=0", "--replica-count=1", "--development"];
-    const result = await runProgram(program, ["format", ...shape, fresh], { timeoutMs: 60_000 });
-    if (result.code !== 0) {
-      throw new Problem(`tigerbeetle could not format ${file}: ${lastLine(result.output)}`);
-    }
-    renameSync(fresh, file);
-    syncFolder(settings.state);
-  }
-  const address = `${settings.host}:${settings.ports.tigerbeetle}`;
-  return { command: [program, "start", `--addresses=${address}`, "--development", file], env };
+  const { settings, replicas } = cluster;
+  const program = requireTigerBeetle(replicas.length > 1 ? "--replicas" : "--engine tigerbeetle");
+  await format(program);
+  const loss = lossOf(cluster, replica);
+  if (loss !== undefined) throw new Problem(loss);
+  const addresses = `--addresses=${replicaAddresses(settings, replicas)}`;
+  return { command: [program, "start", addresses, "--development", replica.file], env };
 }
 
 /**
  * The version of the replica, once it listens: its clients wait for the rest. "" where the program is not on PATH, as in
  * another shell than the one that started it. Throws while it does not listen.
  */
-async function probe(settings: Settings): Promise<string> {
-  await connects(settings.host, settings.ports.tigerbeetle);
+async function probe(cluster: Cluster, replica: Replica): Promise<string> {
+  try {
+    await connects(cluster.settings.host, replica.port);
+  } catch (error) {
+    throw new Error(lossOf(cluster, replica) ?? (error as Error).message, { cause: error });
+  }
   const program = findProgram("tigerbeetle");
   if (program === undefined) return "";
   const { output } = await runProgram(program, ["version"], { timeoutMs: 5_000 });
   return /version ([0-9.]+)/.exec(output)?.[1] ?? "unknown";
-}
-
-function findTigerBeetle(): string {
-  const program = findProgram("tigerbeetle");
-  if (program === undefined) {
-    throw new Problem("tigerbeetle is not on PATH: install it, or leave out --engine tigerbeetle");
-  }
-  return program;
 }
 
 function connects(host: string, port: number): Promise<void> {

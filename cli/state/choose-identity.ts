@@ -12,6 +12,8 @@ export interface DataChoice {
   readonly fresh: boolean;
   /** What --engine says, if anything. */
   readonly engine: Engine | undefined;
+  /** What --replicas says, if anything: replicas of TigerBeetle on this machine. */
+  readonly replicas?: number | undefined;
 }
 
 /**
@@ -27,16 +29,22 @@ export function chooseIdentity(
     throw new Problem("TIGERBEETLE_ADDRESSES is set: unset it, or leave out --engine embedded");
   }
   const external = settings.tigerbeetleAddresses !== undefined;
+  if (choice.replicas !== undefined && external) {
+    throw new Problem("TIGERBEETLE_ADDRESSES is set: unset it, or leave out --replicas");
+  }
   const existing = choice.fresh ? undefined : readIdentity(settings);
-  const engine = external ? "tigerbeetle" : (choice.engine ?? existing?.engine ?? "embedded");
+  const engine = external ? "tigerbeetle" : (engineOf(choice) ?? existing?.engine ?? "embedded");
   if (existing === undefined) {
     if (!choice.fresh) refuseOrphans(settings);
     deleteData(settings);
-    const identity = newIdentity(settings, environment, engine, external);
+    const plain = newIdentity(settings, environment, engine, external);
+    const { replicas } = choice;
+    const identity = replicas === undefined || replicas === 1 ? plain : { ...plain, replicas };
     writeIdentity(settings, identity);
     return identity;
   }
   refuseOther("engine", nameOf(existing.engine, existing.external), nameOf(engine, external));
+  if (choice.replicas !== undefined) refuseOtherCount(existing.replicas ?? 1, choice.replicas);
   if (settings.clusterId !== undefined) {
     refuseOther("cluster", existing.clusterId, settings.clusterId.toString());
   }
@@ -82,6 +90,23 @@ function nameOf(engine: Engine, external: boolean): string {
   return external ? "TigerBeetle cluster at TIGERBEETLE_ADDRESSES" : engine;
 }
 
+/** Replicas are those of a real TigerBeetle. */
+function engineOf({ engine, replicas }: DataChoice): Engine | undefined {
+  if (replicas === undefined) return engine;
+  if (engine === "embedded") {
+    throw new Problem("the embedded engine has no replicas: leave out --engine, or --replicas");
+  }
+  return "tigerbeetle";
+}
+
+/** How many replicas a cluster has is written into their files, and never changes. */
+function refuseOtherCount(has: number, wanted: number): void {
+  if (has === wanted) return;
+  throw new Problem(
+    `the data here belongs to a cluster of ${has} ${has === 1 ? "replica" : "replicas"}, not of ${wanted}: say --replicas ${has}, or name another folder for other data by MESH_STATE`,
+  );
+}
+
 function refuseOther(what: string, has: string, wanted: string): void {
   if (has === wanted) return;
   throw new Problem(
@@ -91,7 +116,7 @@ function refuseOther(what: string, has: string, wanted: string): void {
 
 /** Ledger, records and what the simulator of Stripe knows, with the files that SQLite keeps beside them. */
 const dataPattern =
-  /^(mesh\.json|postgres(\.new)?|postgres-password|tigerbeetle\.data|(ledger|stripe-sim)\.db.*)$/;
+  /^(mesh\.json|postgres(\.new)?|postgres-password|tigerbeetle(-[0-9])?\.(data(\.new)?|formatted)|(ledger|stripe-sim)\.db.*)$/;
 
 /** What --fresh deletes: the names in the state folder. Keys, wallets and logs stay. */
 export function dataIn(settings: Settings): readonly string[] {

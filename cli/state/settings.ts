@@ -30,6 +30,7 @@ export interface Ports {
   readonly envoy: number;
   readonly envoyAdmin: number;
   readonly postgres: number;
+  /** Of the first replica on this machine; further ones have the ports after it. */
   readonly tigerbeetle: number;
   /** The simulator of Stripe. Undefined: there is none, because there is a key for Stripe itself, or it is production. */
   readonly stripeSim: number | undefined;
@@ -103,7 +104,7 @@ export function readSettings(environment: Environment): Settings {
         : readU128(environment, "TIGERBEETLE_CLUSTER_ID"),
     studioOrigins: readString(environment, "STUDIO_ORIGINS", localOrigins),
   };
-  refuseSharedPorts(settings.ports);
+  refuseSharedPorts(portsOf(settings.ports));
   return settings;
 }
 
@@ -145,8 +146,8 @@ function readPort(environment: Environment, variable: string, fallback: number):
   return readInteger(environment, variable, { min: 1, max: 65_535, fallback });
 }
 
-function refuseSharedPorts(ports: Ports): void {
-  const all: NamedPort[] = [
+function portsOf(ports: Ports): readonly NamedPort[] {
+  return [
     ...serviceNames.flatMap((name) => servicePorts(name, ports.services[name])),
     ...studioPorts(ports.studio),
     { variable: "ENVOY_PORT", port: ports.envoy },
@@ -155,8 +156,12 @@ function refuseSharedPorts(ports: Ports): void {
     { variable: "TIGERBEETLE_PORT", port: ports.tigerbeetle },
     ...stripeSimPorts(ports.stripeSim),
   ];
+}
+
+/** Throws a Problem that names the first two that are the same. */
+export function refuseSharedPorts(ports: readonly NamedPort[]): void {
   const seen = new Map<number, string>();
-  for (const { variable, port } of all) {
+  for (const { variable, port } of ports) {
     const other = seen.get(port);
     if (other !== undefined) {
       throw new Problem(`${other} and ${variable} are both ${port}: give each its own port`);

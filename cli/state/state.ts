@@ -10,6 +10,8 @@ export interface MeshIdentity {
   readonly engine: Engine;
   /** True: the cluster runs elsewhere (TIGERBEETLE_ADDRESSES). */
   readonly external: boolean;
+  /** How many replicas of TigerBeetle run on this machine, if any do. Absent: one, as in older files. */
+  readonly replicas?: number;
   /** u128 as a decimal string. */
   readonly clusterId: string;
   readonly environment: string;

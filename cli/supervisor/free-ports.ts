@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
 import { Problem } from "../command/problem.ts";
-import type { NamedPort } from "../state/settings.ts";
+import { type NamedPort, refuseSharedPorts } from "../state/settings.ts";
 
 /** A Problem that names the first port that something else listens on, and the variable that moves it. */
 export async function requireFreePorts(host: string, ports: readonly NamedPort[]): Promise<void> {
+  refuseSharedPorts(ports);
   const taken = await Promise.all(ports.map(({ port }) => whyNotFree(host, port)));
   for (const [index, reason] of taken.entries()) {
     const named = ports[index];

@@ -1,6 +1,7 @@
 import { join, relative } from "node:path";
 import { serviceNames } from "#common/service-names.ts";
 import { table } from "../command/text.ts";
+import { replicaCount, replicasOf } from "../parts/replicas.ts";
 import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
 
@@ -19,9 +20,8 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
       ? []
       : [["stripe-sim", "", at(settings.ports.stripeSim)]]),
     ["postgres", at(settings.ports.postgres)],
-    ...(identity.engine === "tigerbeetle"
-      ? [["tigerbeetle", settings.tigerbeetleAddresses ?? at(settings.ports.tigerbeetle)]]
-      : []),
+    ...(identity.external ? [["tigerbeetle", settings.tigerbeetleAddresses ?? ""]] : []),
+    ...replicasOf(settings, identity).map(({ name, port }) => [name, at(port)]),
   ];
   return [
     engineText(settings, identity),
@@ -40,6 +40,10 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
   ].join("\n");
 }
 
+function countText(replicas: number): string {
+  return replicas === 1 ? "one replica" : `${replicas} replicas`;
+}
+
 function engineText(settings: Settings, identity: MeshIdentity): string {
   const cluster = `cluster ${identity.clusterId}`;
   if (identity.engine === "embedded") {
@@ -47,6 +51,6 @@ function engineText(settings: Settings, identity: MeshIdentity): string {
   }
   const where = identity.external
     ? `at ${settings.tigerbeetleAddresses}`
-    : "one replica, --development";
+    : `${countText(replicaCount(identity))}, --development`;
   return `Engine: TigerBeetle, ${cluster}, ${where}.`;
 }

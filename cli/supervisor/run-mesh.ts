@@ -1,6 +1,7 @@
 import type { Environment } from "#common/process/environment.ts";
 import { describeError, Problem } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
+import { requireTigerBeetle } from "../parts/replica-files.ts";
 import { chooseIdentity, type DataChoice } from "../state/choose-identity.ts";
 import { ensureKeys } from "../state/keys.ts";
 import { identify, type ProcessIdentity } from "../state/process-identity.ts";
@@ -40,6 +41,7 @@ export async function runMesh(options: RunOptions): Promise<void> {
   if (release === undefined)
     throw new Problem("a mesh is already running here: ./mesh status shows it");
   try {
+    requirePrograms(options);
     if (options.choice.fresh || readIdentity(settings) === undefined) await stopEverything(options);
     // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.
     const keys = await ensureKeys(settings);
@@ -67,6 +69,13 @@ export async function runMesh(options: RunOptions): Promise<void> {
   } finally {
     release();
   }
+}
+
+/** A program that is missing is no reason to begin: nothing is made or deleted for a start that cannot be. */
+function requirePrograms({ choice, settings }: RunOptions): void {
+  if (settings.tigerbeetleAddresses !== undefined) return;
+  if (choice.replicas !== undefined) requireTigerBeetle("--replicas");
+  else if (choice.engine === "tigerbeetle") requireTigerBeetle("--engine tigerbeetle");
 }
 
 /** Before data is made or deleted nothing may run that holds it. */

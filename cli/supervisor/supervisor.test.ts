@@ -119,6 +119,28 @@ describe("createSupervisor", { timeout: 30_000 }, () => {
     expect(mesh.everStarted().filter((pid) => identify(pid) !== undefined)).toEqual([]);
   });
 
+  it("starts without a spare, says once what it lacks, and starts it when it can", async () => {
+    let attempts = 0;
+    let isLost = true;
+    const launch = async () => {
+      attempts += 1;
+      if (isLost) throw new Problem("its data is lost");
+      return { command: [process.execPath, "-e", lives], env: process.env };
+    };
+    const mesh = supervise([part("a", [], { isSpare: () => isLost, launch }), part("b", ["a"])]);
+    await mesh.start(never);
+    await expect.poll(() => attempts, patience).toBeGreaterThan(1);
+    isLost = false;
+    const names = () => mesh.changes.at(-1)?.map(({ name }) => name);
+    await expect.poll(names, patience).toEqual(["a", "b"]);
+    expect(mesh.changes.at(-1)?.[0]?.restarts).toBe(0);
+    expect(mesh.lines.filter((line) => line.startsWith("a "))).toEqual([
+      "a cannot be started: its data is lost",
+    ]);
+    await mesh.stop();
+    expect(mesh.everStarted().filter((pid) => identify(pid) !== undefined)).toEqual([]);
+  });
+
   it("kills a part that does not stop", async () => {
     const program = `process.on("SIGTERM", () => undefined); console.log("up"); ${lives}`;
     const mesh = supervise([part("a", [], { program, stopMs: 100 })]);

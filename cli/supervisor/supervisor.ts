@@ -112,7 +112,12 @@ async function startPart(run: Run, part: Part, signal: AbortSignal): Promise<voi
     run.running.set(part.name, running);
     tellChange(run);
     report(`${part.name} runs and serves already`);
-    run.keepers.push(keepAlive(run, running));
+    run.keepers.push(keepAlive(run, part, running));
+    return;
+  }
+  if (part.isSpare?.()) {
+    // Its launch says what is wrong, now and for as long as it is.
+    run.keepers.push(keepAlive(run, part, neverStarted));
     return;
   }
   const beganMs = Date.now();
@@ -124,27 +129,37 @@ async function startPart(run: Run, part: Part, signal: AbortSignal): Promise<voi
   run.running.set(part.name, ready);
   tellChange(run);
   report(`${part.name} is ready after ${seconds(Date.now() - beganMs)}`);
-  run.keepers.push(keepAlive(run, ready));
+  run.keepers.push(keepAlive(run, part, ready));
 }
 
+type Life = Pick<Running, "exited" | "restarts" | "version">;
+
+const neverStarted: Life = { restarts: -1, exited: Promise.resolve("not started yet") };
+
 /** Starts a part again whenever it has ended, until the supervisor stops. Never rejects. */
-async function keepAlive(run: Run, first: Running): Promise<void> {
-  const { part } = first;
+async function keepAlive(run: Run, part: Part, first: Life): Promise<void> {
   let current = first;
   let how: string = await Promise.race([current.exited, run.stopped]);
+  let told = current === neverStarted ? how : "";
   let delayMs = backoffMsMin;
   while (!run.stopping.aborted) {
-    run.options.report(`${part.name} died (${how}); it is started again in ${delayMs} ms`);
+    // What cannot be started says the same each time, and is told once.
+    if (how !== told)
+      run.options.report(`${part.name} died (${how}); it is started again in ${delayMs} ms`);
+    told = "";
     const { state: folder } = run.options.settings;
-    const why = await pauseBeforeRestart({ delayMs, folder, signal: run.stopping });
+    const ended = await pauseBeforeRestart({ delayMs, folder, signal: run.stopping });
     if (run.stopping.aborted) return;
-    delayMs = why === "room" ? backoffMsMin : Math.min(delayMs * 2, backoffMsMax);
+    delayMs = ended === "room" ? backoffMsMin : Math.min(delayMs * 2, backoffMsMax);
     const bornMs = Date.now();
     try {
       current = await spawnPart(run, part, current.restarts + 1, current.version);
       how = await Promise.race([current.exited, run.stopped]);
     } catch (error) {
-      how = describeError(error);
+      const why = describeError(error);
+      if (why !== how) run.options.report(`${part.name} cannot be started: ${why}`);
+      how = why;
+      told = why;
     }
     if (Date.now() - bornMs >= healthyMs) delayMs = backoffMsMin;
   }

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { type Environment, readOptionalString } from "#common/process/environment.ts";
 import { Problem } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
+import type { Part } from "../parts/part.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
-import { runsTigerBeetle } from "../parts/tigerbeetle.ts";
+import { replicasOf } from "../parts/replicas.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { identify, isRunning } from "../state/process-identity.ts";
 import { readSettings, type Settings } from "../state/settings.ts";
@@ -20,7 +21,7 @@ import { createSupervisor } from "./supervisor.ts";
 import { stopLeftovers } from "./take-over.ts";
 
 /** What keeps records and ledger, and needs no service. */
-const keepers: readonly string[] = ["postgres", "tigerbeetle"];
+const keepsRecords = ({ name }: Part) => /^(postgres|tigerbeetle(-[0-9])?)$/.test(name);
 
 /** True if an environment says in the services' words where the records are. */
 export function namesDatabase(environment: Environment): boolean {
@@ -66,7 +67,7 @@ function whenStopped(signal: AbortSignal): Promise<never> {
 function requireData(settings: Settings, identity: MeshIdentity): void {
   const files = [
     join(settings.state, "postgres/PG_VERSION"),
-    ...(runsTigerBeetle(identity) ? [join(settings.state, "tigerbeetle.data")] : []),
+    ...replicasOf(settings, identity).map(({ file }) => file),
   ];
   const missing = files.find((file) => !existsSync(file));
   if (missing === undefined) return;
@@ -90,7 +91,7 @@ async function whileKept<Result>(
     await stopLeftovers(settings);
     const keys = await ensureKeys(settings);
     const mesh = { settings, identity, keys, environment };
-    const parts = meshParts(mesh).filter(({ name }) => keepers.includes(name));
+    const parts = meshParts(mesh).filter(keepsRecords);
     await requireFreePorts(
       settings.host,
       parts.flatMap((part) => part.ports),

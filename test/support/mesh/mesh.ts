@@ -23,11 +23,13 @@ import { startOwned } from "../../../cli/supervisor/detached.ts";
 import { logTail } from "../../../cli/supervisor/log-files.ts";
 import { noteStarted, type Startable } from "../../../cli/test/started.ts";
 import { nodeEnvironment } from "../process/node-environment.ts";
-import { freePort } from "../rpc/free-port.ts";
+import { freePort, freePortRun } from "../rpc/free-port.ts";
 
 export interface TestMeshOptions {
   /** Default: the embedded engine. */
   readonly engine?: Engine;
+  /** Of a real TigerBeetle. Default: one. */
+  readonly replicas?: number;
   /** Added to the environment of every part. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Its state folder, empty, as on a disk of the test's own. Default: a temporary one. */
@@ -74,6 +76,8 @@ export interface CommandResult {
 }
 
 const attemptsMax = 3;
+/** Replicas of a cluster of one machine have ports in a row. */
+const replicasMax = 3;
 
 /** Starts a private mesh. It ends with the test process, however that ends. */
 export async function startMesh(options: TestMeshOptions = {}): Promise<TestMesh> {
@@ -87,7 +91,7 @@ export async function startMesh(options: TestMeshOptions = {}): Promise<TestMesh
         const engine = options.engine ?? "embedded";
         const child = await startOwned(
           settings,
-          { fresh: false, engine },
+          { fresh: false, engine, replicas: options.replicas },
           {
             environment,
             report: (line) => lines.push(line),
@@ -130,7 +134,6 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     "ENVOY_PORT",
     "ENVOY_ADMIN_PORT",
     "POSTGRES_PORT",
-    "TIGERBEETLE_PORT",
     "STRIPE_SIM_PORT",
   ];
   const ports = await Promise.all(variables.map(() => freePort()));
@@ -139,6 +142,7 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     HOME,
     ...(TMPDIR === undefined ? {} : { TMPDIR }),
     MESH_STATE: state,
+    TIGERBEETLE_PORT: String(await freePortRun(replicasMax)),
     ...Object.fromEntries(variables.map((variable, index) => [variable, String(ports[index])])),
   };
 }
@@ -171,12 +175,13 @@ export async function runMeshCommand(
 export function noteMesh(settings: Settings): void {
   const kinds: Readonly<Record<string, Startable>> = {
     postgres: "postgres",
-    tigerbeetle: "tigerbeetle",
     envoy: "envoy",
   };
+  const kindOf = (name: string) =>
+    name.startsWith("tigerbeetle") ? "tigerbeetle" : (kinds[name] ?? "service");
   const state = readState(settings);
   if (state === undefined) return;
-  noteStarted("mesh", ...state.parts.map(({ name }) => kinds[name] ?? "service"));
+  noteStarted("mesh", ...state.parts.map(({ name }) => kindOf(name)));
 }
 
 function testMesh(

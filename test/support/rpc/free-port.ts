@@ -28,6 +28,17 @@ export async function freePort(): Promise<number> {
   throw new Error(`${attemptsMax} ports in a row are in use`);
 }
 
+/** The first of some ports in a row that were all free a moment ago. */
+export async function freePortRun(count: number): Promise<number> {
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    const first = await freePort();
+    let last = first;
+    while (last < first + count - 1 && (await freePort()) === last + 1) last += 1;
+    if (last === first + count - 1) return first;
+  }
+  throw new Error(`no ${count} ports in a row are free`);
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server = createServer().listen({ host: "127.0.0.1", port, exclusive: true });
   try {

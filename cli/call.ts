@@ -1,12 +1,8 @@
 import { text } from "node:stream/consumers";
-import {
-  type DescMethodStreaming,
-  type DescMethodUnary,
-  fromJsonString,
-  toJsonString,
-} from "@bufbuild/protobuf";
+import { type DescMethodStreaming, type DescMethodUnary, toJsonString } from "@bufbuild/protobuf";
 import { ConnectError, createContextValues } from "@connectrpc/connect";
 import { detailTypes } from "#common/rpc/errors.ts";
+import { readJson } from "#common/rpc/strict/read-request.ts";
 import { errorJson } from "./client/errors.ts";
 import { findMethod } from "./client/find-method.ts";
 import { openMesh } from "./client/open-mesh.ts";
@@ -75,7 +71,7 @@ type Schema = ReturnType<typeof findMethod>["input"];
 
 function readMessage(schema: Schema, json: string) {
   try {
-    return fromJsonString(schema, json);
+    return readJson(schema, json);
   } catch (error) {
     throw new Problem(error instanceof Error ? error.message : String(error));
   }

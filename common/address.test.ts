@@ -1,7 +1,7 @@
 import { getAddress } from "ethers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatWallet, parseWallet, walletBytes } from "./address.ts";
+import { formatWallet, isChecksumAddress, parseWallet, walletBytes } from "./address.ts";
 
 const address = fc.uint8Array({ minLength: 20, maxLength: 20 });
 
@@ -16,6 +16,30 @@ describe("parseWallet", () => {
         expect(parseWallet(expected, "wallet")).toBe(expected);
         expect(formatWallet(bytes)).toBe(expected);
         expect(walletBytes(expected)).toEqual(Buffer.from(bytes));
+      }),
+    );
+  });
+
+  test("refuses every letter in the wrong case, but for those in one case all through", () => {
+    fc.assert(
+      fc.property(address, fc.nat(), (bytes, at) => {
+        const right = formatWallet(bytes);
+        const letters = [...right.matchAll(/[a-f]/gi)].map((match) => match.index);
+        const index = letters[at % letters.length] ?? 0;
+        const letter = right.charAt(index);
+        const other = letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
+        const wrong = `${right.slice(0, index)}${other}${right.slice(index + 1)}`;
+        const digits = wrong.slice(2);
+        fc.pre(letters.length > 1 && digits !== digits.toLowerCase());
+        fc.pre(digits !== digits.toUpperCase());
+        expect(() => parseWallet(wrong, "filter.wallets[2]")).toThrow(
+          expect.objectContaining({
+            kind: "INVALID_FIELD",
+            metadata: { field: "filter.wallets[2]", rule: "address.checksum" },
+          }),
+        );
+        expect(isChecksumAddress(wrong)).toBe(false);
+        expect(isChecksumAddress(right)).toBe(true);
       }),
     );
   });

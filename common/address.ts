@@ -7,14 +7,28 @@ export const zeroWallet = "0x0000000000000000000000000000000000000000";
 const address = /^0x[0-9a-fA-F]{40}$/;
 
 /**
- * Parses a wallet's address, 20 bytes as `0x` hex in any case, and returns it in EIP-55 case.
+ * Parses a wallet's address, 20 bytes as `0x` hex, and returns it in EIP-55 case. In mixed case it carries a checksum,
+ * and one that is wrong tells of a slip of the hand: only all lower, all upper and EIP-55 case are an address.
  * Throws INVALID_FIELD that names `field`.
  */
 export function parseWallet(text: string, field: string): string {
   if (!address.test(text)) {
     throw invalidField(field, "string.pattern", "must be 0x and 40 hex digits");
   }
-  return checksumAddress(text.slice(2).toLowerCase());
+  const digits = text.slice(2);
+  const checksummed = checksumAddress(digits.toLowerCase());
+  if (text === checksummed || digits === digits.toLowerCase() || digits === digits.toUpperCase())
+    return checksummed;
+  throw invalidField(
+    field,
+    "address.checksum",
+    "is in mixed case, and not that of EIP-55: check it letter by letter",
+  );
+}
+
+/** True for an address in EIP-55 case. */
+export function isChecksumAddress(text: string): boolean {
+  return address.test(text) && checksumAddress(text.slice(2).toLowerCase()) === text;
 }
 
 /** The address of 20 bytes, in EIP-55 case. */

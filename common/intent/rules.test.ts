@@ -56,6 +56,11 @@ describe("checkShape", () => {
     ["an umlaut", { merchantId: "Käse" }, "merchant_id"],
     ["an upper-case digest", { corrects: `0x${"AB".repeat(32)}` }, "corrects"],
     ["a short digest", { corrects: "0xab" }, "corrects"],
+    [
+      "a digest of zeros, which is how nothing is signed",
+      { corrects: `0x${"00".repeat(32)}` },
+      "corrects",
+    ],
     ["a post of nothing named", { phase: "POST_PENDING" }, "pending_intent_id"],
     ["a void of nothing named", { phase: "VOID_PENDING" }, "pending_intent_id"],
     ["a pending id without need", { pendingIntentId }, "pending_intent_id"],

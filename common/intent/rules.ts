@@ -17,6 +17,7 @@ const codeMax = 65_535;
 
 const printable = /^[ -~]{0,128}$/;
 const digest = /^0x[0-9a-f]{64}$/;
+const noDigest = `0x${"0".repeat(64)}`;
 
 /** True for a digest in its one spelling: 32 bytes as lower-case `0x` hex. */
 export function isDigest(text: string): boolean {
@@ -43,16 +44,25 @@ export function checkShape(intent: Intent): void {
       );
     }
   }
-  if (intent.corrects !== "" && !isDigest(intent.corrects)) {
+  checkCorrects(intent.corrects);
+  checkPhaseFields(intent);
+  checkPostingShapes(intent);
+  checkLifetime(intent);
+}
+
+function checkCorrects(corrects: string): void {
+  if (corrects === "") return;
+  if (!isDigest(corrects)) {
     throw invalidField(
       "intent.corrects",
       "string.pattern",
       "must be empty or 0x and 64 hex digits",
     );
   }
-  checkPhaseFields(intent);
-  checkPostingShapes(intent);
-  checkLifetime(intent);
+  // What is signed where nothing is corrected: it would be a second spelling of that.
+  if (corrects === noDigest) {
+    throw invalidField("intent.corrects", "intent.corrects_nothing", "must be empty, not all zero");
+  }
 }
 
 function checkPhaseFields(intent: Intent): void {

@@ -186,7 +186,8 @@ function isStream(method: DescMethod): boolean {
   return method.methodKind === "server_streaming";
 }
 
-function callOf(ctx: HandlerContext): RpcCall {
+/** The call that a context belongs to. */
+export function callOf(ctx: HandlerContext): RpcCall {
   const call = ctx.values.get(rpcCallKey);
   // Unreachable through a mount, which refuses a call that it could not begin.
   if (call === undefined) throw new ConnectError("the call did not pass the gate", Code.Internal);

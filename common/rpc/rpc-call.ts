@@ -7,6 +7,7 @@ import { infoOf, toConnectError } from "./errors.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import { isReason } from "./reasons.ts";
 import type { MethodStats } from "./rpc-metrics.ts";
+import { undecodable } from "./strict/refusal.ts";
 
 /** Reads a request header by its lower-case name. */
 export type HeaderReader = (name: string) => string | undefined;
@@ -57,7 +58,9 @@ export class RpcCall {
   failLibrary(code: Code, message: string, cause?: unknown): ConnectError {
     const isRequestFault = code === Code.Internal && !this.reached;
     return this.fail(
-      isRequestFault ? undecodable(message, "", cause) : libraryError(this, code, message, cause),
+      isRequestFault
+        ? undecodable(message, "", "decode", cause)
+        : libraryError(this, code, message, cause),
     );
   }
 
@@ -172,16 +175,6 @@ export function messageTooLarge(bytesMax: number): DomainError {
   });
 }
 
-/** The refusal of a message that does not decode. `field` is the field's own name where the decoder tells it. */
-export function undecodable(message: string, field = "", cause?: unknown): DomainError {
-  const violation = { field, rule: "decode", description: message };
-  return new DomainError("INVALID_FIELD", `The message does not decode: ${message}`, {
-    metadata: { field, rule: "decode" },
-    violations: [violation],
-    cause,
-  });
-}
-
 /** The refusal of a path that is no method. */
 export function methodNotFound(path: string): DomainError {
   return new DomainError("METHOD_NOT_FOUND", `There is no method ${path}.`, {
@@ -189,18 +182,10 @@ export function methodNotFound(path: string): DomainError {
   });
 }
 
-/** The field that protobuf-es could not decode, by its own name; it does not tell the path to it. */
-function fieldOf(cause: unknown): string {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  if (!(inner instanceof Error && "field" in inner && typeof inner.field === "function")) return "";
-  const field: unknown = inner.field();
-  return typeof field === "object" && field !== null && "name" in field ? String(field.name) : "";
-}
-
 function libraryError(call: RpcCall, code: Code, message: string, cause: unknown): DomainError {
   switch (code) {
     case Code.InvalidArgument:
-      return undecodable(message, fieldOf(cause), cause);
+      return undecodable(message, "", "decode", cause);
     case Code.ResourceExhausted:
       return messageTooLarge(call.plan.requestBytesMax);
     case Code.DeadlineExceeded:

@@ -32,8 +32,14 @@ import {
   ClearRequestSchema,
   ClearResultSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
-import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import {
+  EventStreamService,
+  ListEventsRequestSchema,
+} from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import {
+  LedgerService,
+  ListTransfersRequestSchema,
+} from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import {
   compressedProtocolsOf,
   type Fixture,
@@ -329,6 +335,8 @@ const invalidField = (field: string, rule: string, reason: string): Outcome => (
   violations: [`${field} ${reason}`],
 });
 
+const isJson = (name: string) => name === "Connect JSON" || name === "Connect GET";
+
 const credentialsInvalid = (rule: string): Outcome => ({
   code: "Unauthenticated",
   reason: "CREDENTIALS_INVALID",
@@ -399,7 +407,18 @@ describe.each(protocolNames)("%s", (name) => {
   it("refuses a message that does not decode", async () => {
     const garbled = { ...getBalance, input: BytesValueSchema };
     const { outcome } = await unary(name, garbled, { value: new Uint8Array([0xff, 0xfe]) });
-    expect(outcome).toEqual(invalidField("", "decode", "DECODE"));
+    // To JSON, bytes are a text: no object and no field.
+    expect(outcome).toEqual(invalidField(isJson(name) ? "" : "account_id", "decode", "DECODE"));
+  });
+
+  it("refuses a field that it does not know, of calls and of streams", async () => {
+    const wider = { ...getBalance, input: ListTransfersRequestSchema };
+    const { outcome } = await unary(name, wider, { accountId: "7", pageToken: "x" });
+    const unknown = (field: string) => invalidField(field, "field.unknown", "FIELD_UNKNOWN");
+    expect(outcome).toEqual(unknown(isJson(name) ? "pageToken" : "6"));
+    const older = { ...subscribe, input: ListEventsRequestSchema };
+    const { outcome: ofStream } = await stream(name, older, { pageSize: 1 });
+    expect(ofStream).toEqual(unknown(isJson(name) ? "pageSize" : "6"));
   });
 
   it("hides the cause of a fault and logs it under the id that the caller gets", async () => {

@@ -1,5 +1,5 @@
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import { parseWallet } from "#common/address.ts";
+import { isChecksumAddress } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { KeyStore } from "./key-store.ts";
 import type { Principal } from "./principal.ts";
@@ -133,8 +133,7 @@ function toPrincipal(payload: JWTPayload, nowMs: number): Principal {
 
 /** The wallet claim, which must be in EIP-55 case: the issuer, not a person, wrote it. */
 function claimedWallet(claim: unknown): string {
-  const isAddress = typeof claim === "string" && /^0x[0-9a-fA-F]{40}$/.test(claim);
-  if (!isAddress || parseWallet(claim, "wallet") !== claim) {
+  if (typeof claim !== "string" || !isChecksumAddress(claim)) {
     throw invalid("wallet", "The claim `wallet` is not an EIP-55 address.");
   }
   return claim;

@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -19,9 +19,10 @@ import {
 import type { Logger } from "#common/process/logger.ts";
 import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
-import type { Guard, GuardedBatch } from "../guard.ts";
+import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
@@ -81,31 +82,62 @@ function discardRest(request: IncomingMessage): void {
   request.resume();
 }
 
+/**
+ * Connect's types do not know its `textDecoder`. Did it not take it any more, it would find keys in requests that it does
+ * not know, refuse them all, and the conformance test fail.
+ */
+const jsonOptions = { registry: detailTypes, textDecoder: rawJson, ignoreUnknownFields: false };
+
 function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
-  const plans = new Map(
-    guard.services.flatMap((service) => service.plans).map((plan) => [plan.method, plan]),
-  );
+  const plans = new Map<DescMethod, MethodPlan>();
   const router = createConnectRouter({
     grpc: false,
     acceptCompression: [compressionGzip],
     compressMinBytes: compressBytesMin,
-    jsonOptions: { registry: detailTypes },
+    jsonOptions,
     requestGate: (ctx) => gate(guard, plans, ctx),
   });
-  for (const { plans: methods, implementation, batches } of guard.services) {
-    for (const { method, requestBytesMax } of methods) {
-      const batch = batches[method.localName];
-      const handler = batch ? decoded(method, batch) : implementation[method.localName];
-      router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: requestBytesMax });
+  for (const service of guard.services) {
+    for (const plan of service.plans) {
+      const method = rawMethod(plan.method);
+      plans.set(method, plan);
+      const handler = rawHandler(plan.method, service);
+      router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: plan.requestBytesMax });
     }
   }
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }
 
-/** Connect has decoded the request, and will encode the answer, in the encoding that the caller speaks. */
-function decoded({ input, output }: DescMethod, batch: GuardedBatch) {
-  return async (request: Message, ctx: HandlerContext): Promise<Message> =>
-    fromBinary(output, await batch(toBinary(input, request), ctx));
+type Handler = (request: Message, ctx: HandlerContext) => unknown;
+/** As Connect calls it: with a raw request. */
+type RawHandler = (raw: Message, ctx: HandlerContext) => unknown;
+
+function rawHandler(method: DescMethod, { implementation, batches }: GuardedService): RawHandler {
+  const batch = batches[method.localName];
+  if (batch !== undefined) return rawBatchHandler(method, batch);
+  const handler = implementation[method.localName] as unknown as Handler;
+  return (raw, ctx) =>
+    handler(
+      orFail(ctx, () => readRaw(method.input, raw)),
+      ctx,
+    );
+}
+
+/** Connect encodes the answer, in the encoding that the caller speaks. */
+function rawBatchHandler({ input, output }: DescMethod, batch: GuardedBatch): RawHandler {
+  return async (raw, ctx) => {
+    const request = orFail(ctx, () => encodedRaw(input, raw));
+    return fromBinary(output, await batch(request, ctx));
+  };
+}
+
+/** What reading a request gives. A refusal ends the call, as the guard is not there yet. */
+function orFail<Request>(ctx: HandlerContext, read: () => Request): Request {
+  try {
+    return read();
+  } catch (error) {
+    throw callOf(ctx).fail(error);
+  }
 }
 
 /** Runs when the headers are there and the body is not read, as on the gRPC mount. */

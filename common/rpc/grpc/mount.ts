@@ -1,4 +1,4 @@
-import { create, type DescMessage, fromBinary, isMessage, type Message } from "@bufbuild/protobuf";
+import { create, type DescMessage, isMessage, type Message } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext } from "@connectrpc/connect";
 import {
   type MethodDefinition,
@@ -9,11 +9,11 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { asError } from "#common/domain-error.ts";
 import type { Guard, GuardedService } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
-import { messageTooLarge, undecodable } from "../rpc-call.ts";
+import { messageTooLarge } from "../rpc-call.ts";
 import { encodeMessage } from "../shared-message.ts";
+import { readBinary } from "../strict/read-request.ts";
 import { limitCallerTimeouts } from "./caller-timeouts.ts";
 import { GrpcContext } from "./context.ts";
 import { createGrpcGate, type GatedCall, type GrpcGate } from "./gate.ts";
@@ -149,9 +149,9 @@ function checkSize(plan: MethodPlan, gated: GatedCall, bytes: Buffer): void {
 function decode(plan: MethodPlan, gated: GatedCall, bytes: Buffer): Message {
   checkSize(plan, gated, bytes);
   try {
-    return fromBinary(plan.method.input, bytes);
+    return readBinary(plan.method.input, bytes);
   } catch (error) {
-    throw gated.call.fail(undecodable(asError(error).message, "", error));
+    throw gated.call.fail(error);
   }
 }
 

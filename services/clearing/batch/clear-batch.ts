@@ -3,7 +3,7 @@ import { asError, invalidField } from "#common/domain-error.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { limitOf } from "#common/rpc/call-limit.ts";
 import type { BatchHandler } from "#common/rpc/mount.ts";
-import { undecodable } from "#common/rpc/rpc-call.ts";
+import { refusalOf } from "#common/rpc/strict/refusal.ts";
 import { createRequestValidator } from "#common/rpc/validate.ts";
 import {
   ClearBatchRequestSchema,
@@ -90,7 +90,7 @@ async function cut(bytes: Uint8Array): Promise<CutBatch> {
   try {
     return await cutBatch(bytes, { slicePostingsMax, requestsMax: batchPostingsMax + 1 });
   } catch (error) {
-    throw undecodable(asError(error).message, "", error);
+    throw refusalOf(error);
   }
 }
 

@@ -1,11 +1,11 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { asError } from "#common/domain-error.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
-import { undecodable } from "#common/rpc/rpc-call.ts";
+import { readBinary } from "#common/rpc/strict/read-request.ts";
 import { createRequestValidator } from "#common/rpc/validate.ts";
 import {
   ClearBatchResponseSchema,
@@ -69,9 +69,9 @@ export function createClearSlice(options: ClearSliceOptions): ClearSlice {
 
 function tryDecode(bytes: Uint8Array): ClearRequestProto | Error {
   try {
-    return fromBinary(ClearRequestSchema, bytes);
+    return readBinary(ClearRequestSchema, bytes);
   } catch (error) {
-    return undecodable(asError(error).message, "", error);
+    return asError(error);
   }
 }
 

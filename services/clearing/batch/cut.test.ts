@@ -82,13 +82,18 @@ describe("cutBatch", () => {
     );
   });
 
-  it("passes over fields that it does not know", async () => {
-    const bytes = Uint8Array.of(0x78, 1, ...toBinary(schema, batchOf([2, 1])), 0x78, 1);
-    const cut = await cutBatch(bytes, all);
-    expect(cut).toMatchObject({ requests: 2, postings: 3 });
-    const read = cut.slices.flatMap((slice) => fromBinary(schema, slice).requests);
-    expect(read).toEqual(fromBinary(schema, bytes).requests);
-  });
+  it.each([
+    ["before", Uint8Array.of(0x78, 1, ...toBinary(schema, batchOf([2, 1])))],
+    ["between", Uint8Array.of(...toBinary(schema, batchOf([2])), 0x78, 1, 0x0a, 0)],
+    ["behind", Uint8Array.of(...toBinary(schema, batchOf([2, 1])), 0x78, 1)],
+  ])(
+    "refuses a field that it does not know %s the requests, by its number",
+    async (_where, bytes) => {
+      const refusal = { path: "15", rule: "field.unknown" };
+      await expect(cutBatch(bytes, all)).rejects.toMatchObject(refusal);
+      expect(() => requestsIn(bytes)).toThrow(expect.objectContaining(refusal));
+    },
+  );
 
   it.each([
     ["are cut off", toBinary(schema, batchOf([1, 2, 3])).subarray(0, -1)],

@@ -1,4 +1,5 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { Unreadable } from "#common/rpc/strict/refusal.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import {
   ClearBatchRequestSchema,
@@ -28,7 +29,8 @@ const postingsField = ClearingIntentSchema.field.postings.number;
 const turnRequests = 256;
 
 /**
- * Cuts an encoded ClearBatchRequest without decoding it. Rejects with an Error where the bytes are no list of requests;
+ * Cuts an encoded ClearBatchRequest without decoding it. Rejects with an Error where the bytes are no list of requests
+ * and nothing else;
  * what is wrong inside a request shows when that is read.
  */
 export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<CutBatch> {
@@ -39,7 +41,6 @@ export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<
   while (reader.pos < reader.len && requests < options.requestsMax) {
     const start = reader.pos;
     const request = nextRequest(reader);
-    if (request === undefined) continue;
     const count = countPostings(request);
     const weight = Math.max(1, count);
     if (sliceWeight > 0 && sliceWeight + weight > options.slicePostingsMax) {
@@ -59,22 +60,17 @@ export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<
 export function requestsIn(batch: Uint8Array): Uint8Array[] {
   const reader = new BinaryReader(batch);
   const requests: Uint8Array[] = [];
-  while (reader.pos < reader.len) {
-    const request = nextRequest(reader);
-    if (request !== undefined) requests.push(request);
-  }
+  while (reader.pos < reader.len) requests.push(nextRequest(reader));
   return requests;
 }
 
-/** Reads a field of a batch: a request; undefined for a field that this version does not know. */
-function nextRequest(reader: BinaryReader): Uint8Array | undefined {
+/** Reads a request of a batch. Throws Unreadable at a field that this version does not know. */
+function nextRequest(reader: BinaryReader): Uint8Array {
   const [field, wireType] = reader.tag();
-  if (field !== requestsField) {
-    reader.skip(wireType, field);
-    return undefined;
-  }
+  if (field !== requestsField)
+    throw new Unreadable(String(field), "field.unknown", "a batch has no such field");
   if (wireType === WireType.LengthDelimited) return reader.bytes();
-  throw new Error(`a request cannot have the wire type ${wireType}`);
+  throw new Unreadable("requests", "decode", `it cannot have the wire type ${wireType}`);
 }
 
 /** How many postings the intent of a request has; 0 if that cannot be read. */

@@ -92,8 +92,8 @@ export type ClearingIntent = Message<"sovr.attestor.v1.ClearingIntent"> & {
   phase: Phase;
 
   /**
-   * Who authorises: the wallet's address, 20 bytes as `0x` hex in any case, answered in EIP-55;
-   * the zero address for house entries. INVALID_FIELD, WALLET_SIGNATURE_INVALID.
+   * Who authorises: the wallet's address, 20 bytes as `0x` hex, all lower, all upper or EIP-55 case, answered in
+   * EIP-55; the zero address for house entries. INVALID_FIELD, WALLET_SIGNATURE_INVALID.
    *
    * @generated from field: string wallet = 3;
    */
@@ -122,7 +122,8 @@ export type ClearingIntent = Message<"sovr.attestor.v1.ClearingIntent"> & {
   postings: Posting[];
 
   /**
-   * The digest of the intent that this one corrects: 32 bytes as lower-case `0x` hex, or empty. INVALID_FIELD.
+   * The digest of the intent that this one corrects: 32 bytes as lower-case `0x` hex, or empty;
+   * not all zero. INVALID_FIELD.
    *
    * @generated from field: string corrects = 7;
    */

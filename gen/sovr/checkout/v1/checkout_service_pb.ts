@@ -75,7 +75,8 @@ export type CreateCheckoutRequest = Message<"sovr.checkout.v1.CreateCheckoutRequ
   intentId: string;
 
   /**
-   * The buyer: 20 bytes as `0x` hex in any case; not the zero address. INVALID_FIELD, SCOPE_MISSING.
+   * The buyer: 20 bytes as `0x` hex, all lower, all upper or EIP-55 case; not the zero address.
+   * INVALID_FIELD, SCOPE_MISSING.
    *
    * @generated from field: string wallet = 2;
    */

@@ -222,7 +222,7 @@ export const GetClearingResponseSchema: GenMessage<GetClearingResponse> = /*@__P
  */
 export type OpenWalletRequest = Message<"sovr.clearing.v1.OpenWalletRequest"> & {
   /**
-   * The wallet's address, 20 bytes as `0x` hex in any case; not the zero address. INVALID_FIELD.
+   * The wallet's address, 20 bytes as `0x` hex, all lower, all upper or EIP-55 case; not the zero address. INVALID_FIELD.
    *
    * @generated from field: string wallet = 1;
    */

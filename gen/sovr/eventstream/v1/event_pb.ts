@@ -141,7 +141,8 @@ export type EventFilter = Message<"sovr.eventstream.v1.EventFilter"> & {
   accountIds: string[];
 
   /**
-   * Wallets that authorised the event or one of whose accounts it touches, in any asset and any case. INVALID_FIELD.
+   * Wallets that authorised the event or one of whose accounts it touches, in any asset; all lower, all
+   * upper or EIP-55 case. INVALID_FIELD.
    *
    * @generated from field: repeated string wallets = 3;
    */

@@ -371,7 +371,7 @@ export type WatchBalancesRequest = Message<"sovr.eventstream.v1.WatchBalancesReq
   accountIds: string[];
 
   /**
-   * Wallet addresses in any case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
+   * Wallet addresses, all lower, all upper or EIP-55 case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
    *
    * @generated from field: repeated string wallets = 2;
    */

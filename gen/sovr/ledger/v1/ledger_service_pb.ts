@@ -78,7 +78,7 @@ export type AccountFilter = Message<"sovr.ledger.v1.AccountFilter"> & {
   code: number;
 
   /**
-   * The wallet's address in any case; empty means any. INVALID_FIELD.
+   * The wallet's address, all lower, all upper or EIP-55 case; empty means any. INVALID_FIELD.
    *
    * @generated from field: string wallet = 2;
    */
@@ -177,7 +177,8 @@ export type GetAccountRequest = Message<"sovr.ledger.v1.GetAccountRequest"> & {
   accountId: string;
 
   /**
-   * The wallet's address, 20 bytes as `0x` hex in any case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
+   * The wallet's address, 20 bytes as `0x` hex, all lower, all upper or EIP-55 case; with `ledger`.
+   * INVALID_FIELD, ACCOUNT_NOT_FOUND.
    *
    * @generated from field: string wallet = 2;
    */
@@ -234,7 +235,8 @@ export type GetBalanceRequest = Message<"sovr.ledger.v1.GetBalanceRequest"> & {
   accountId: string;
 
   /**
-   * The wallet's address, 20 bytes as `0x` hex in any case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
+   * The wallet's address, 20 bytes as `0x` hex, all lower, all upper or EIP-55 case; with `ledger`.
+   * INVALID_FIELD, ACCOUNT_NOT_FOUND.
    *
    * @generated from field: string wallet = 2;
    */
@@ -297,7 +299,7 @@ export type BatchGetBalancesRequest = Message<"sovr.ledger.v1.BatchGetBalancesRe
   accountIds: string[];
 
   /**
-   * Wallet addresses in any case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
+   * Wallet addresses, all lower, all upper or EIP-55 case; with `ledger`. INVALID_FIELD, ACCOUNT_NOT_FOUND.
    *
    * @generated from field: repeated string wallets = 2;
    */
@@ -522,8 +524,8 @@ export const GetJournalEntryResponseSchema: GenMessage<GetJournalEntryResponse> 
  */
 export type ListJournalEntriesRequest = Message<"sovr.ledger.v1.ListJournalEntriesRequest"> & {
   /**
-   * Only entries that this wallet authorised or whose lines touch an account of its; any case; empty means any.
-   * A credential that is bound to a wallet sees its own in any case. INVALID_FIELD.
+   * Only entries that this wallet authorised or whose lines touch an account of its; all lower, all upper or
+   * EIP-55 case; empty means any. A credential that is bound to a wallet sees its own in any case. INVALID_FIELD.
    *
    * @generated from field: string wallet = 1;
    */

@@ -29,6 +29,14 @@ describe("signToken", () => {
     const { payload } = await verify(token);
     expect(payload).toMatchObject({ sub: wallet, wallet, scope: "attest" });
   });
+
+  it("that is bound carries a shopper's scopes by default", async () => {
+    const wallet = "0x5B38Da6a701c568545dCfcB03FcB875f56beddC4";
+    const { payload } = await verify(await signToken(settings, { wallet }));
+    const named = String(payload["scope"]).split(" ");
+    expect(named).toEqual(expect.arrayContaining(["attest", "clearing.write", "checkout.buy"]));
+    expect(named.filter((scope) => /house|admin/.test(scope))).toEqual([]);
+  });
 });
 
 describe("ensureKeys", () => {
@@ -76,8 +84,8 @@ describe("parseScopes", () => {
     expect(parseScopes(["ledger.read,attest", "attest attest.house"])).toEqual(expected);
   });
 
-  it("means all scopes by none", () => {
-    expect(parseScopes([])).toEqual(scopes);
+  it("leaves none to the default, which is every scope there is", () => {
+    expect(parseScopes([])).toBeUndefined();
     expect(scopes).toContain("clearing.write");
     expect(scopes).not.toContain("unspecified");
   });

@@ -6,9 +6,9 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from "@connectrpc/connect";
+import { requireScope } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { requireScope } from "./access/access.ts";
 import { type Principal, principalKey } from "./access/principal.ts";
 import type { TokenVerifier } from "./access/token-verifier.ts";
 import { drainSignalKey } from "./drain.ts";

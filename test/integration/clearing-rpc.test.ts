@@ -234,6 +234,35 @@ describeOnEngines("ClearingService", (engine) => {
     }
   });
 
+  it("lets a wallet's token clear what the wallet authorises, and nothing of the house's", async () => {
+    const bound = service.connect("clearing.write attest.house checkout.admin", key.address);
+    try {
+      const pending = world.purchase(key, 5n, { phase: "PENDING" });
+      const { clearing } = await bound.clear(toProto(pending));
+      expect(clearing?.state).toBe(ClearingState.CLEARED);
+      const account = walletAccountId(key.address, 1);
+      const refused = [
+        world.resolve(pending.intent, "POST_PENDING", pending.intent.postings),
+        world.resolve(pending.intent, "VOID_PENDING", pending.intent.postings),
+        world.attest(
+          world.intent({ wallet: key.address, postings: [posting(chart.cash, account, 1n, 1)] }),
+        ),
+      ];
+      const before = await world.available(account);
+      for (const request of refused) {
+        for (const validateOnly of [true, false]) {
+          const error = await errorOf(bound.clear({ ...toProto(request), validateOnly }));
+          expect(error.findDetails(ErrorInfoSchema)).toMatchObject([
+            { reason: "SCOPE_MISSING", metadata: { wallet: key.address } },
+          ]);
+        }
+      }
+      expect(await world.available(account)).toBe(before);
+    } finally {
+      bound[Symbol.dispose]();
+    }
+  });
+
   it("stops on SIGTERM with the exit code 0", async () => {
     expect(await service.stop()).toBe(0);
   });

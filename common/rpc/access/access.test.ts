@@ -8,18 +8,13 @@ import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_servic
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { createSampleService } from "../../../test/support/rpc/sample-service.ts";
 import { planMethods } from "../method-plan.ts";
-import { requireScope, scopeName, scopesOf } from "./access.ts";
-import type { Principal } from "./principal.ts";
+import { scopeName, scopesOf } from "./access.ts";
 
 /** A service with one method, with or without the access option. */
 function serviceWith(anyOf: Scope[] | undefined) {
   const options = create(MethodOptionsSchema);
   if (anyOf !== undefined) setExtension(options, access, create(AccessSchema, { anyOf }));
   return createSampleService(options);
-}
-
-function principal(...scopes: string[]): Principal {
-  return { subject: "a", scopes: new Set(scopes), wallet: undefined, expiresAtMs: 0 };
 }
 
 describe("scopes", () => {
@@ -44,17 +39,5 @@ describe("scopes", () => {
     }
     expect(() => planMethods(serviceWith([Scope.UNSPECIFIED]))).toThrow("no scope");
     expect(planMethods(serviceWith([Scope.WALLET_OPEN]))[0]?.scopes).toEqual(["wallet.open"]);
-  });
-});
-
-describe("requireScope", () => {
-  it("asks for one of the scopes, not for all", () => {
-    expect(() => requireScope(principal("b", "x"), ["a", "b"])).not.toThrow();
-  });
-
-  it("names what is missing", () => {
-    expect(() => requireScope(principal("x"), ["a", "b"])).toThrow(
-      expect.objectContaining({ kind: "SCOPE_MISSING", metadata: { scope: "a b" } }),
-    );
   });
 });

@@ -1,7 +1,5 @@
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
-import { DomainError } from "#common/domain-error.ts";
 import { access, type Scope, ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
-import type { Principal } from "./principal.ts";
 
 /** The form of a scope in a token: SCOPE_LEDGER_READ is "ledger.read". */
 export function scopeName(scope: Scope): string {
@@ -19,14 +17,4 @@ export function scopesOf(method: DescMethod): readonly string[] {
     );
   }
   return scopes;
-}
-
-/** Throws SCOPE_MISSING unless the caller has one of the scopes. */
-export function requireScope(principal: Principal, scopes: readonly string[]): void {
-  for (const scope of scopes) {
-    if (principal.scopes.has(scope)) return;
-  }
-  throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scopes.join(" or ")}.`, {
-    metadata: { scope: scopes.join(" ") },
-  });
 }

@@ -280,7 +280,8 @@ export const ClearingService: GenService<{
   /**
    * Clear moves the value of one attested intent, once. It is safe to repeat for ever: the same intent gives
    * the first result. A deadline is honoured and the outcome told honestly: NOT_SENT means nothing happened,
-   * OUTCOME_UNKNOWN means call again with the same intent.
+   * OUTCOME_UNKNOWN means call again with the same intent. A token that is bound to a wallet clears what this wallet
+   * authorises, and nothing of the house's, whoever attested it, nor a POST or VOID: SCOPE_MISSING.
    *
    * @generated from rpc sovr.clearing.v1.ClearingService.Clear
    */

@@ -49,6 +49,13 @@ describe("a binding", () => {
     expect([...scopesHeld({ wallet: undefined }, named)]).toEqual(named);
   });
 
+  it("keeps batches from shoppers, and whoever else may clear has them", () => {
+    const named = ["clearing.write", "clearing.batch"];
+    expect([...scopesHeld({ wallet }, named)]).toEqual(["clearing.write"]);
+    expect([...scopesHeld({ wallet: undefined }, ["clearing.write"])]).toEqual(named);
+    expect([...scopesHeld({ wallet: undefined }, ["clearing.batch"])]).toEqual(["clearing.batch"]);
+  });
+
   it("speaks for its own wallet, and never for the house", () => {
     expect(() => requireOwnWallet({ wallet }, wallet)).not.toThrow();
     expect(() => requireOwnWallet({ wallet: undefined }, other)).not.toThrow();

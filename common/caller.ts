@@ -1,4 +1,5 @@
 import { DomainError } from "./domain-error.ts";
+import { roles } from "./roles.ts";
 
 /** Who calls, as far as the domain cares. */
 export interface Caller {
@@ -13,20 +14,15 @@ export interface ScopedCaller extends Caller {
 }
 
 /** What a credential that is bound to a wallet can hold: all else is the house's, and is not the holder's to use. */
-const boundScopes: ReadonlySet<string> = new Set([
-  "ledger.read",
-  "events.read",
-  "clearing.write",
-  "wallet.open",
-  "attest",
-  "checkout.buy",
-  "reflection",
-]);
+const boundScopes: ReadonlySet<string> = new Set([...roles.shopper.scopes, "reflection"]);
 
-/** Which of the scopes that a token names are its holder's: all, or what a bound credential can hold. */
+/**
+ * Which scopes a token that names some has: of one that is bound, what a bound credential can hold. One that is not, and
+ * may clear, may clear batches: ClearBatch asked for nothing else before it had a scope of its own.
+ */
 export function scopesHeld(caller: Caller, named: readonly string[]): ReadonlySet<string> {
-  const isBound = caller.wallet !== undefined;
-  return new Set(isBound ? named.filter((scope) => boundScopes.has(scope)) : named);
+  if (caller.wallet !== undefined) return new Set(named.filter((scope) => boundScopes.has(scope)));
+  return new Set(named.includes("clearing.write") ? [...named, "clearing.batch"] : named);
 }
 
 /** Throws SCOPE_MISSING unless the caller has one of the scopes; with `wallet` if its binding keeps one from it. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { importJWK, type JWK, SignJWT } from "jose";
-import { scopesHeld } from "#common/caller.ts";
+import { findRole, type Role, roles } from "#common/roles.ts";
 import { ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
 import { Problem } from "../command/problem.ts";
 import { keyFiles } from "../state/keys.ts";
@@ -19,7 +19,7 @@ export const scopes: readonly string[] = ScopeSchema.values
 export const tokenSecondsMax = 3_600;
 
 export interface TokenRequest {
-  /** Default: all of them, or for a wallet what a bound token can hold. */
+  /** Default: all of them, or for a wallet a shopper's. */
   readonly scopes?: readonly string[] | undefined;
   /** EIP-55 address of the wallet that the token is bound to. */
   readonly wallet?: string | undefined;
@@ -37,7 +37,7 @@ export async function signToken(settings: Settings, request: TokenRequest = {}):
   const nowSeconds = Math.floor(Date.now() / 1000);
   const { wallet } = request;
   return new SignJWT({
-    scope: (request.scopes ?? [...scopesHeld({ wallet }, scopes)]).join(" "),
+    scope: (request.scopes ?? (wallet === undefined ? scopes : roles.shopper.scopes)).join(" "),
     ...(wallet === undefined ? {} : { wallet }),
   })
     .setProtectedHeader({
@@ -61,4 +61,18 @@ export function parseScopes(texts: readonly string[]): readonly string[] | undef
     throw new Problem(`unknown scope "${unknown}": the scopes are ${scopes.join(", ")}`);
   }
   return wanted.length === 0 ? undefined : [...new Set(wanted)];
+}
+
+/** Reads the scopes of a role by its name. `wallet`: whether the token is to be bound to one. A Problem if that does not fit. */
+export function scopesOfRole(name: string, wallet: boolean): readonly string[] {
+  const role: Role | undefined = findRole(name);
+  if (role === undefined) {
+    throw new Problem(`unknown role "${name}": the roles are ${Object.keys(roles).join(", ")}`);
+  }
+  if (role.scopes.length === 0) {
+    throw new Problem(`a ${name} has the scopes of its key: name them with --scope`);
+  }
+  if (role.boundBy === "wallet" && !wallet) throw new Problem(`a ${name} needs --wallet`);
+  if (role.boundBy !== "wallet" && wallet) throw new Problem(`a ${name} is bound to no wallet`);
+  return role.scopes;
 }

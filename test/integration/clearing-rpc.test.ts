@@ -218,12 +218,27 @@ describeOnEngines("ClearingService", (engine) => {
     try {
       const error = await errorOf(stranger.clear(toProto(world.purchase(key, 1n))));
       expect([error.code, reasonOf(error)]).toEqual([Code.PermissionDenied, "SCOPE_MISSING"]);
-      const { results } = await stranger.clearBatch({
-        requests: [toProto(world.purchase(key, 1n))],
-      });
-      expect(results.map(reasonOfResult)).toEqual(["SCOPE_MISSING"]);
+      // Not even with the scope in its token: batches are no shopper's.
+      const requests = [toProto(world.purchase(key, 1n))];
+      const named = service.connect("clearing.write clearing.batch", key.address);
+      for (const client of [stranger, named]) {
+        const refused = await errorOf(client.clearBatch({ requests }));
+        expect([refused.code, reasonOf(refused)]).toEqual([Code.PermissionDenied, "SCOPE_MISSING"]);
+      }
+      named[Symbol.dispose]();
     } finally {
       stranger[Symbol.dispose]();
+    }
+    const batcher = service.connect("clearing.batch");
+    try {
+      const { results } = await batcher.clearBatch({
+        requests: [toProto(world.purchase(key, 1n))],
+      });
+      expect(results.map(reasonOfResult)).toEqual(["CLEARED"]);
+      const error = await errorOf(batcher.clear(toProto(world.purchase(key, 1n))));
+      expect(reasonOf(error)).toBe("SCOPE_MISSING");
+    } finally {
+      batcher[Symbol.dispose]();
     }
     const reader = service.connect("ledger.read");
     try {

@@ -8,7 +8,7 @@ import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_servic
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { createSampleService } from "../../../test/support/rpc/sample-service.ts";
 import { planMethods } from "../method-plan.ts";
-import { scopeName, scopesOf } from "./access.ts";
+import { accessOf, requireAccess, scopeName, scopesOf } from "./access.ts";
 
 /** A service with one method, with or without the access option. */
 function serviceWith(anyOf: Scope[] | undefined) {
@@ -39,5 +39,27 @@ describe("scopes", () => {
     }
     expect(() => planMethods(serviceWith([Scope.UNSPECIFIED]))).toThrow("no scope");
     expect(planMethods(serviceWith([Scope.WALLET_OPEN]))[0]?.scopes).toEqual(["wallet.open"]);
+  });
+});
+
+describe("requireAccess", () => {
+  const wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+  const scopes = new Set(["ledger.read"]);
+
+  it("refuses whoever is bound where all of the ledger is told", () => {
+    const rule = accessOf(LedgerService.method.getTrialBalance);
+    expect(() => requireAccess({ scopes, wallet: undefined }, rule)).not.toThrow();
+    expect(() => requireAccess({ scopes, wallet }, rule)).toThrow(
+      expect.objectContaining({ kind: "SCOPE_MISSING", metadata: { wallet } }),
+    );
+    const own = accessOf(LedgerService.method.getStatement);
+    expect(() => requireAccess({ scopes, wallet }, own)).not.toThrow();
+  });
+
+  it("asks for a scope first", () => {
+    const rule = accessOf(ClearingService.method.clearBatch);
+    expect(() => requireAccess({ scopes, wallet: undefined }, rule)).toThrow(
+      expect.objectContaining({ metadata: { scope: "clearing.batch" } }),
+    );
   });
 });

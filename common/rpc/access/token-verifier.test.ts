@@ -44,7 +44,7 @@ describe("a good token", () => {
     const bound = await verify(await issuer.token({ scope, wallet }));
     expect([...bound.scopes]).toEqual(["ledger.read", "clearing.write", "attest"]);
     const unbound = await verify(await issuer.token({ scope }));
-    expect([...unbound.scopes]).toEqual(scope.split(" "));
+    expect([...unbound.scopes]).toEqual([...scope.split(" "), "clearing.batch"]);
   });
 
   it("may be signed with ES256", async () => {

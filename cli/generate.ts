@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { accessDocs } from "./generate/access-docs.ts";
 import { errorMetadata } from "./generate/error-metadata.ts";
 import { protoDocs } from "./generate/proto-docs.ts";
 import { readProtoFiles } from "./generate/proto-files.ts";
@@ -24,7 +25,7 @@ try {
     writeFileSync(join(output, path), text);
   }
   const stale = check ? [...staleFiles(join(output, "gen"), join(root, "gen"))] : [];
-  for (const [path, text] of Object.entries(protoDocs(files))) {
+  for (const [path, text] of Object.entries({ ...protoDocs(files), ...accessDocs(files) })) {
     if (!check) writeFileSync(join(root, path), text);
     else if (readOrEmpty(join(root, path)) !== text) stale.push(path);
   }

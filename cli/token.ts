@@ -1,15 +1,16 @@
-import { parseScopes, signToken, tokenSecondsMax } from "./client/token.ts";
+import { parseScopes, scopesOfRole, signToken, tokenSecondsMax } from "./client/token.ts";
 import { resolveAddress } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { readSettings } from "./state/settings.ts";
 
-const usage = "./mesh token [--scope SCOPE]… [--wallet WALLET] [--ttl SECONDS]";
+const usage = "./mesh token [--role ROLE | --scope SCOPE…] [--wallet WALLET] [--ttl SECONDS]";
 
 runCommand(async () => {
   const { values } = readArguments(
     {
       scope: { type: "string", multiple: true, default: [] },
+      role: { type: "string" },
       wallet: { type: "string" },
       ttl: { type: "string", default: String(tokenSecondsMax) },
     },
@@ -21,7 +22,13 @@ runCommand(async () => {
   }
   const settings = readSettings(process.env);
   const wallet = values.wallet === undefined ? undefined : resolveAddress(settings, values.wallet);
-  const scopes = parseScopes(values.scope);
-  console.log(await signToken(settings, { scopes, wallet, seconds }));
+  const named = parseScopes(values.scope);
+  const { role } = values;
+  if (role !== undefined && named !== undefined) {
+    throw new Problem("give --role or --scope: a role is its scopes");
+  }
+  const scopes = role === undefined ? named : scopesOfRole(role, wallet !== undefined);
+  const subject = wallet ?? role ?? "developer";
+  console.log(await signToken(settings, { scopes, wallet, subject, seconds }));
   return 0;
 });

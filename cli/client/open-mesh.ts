@@ -13,7 +13,7 @@ export interface MeshClient {
 
 export interface MeshClientOptions {
   /** Default: all scopes. */
-  readonly scopes?: readonly string[];
+  readonly scopes?: readonly string[] | undefined;
   /** The wallet that the token is bound to. */
   readonly wallet?: string | undefined;
 }

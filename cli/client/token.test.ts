@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { roles } from "#common/roles.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
-import { parseScopes, scopes, signToken } from "./token.ts";
+import { parseScopes, scopes, scopesOfRole, signToken } from "./token.ts";
 
 const settings = readSettings({ MESH_STATE: mkdtempSync(join(tmpdir(), "sovr-keys-")) });
 beforeAll(() => ensureKeys(settings));
@@ -28,6 +29,12 @@ describe("signToken", () => {
     const token = await signToken(settings, { wallet, scopes: ["attest"], seconds: 60 });
     const { payload } = await verify(token);
     expect(payload).toMatchObject({ sub: wallet, wallet, scope: "attest" });
+  });
+
+  it("that is bound carries a shopper's scopes by default", async () => {
+    const wallet = "0x5B38Da6a701c568545dCfcB03FcB875f56beddC4";
+    const { payload } = await verify(await signToken(settings, { wallet }));
+    expect(payload["scope"]).toBe(roles.shopper.scopes.join(" "));
   });
 });
 
@@ -76,13 +83,30 @@ describe("parseScopes", () => {
     expect(parseScopes(["ledger.read,attest", "attest attest.house"])).toEqual(expected);
   });
 
-  it("means all scopes by none", () => {
-    expect(parseScopes([])).toEqual(scopes);
+  it("leaves none to the default, which is every scope there is", () => {
+    expect(parseScopes([])).toBeUndefined();
     expect(scopes).toContain("clearing.write");
     expect(scopes).not.toContain("unspecified");
   });
 
   it("names an unknown one", () => {
     expect(() => parseScopes(["ledger.write"])).toThrow('unknown scope "ledger.write"');
+  });
+});
+
+describe("scopesOfRole", () => {
+  it("knows each role of people by scopes that exist", () => {
+    for (const [name, { boundBy, scopes: own }] of Object.entries(roles)) {
+      if (name === "service") continue;
+      expect(scopesOfRole(name, boundBy === "wallet")).toEqual(own);
+      expect(scopes).toEqual(expect.arrayContaining([...own]));
+    }
+  });
+
+  it("says what does not fit", () => {
+    expect(() => scopesOfRole("king", false)).toThrow('unknown role "king": the roles are shopper');
+    expect(() => scopesOfRole("service", false)).toThrow("name them with --scope");
+    expect(() => scopesOfRole("shopper", false)).toThrow("needs --wallet");
+    expect(() => scopesOfRole("operator", true)).toThrow("bound to no wallet");
   });
 });

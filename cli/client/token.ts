@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { importJWK, type JWK, SignJWT } from "jose";
+import { findRole, type Role, roles } from "#common/roles.ts";
 import { ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
 import { Problem } from "../command/problem.ts";
 import { keyFiles } from "../state/keys.ts";
@@ -18,8 +19,8 @@ export const scopes: readonly string[] = ScopeSchema.values
 export const tokenSecondsMax = 3_600;
 
 export interface TokenRequest {
-  /** Default: all of them. */
-  readonly scopes?: readonly string[];
+  /** Default: all of them, or for a wallet a shopper's. */
+  readonly scopes?: readonly string[] | undefined;
   /** EIP-55 address of the wallet that the token is bound to. */
   readonly wallet?: string | undefined;
   /** Default "developer", or the wallet. */
@@ -34,16 +35,17 @@ export async function signToken(settings: Settings, request: TokenRequest = {}):
   if (!existsSync(file)) throw new Problem("there are no keys yet: ./mesh up makes them");
   const jwk = JSON.parse(readFileSync(file, "utf8")) as JWK;
   const nowSeconds = Math.floor(Date.now() / 1000);
+  const { wallet } = request;
   return new SignJWT({
-    scope: (request.scopes ?? scopes).join(" "),
-    ...(request.wallet === undefined ? {} : { wallet: request.wallet }),
+    scope: (request.scopes ?? (wallet === undefined ? scopes : roles.shopper.scopes)).join(" "),
+    ...(wallet === undefined ? {} : { wallet }),
   })
     .setProtectedHeader({
       alg: "EdDSA",
       typ: "JWT",
       ...(jwk.kid === undefined ? {} : { kid: jwk.kid }),
     })
-    .setSubject(request.subject ?? request.wallet ?? "developer")
+    .setSubject(request.subject ?? wallet ?? "developer")
     .setIssuer(settings.jwt.issuer)
     .setAudience(settings.jwt.audience)
     .setIssuedAt(nowSeconds)
@@ -51,12 +53,26 @@ export async function signToken(settings: Settings, request: TokenRequest = {}):
     .sign(await importJWK(jwk, "EdDSA"));
 }
 
-/** Reads scopes as users type them, separated by spaces or commas; an unknown one is a Problem. */
-export function parseScopes(texts: readonly string[]): readonly string[] {
+/** Reads scopes as users type them, separated by spaces or commas; undefined for none, a Problem for an unknown one. */
+export function parseScopes(texts: readonly string[]): readonly string[] | undefined {
   const wanted = texts.flatMap((text) => text.split(/[\s,]+/)).filter((text) => text !== "");
   const unknown = wanted.find((scope) => !scopes.includes(scope));
   if (unknown !== undefined) {
     throw new Problem(`unknown scope "${unknown}": the scopes are ${scopes.join(", ")}`);
   }
-  return wanted.length === 0 ? scopes : [...new Set(wanted)];
+  return wanted.length === 0 ? undefined : [...new Set(wanted)];
+}
+
+/** Reads the scopes of a role by its name. `wallet`: whether the token is to be bound to one. A Problem if that does not fit. */
+export function scopesOfRole(name: string, wallet: boolean): readonly string[] {
+  const role: Role | undefined = findRole(name);
+  if (role === undefined) {
+    throw new Problem(`unknown role "${name}": the roles are ${Object.keys(roles).join(", ")}`);
+  }
+  if (role.scopes.length === 0) {
+    throw new Problem(`a ${name} has the scopes of its key: name them with --scope`);
+  }
+  if (role.boundBy === "wallet" && !wallet) throw new Problem(`a ${name} needs --wallet`);
+  if (role.boundBy !== "wallet" && wallet) throw new Problem(`a ${name} is bound to no wallet`);
+  return role.scopes;
 }

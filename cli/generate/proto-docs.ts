@@ -63,7 +63,8 @@ function methodSection(method: DescMethod): string[] {
   ];
 }
 
-function scopeName(scope: Scope): string {
+/** The form of a scope in a token. */
+export function scopeName(scope: Scope): string {
   const name = ScopeSchema.value[scope]?.name ?? "";
   return name.replace("SCOPE_", "").toLowerCase().replaceAll("_", ".");
 }

@@ -8,7 +8,7 @@ import {
 } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { requireScope } from "./access/access.ts";
+import { type AccessRule, requireAccess } from "./access/access.ts";
 import { type Principal, principalKey } from "./access/principal.ts";
 import type { TokenVerifier } from "./access/token-verifier.ts";
 import { drainSignalKey } from "./drain.ts";
@@ -56,7 +56,7 @@ export interface Guard {
    */
   begin(plan: MethodPlan, header: HeaderReader, values: ContextValues): void | Promise<void>;
   /** The drain check and access of something that is no method of ours. Throws or rejects with a DomainError. */
-  admit(scopes: readonly string[], header: HeaderReader): Principal | Promise<Principal>;
+  admit(rule: AccessRule, header: HeaderReader): Principal | Promise<Principal>;
 }
 
 /** Wraps the mounts. Throws if a method names no scope. */
@@ -76,16 +76,16 @@ export function createGuard(options: GuardOptions): Guard {
   });
   const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));
 
-  function admit(scopes: readonly string[], header: HeaderReader): Principal | Promise<Principal> {
+  function admit(rule: AccessRule, header: HeaderReader): Principal | Promise<Principal> {
     if (options.drainSignal.aborted) throw drainingError();
     const principal = options.tokens.verify(header("authorization"));
     if (principal instanceof Promise) {
       return principal.then((verified) => {
-        requireScope(verified, scopes);
+        requireAccess(verified, rule);
         return verified;
       });
     }
-    requireScope(principal, scopes);
+    requireAccess(principal, rule);
     return principal;
   }
 
@@ -102,7 +102,7 @@ export function createGuard(options: GuardOptions): Guard {
     });
     values.set(rpcCallKey, call).set(drainSignalKey, options.drainSignal);
     try {
-      const principal = admit(plan.scopes, header);
+      const principal = admit(plan, header);
       if (!(principal instanceof Promise)) {
         values.set(principalKey, principal);
         return;

@@ -1,19 +1,17 @@
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { request_bytes_max as requestBytesMaxOption } from "#gen/sovr/common/v1/request_limit_pb.ts";
-import { scopesOf } from "./access/access.ts";
+import { type AccessRule, accessOf } from "./access/access.ts";
 
 const requestBytesMaxDefault = 1 << 20;
 /** The most that a method may ask for; grpc-js knows one limit a server, so this is the one that it gets. */
 export const requestBytesMaxLargest = 16 << 20;
 
 /** What the runtime decides about a method once, when it is mounted. */
-export interface MethodPlan {
+export interface MethodPlan extends AccessRule {
   readonly method: DescMethod;
   /** Such as "/sovr.ledger.v1.LedgerService/GetBalance". */
   readonly path: string;
-  /** A caller needs one of these. */
-  readonly scopes: readonly string[];
   readonly requestBytesMax: number;
   /** True if the method only reads: a deadline that passes then means that nothing happened. */
   readonly readsOnly: boolean;
@@ -32,7 +30,7 @@ export function planMethods(service: DescService): readonly MethodPlan[] {
     return Object.freeze({
       method,
       path,
-      scopes: scopesOf(method),
+      ...accessOf(method),
       requestBytesMax: requestBytesMaxOf(method),
       readsOnly: method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     });

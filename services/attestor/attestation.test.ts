@@ -2,6 +2,7 @@
 // test in test/integration/attestor.test.ts.
 import { describe, expect, test, vi } from "vitest";
 import { zeroWallet } from "#common/address.ts";
+import type { ScopedCaller } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { intentEncoder } from "#common/intent/digest.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
@@ -30,7 +31,6 @@ import {
   type AttestorPorts,
   type AttestRequest,
   createAttestor,
-  type ScopedCaller,
   type SignOnceStore,
 } from "./attestation.ts";
 import { createLocalKeys } from "./drivers/local-keys.ts";
@@ -245,6 +245,67 @@ describe("authority", () => {
         kind: "SCOPE_MISSING",
         metadata: { wallet: bob.address },
       });
+    }
+  });
+});
+
+describe("who may not have an intent attested learns nothing stored", () => {
+  const pending = timely({
+    phase: "PENDING",
+    wallet: bob.address,
+    postings: [purchase(bob.address)],
+  });
+  const bought = timely({ wallet: bob.address, postings: [purchase(bob.address)] });
+  const related = {
+    byIntentId: vi.fn(async () => ({ intent: pending, attestation: attest(pending, bob) })),
+    byDigest: vi.fn(async () => ({ intent: bought, attestation: attest(bought, bob) })),
+  };
+  const refund = posting({ debitAccountId: 4_000_001n, code: postingCodes.REFUND });
+  const resolving = { pendingIntentId: pending.intentId, postings: pending.postings };
+  const asking: readonly [string, Partial<Intent>][] = [
+    ["a POST", { ...resolving, phase: "POST_PENDING" }],
+    ["a POST of too much", { phase: "POST_PENDING", pendingIntentId: pending.intentId }],
+    ["a VOID", { ...resolving, phase: "VOID_PENDING" }],
+    ["a refund", { corrects: digestIntent(bought), postings: [refund] }],
+    [
+      "a refund in an intent that breaks another rule",
+      { corrects: digestIntent(bought), postings: [refund, purchase(bob.address)] },
+    ],
+    ["a funding, too late", { postings: [funding(alice.address)], issueTime: 1n, expireTime: 2n }],
+  ];
+
+  test.each(asking)("%s without its scope", async (_what, fields) => {
+    const store = storeInMemory();
+    const attestor = attestorOf({ evidence: related, store });
+    const intent = timely(fields);
+    await store.bind(intent.intentId, `0x${"11".repeat(32)}`);
+    related.byIntentId.mockClear();
+    related.byDigest.mockClear();
+    const bound: ScopedCaller = { scopes: new Set(["attest"]), wallet: alice.address };
+    for (const caller of [shop, bound]) {
+      for (const validateOnly of [false, true]) {
+        const asked = attestor.attest(requestOf(intent, { caller, validateOnly }));
+        await expect(asked).rejects.toMatchObject({
+          kind: "SCOPE_MISSING",
+          metadata: { scope: "attest.house", ...(caller.wallet && { wallet: caller.wallet }) },
+        });
+      }
+    }
+    expect(related.byIntentId).not.toHaveBeenCalled();
+    expect(related.byDigest).not.toHaveBeenCalled();
+  });
+
+  test("another wallet's reservation is none of the one in whose name it is resolved", async () => {
+    const attestor = attestorOf({ evidence: related });
+    for (const phase of ["POST_PENDING", "VOID_PENDING"] as const) {
+      const inAliceName = timely({ ...resolving, phase });
+      const asked = attestor.attest(requestOf(inAliceName, { walletSignature: "" }));
+      await expect(asked).rejects.toMatchObject({ kind: "PENDING_NOT_FOUND" });
+      for (const wallet of [bob.address, zeroWallet]) {
+        const intent = timely({ ...resolving, phase, wallet });
+        const signed = await attestor.attest(requestOf(intent, { walletSignature: "" }));
+        expect(signed.digest).toBe(digestIntent(intent));
+      }
     }
   });
 });

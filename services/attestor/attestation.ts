@@ -1,5 +1,5 @@
 import { zeroWallet } from "#common/address.ts";
-import type { Caller } from "#common/caller.ts";
+import { requireOwnWallet, requireScope, type ScopedCaller } from "#common/caller.ts";
 import { type CallLimit, waitMsUntil } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
@@ -50,11 +50,6 @@ export interface SignOnceStore {
 
 /** How intents that were cleared are found. */
 export type RelatedEvidence = Pick<EvidenceReader, "byIntentId" | "byDigest">;
-
-/** Who asks for a signature, and what the credential is for. */
-export interface ScopedCaller extends Caller {
-  readonly scopes: ReadonlySet<string>;
-}
 
 export interface AttestRequest {
   readonly intent: Intent;
@@ -118,7 +113,8 @@ export function createAttestor(ports: AttestorPorts): Attestor {
 async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Attestation> {
   const { intent, walletSignature, validateOnly, caller } = request;
   checkShape(intent);
-  checkBinding(caller, intent);
+  requireOwnWallet(caller, intent.wallet);
+  checkScopesAhead(caller, intent);
   const digest = ports.digestIntent(intent);
   if (validateOnly) {
     const known = await findKnown(ports, request, digest);
@@ -155,7 +151,8 @@ async function approve(
   const nowSeconds = ports.nowSeconds();
   checkTimes(intent, nowSeconds);
   checkLimits(intent, ports.limits);
-  const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
+  const related = ownRelated(intent, await readRelated(ports.evidence, intent));
+  const authority = checkPostings(intent, related);
   checkScopes(caller, authority);
   checkWalletSignature(intent, digest, walletSignature, authority, ports.recover);
   const signer = signingAddress(ports, intent, nowSeconds);
@@ -195,24 +192,26 @@ function knownOf(
   return known.attestation;
 }
 
-/** A credential of one wallet speaks for no other. */
-function checkBinding(caller: Caller, intent: Intent): void {
-  if (caller.wallet === undefined || caller.wallet === intent.wallet) return;
-  throw new DomainError("SCOPE_MISSING", `The token is bound to the wallet ${caller.wallet}.`, {
-    metadata: { wallet: caller.wallet },
-  });
+/**
+ * Whoever lacks the scope is told so before anything stored is looked up, or the answer would tell of intents that are
+ * not his. What the postings' own rules forbid is no intent of anybody's, and told as that later; but what refers to
+ * stored intents is the house's, however wrong it may be.
+ */
+function checkScopesAhead(caller: ScopedCaller, intent: Intent): void {
+  if (refersToPending(intent) || refersToCorrected(intent)) requireScope(caller, ["attest.house"]);
+  let authority: Authority;
+  try {
+    authority = authorityOf(intent);
+  } catch (error) {
+    if (error instanceof DomainError) return;
+    throw error;
+  }
+  checkScopes(caller, authority);
 }
 
 function checkScopes(caller: ScopedCaller, authority: Authority): void {
-  if (authority.wallet) requireScope(caller, "attest");
-  if (authority.house) requireScope(caller, "attest.house");
-}
-
-function requireScope(caller: ScopedCaller, scope: string): void {
-  if (caller.scopes.has(scope)) return;
-  throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scope}.`, {
-    metadata: { scope },
-  });
+  if (authority.wallet) requireScope(caller, ["attest"]);
+  if (authority.house) requireScope(caller, ["attest.house"]);
 }
 
 /** Expiry first: whatever else is late about an expired intent, it is the expiry that is final. */
@@ -235,6 +234,13 @@ async function readRelated(evidence: RelatedEvidence, intent: Intent): Promise<R
     return { corrected: (await evidence.byDigest(intent.corrects))?.intent };
   }
   return {};
+}
+
+/** What is in a wallet's name resolves that wallet's reservations alone; what is in nobody's, anybody's. */
+function ownRelated(intent: Intent, related: RelatedIntents): RelatedIntents {
+  const { pending } = related;
+  const isForeign = intent.wallet !== zeroWallet && pending?.wallet !== intent.wallet;
+  return isForeign ? { ...related, pending: undefined } : related;
 }
 
 /**

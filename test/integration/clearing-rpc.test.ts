@@ -218,12 +218,27 @@ describeOnEngines("ClearingService", (engine) => {
     try {
       const error = await errorOf(stranger.clear(toProto(world.purchase(key, 1n))));
       expect([error.code, reasonOf(error)]).toEqual([Code.PermissionDenied, "SCOPE_MISSING"]);
-      const { results } = await stranger.clearBatch({
-        requests: [toProto(world.purchase(key, 1n))],
-      });
-      expect(results.map(reasonOfResult)).toEqual(["SCOPE_MISSING"]);
+      // Not even with the scope in its token: batches are no shopper's.
+      const requests = [toProto(world.purchase(key, 1n))];
+      const named = service.connect("clearing.write clearing.batch", key.address);
+      for (const client of [stranger, named]) {
+        const refused = await errorOf(client.clearBatch({ requests }));
+        expect([refused.code, reasonOf(refused)]).toEqual([Code.PermissionDenied, "SCOPE_MISSING"]);
+      }
+      named[Symbol.dispose]();
     } finally {
       stranger[Symbol.dispose]();
+    }
+    const batcher = service.connect("clearing.batch");
+    try {
+      const { results } = await batcher.clearBatch({
+        requests: [toProto(world.purchase(key, 1n))],
+      });
+      expect(results.map(reasonOfResult)).toEqual(["CLEARED"]);
+      const error = await errorOf(batcher.clear(toProto(world.purchase(key, 1n))));
+      expect(reasonOf(error)).toBe("SCOPE_MISSING");
+    } finally {
+      batcher[Symbol.dispose]();
     }
     const reader = service.connect("ledger.read");
     try {
@@ -231,6 +246,35 @@ describeOnEngines("ClearingService", (engine) => {
       expect(reasonOf(error)).toBe("SCOPE_MISSING");
     } finally {
       reader[Symbol.dispose]();
+    }
+  });
+
+  it("lets a wallet's token clear what the wallet authorises, and nothing of the house's", async () => {
+    const bound = service.connect("clearing.write attest.house checkout.admin", key.address);
+    try {
+      const pending = world.purchase(key, 5n, { phase: "PENDING" });
+      const { clearing } = await bound.clear(toProto(pending));
+      expect(clearing?.state).toBe(ClearingState.CLEARED);
+      const account = walletAccountId(key.address, 1);
+      const refused = [
+        world.resolve(pending.intent, "POST_PENDING", pending.intent.postings),
+        world.resolve(pending.intent, "VOID_PENDING", pending.intent.postings),
+        world.attest(
+          world.intent({ wallet: key.address, postings: [posting(chart.cash, account, 1n, 1)] }),
+        ),
+      ];
+      const before = await world.available(account);
+      for (const request of refused) {
+        for (const validateOnly of [true, false]) {
+          const error = await errorOf(bound.clear({ ...toProto(request), validateOnly }));
+          expect(error.findDetails(ErrorInfoSchema)).toMatchObject([
+            { reason: "SCOPE_MISSING", metadata: { wallet: key.address } },
+          ]);
+        }
+      }
+      expect(await world.available(account)).toBe(before);
+    } finally {
+      bound[Symbol.dispose]();
     }
   });
 

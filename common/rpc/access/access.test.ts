@@ -8,18 +8,13 @@ import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_servic
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { createSampleService } from "../../../test/support/rpc/sample-service.ts";
 import { planMethods } from "../method-plan.ts";
-import { requireScope, scopeName, scopesOf } from "./access.ts";
-import type { Principal } from "./principal.ts";
+import { accessOf, requireAccess, scopeName, scopesOf } from "./access.ts";
 
 /** A service with one method, with or without the access option. */
 function serviceWith(anyOf: Scope[] | undefined) {
   const options = create(MethodOptionsSchema);
   if (anyOf !== undefined) setExtension(options, access, create(AccessSchema, { anyOf }));
   return createSampleService(options);
-}
-
-function principal(...scopes: string[]): Principal {
-  return { subject: "a", scopes: new Set(scopes), wallet: undefined, expiresAtMs: 0 };
 }
 
 describe("scopes", () => {
@@ -47,14 +42,24 @@ describe("scopes", () => {
   });
 });
 
-describe("requireScope", () => {
-  it("asks for one of the scopes, not for all", () => {
-    expect(() => requireScope(principal("b", "x"), ["a", "b"])).not.toThrow();
+describe("requireAccess", () => {
+  const wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+  const scopes = new Set(["ledger.read"]);
+
+  it("refuses whoever is bound where all of the ledger is told", () => {
+    const rule = accessOf(LedgerService.method.getTrialBalance);
+    expect(() => requireAccess({ scopes, wallet: undefined }, rule)).not.toThrow();
+    expect(() => requireAccess({ scopes, wallet }, rule)).toThrow(
+      expect.objectContaining({ kind: "SCOPE_MISSING", metadata: { wallet } }),
+    );
+    const own = accessOf(LedgerService.method.getStatement);
+    expect(() => requireAccess({ scopes, wallet }, own)).not.toThrow();
   });
 
-  it("names what is missing", () => {
-    expect(() => requireScope(principal("x"), ["a", "b"])).toThrow(
-      expect.objectContaining({ kind: "SCOPE_MISSING", metadata: { scope: "a b" } }),
+  it("asks for a scope first", () => {
+    const rule = accessOf(ClearingService.method.clearBatch);
+    expect(() => requireAccess({ scopes, wallet: undefined }, rule)).toThrow(
+      expect.objectContaining({ metadata: { scope: "clearing.batch" } }),
     );
   });
 });

@@ -1,13 +1,11 @@
 import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { ScopedCaller } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 
 /** Who calls: what a verified token says. */
-export interface Principal {
+export interface Principal extends ScopedCaller {
   /** The token's `sub`. */
   readonly subject: string;
-  readonly scopes: ReadonlySet<string>;
-  /** The wallet, EIP-55, to which the token is bound; undefined for operators and services. */
-  readonly wallet: string | undefined;
   /** When the token ends, in epoch milliseconds. A stream must not outlive it. */
   readonly expiresAtMs: number;
 }

@@ -39,6 +39,14 @@ describe("a good token", () => {
     expect(principal.expiresAtMs).toBeGreaterThan(Date.now());
   });
 
+  it("that is bound to a wallet loses what is the house's, whatever it names", async () => {
+    const scope = "ledger.read attest.house checkout.admin clearing.write attest";
+    const bound = await verify(await issuer.token({ scope, wallet }));
+    expect([...bound.scopes]).toEqual(["ledger.read", "clearing.write", "attest"]);
+    const unbound = await verify(await issuer.token({ scope }));
+    expect([...unbound.scopes]).toEqual([...scope.split(" "), "clearing.batch"]);
+  });
+
   it("may be signed with ES256", async () => {
     using es256 = await createTokenIssuer("ES256");
     const verifier = createTokenVerifier(rules, openKeys(es256.jwksPath));

@@ -1,5 +1,6 @@
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import { isChecksumAddress } from "#common/address.ts";
+import { scopesHeld } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { KeyStore } from "./key-store.ts";
 import type { Principal } from "./principal.ts";
@@ -114,7 +115,7 @@ async function verifyToken(
 }
 
 function toPrincipal(payload: JWTPayload, nowMs: number): Principal {
-  const { exp, iat, sub = "", scope = "", wallet } = payload;
+  const { exp, iat, sub = "", scope = "" } = payload;
   const startSeconds = Math.min(iat ?? Number.POSITIVE_INFINITY, nowMs / 1_000);
   // Counted from the earlier of issue and now: neither a token without `iat` nor one from the future lives longer.
   if (exp === undefined || exp - startSeconds > lifetimeSecondsMax + skewSeconds) {
@@ -123,10 +124,11 @@ function toPrincipal(payload: JWTPayload, nowMs: number): Principal {
   if (typeof scope !== "string") throw invalid("scope", "The claim `scope` is not a text.");
   const scopes = scope.split(" ").filter((name) => name !== "");
   if (scopes.length > scopesMax) throw invalid("scope", "The token carries too many scopes.");
+  const wallet = payload["wallet"] === undefined ? undefined : claimedWallet(payload["wallet"]);
   return Object.freeze({
     subject: sub,
-    scopes: new Set(scopes),
-    wallet: wallet === undefined ? undefined : claimedWallet(wallet),
+    scopes: scopesHeld({ wallet }, scopes),
+    wallet,
     expiresAtMs: exp * 1_000,
   });
 }

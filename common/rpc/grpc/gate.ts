@@ -7,7 +7,7 @@ import {
   type ServerInterceptor,
 } from "@grpc/grpc-js";
 import { Scope } from "#gen/sovr/common/v1/access_pb.ts";
-import { scopeName } from "../access/access.ts";
+import { type AccessRule, scopeName } from "../access/access.ts";
 import { toConnectError } from "../errors.ts";
 import { drainingError, type Guard } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
@@ -39,7 +39,7 @@ type Listener = Parameters<ServerCall["start"]>[0];
 type Status = Parameters<ServerCall["sendStatus"]>[0];
 
 /** Scope of the calls that are no method of ours and not open to everyone. */
-const reflectionScopes = [scopeName(Scope.REFLECTION)];
+const reflectionAccess: AccessRule = { scopes: [scopeName(Scope.REFLECTION)], unboundOnly: false };
 
 export function createGrpcGate(guard: Guard): GrpcGate {
   const gatedCalls = new WeakMap<Metadata, GatedCall>();
@@ -73,7 +73,7 @@ export function createGrpcGate(guard: Guard): GrpcGate {
         unguarded.add(call);
         if (isHealth) return;
         if (!isReflection) throw methodNotFound(path);
-        const principal = guard.admit(reflectionScopes, headerReader(metadata));
+        const principal = guard.admit(reflectionAccess, headerReader(metadata));
         return principal instanceof Promise ? principal.then(() => undefined) : undefined;
       },
       () => unguarded.delete(call),

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import { ConfigError } from "#common/process/environment.ts";
+import { serviceScopes } from "#common/roles.ts";
 
 /** Who Checkout is to Attestor and Clearing. */
 export interface Credentials {
@@ -17,9 +18,6 @@ export interface CredentialsOptions {
   readonly nowMs: () => number;
 }
 
-/** What Checkout does at its peers, and no more: it reads no ledger and settles nobody else's intents. */
-const scopes = ["attest.house", "attest", "clearing.write", "wallet.open"];
-
 /** Short, for a token that leaks cannot be taken back. */
 const lifetimeMs = 600_000;
 const renewAfterMs = 300_000;
@@ -32,7 +30,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   function sign(nowMs: number): Promise<string> {
     const nowSeconds = Math.floor(nowMs / 1_000);
-    return new SignJWT({ scope: scopes.join(" ") })
+    return new SignJWT({ scope: serviceScopes.checkout.join(" ") })
       .setProtectedHeader({ alg: "EdDSA", typ: "JWT", ...(kid === undefined ? {} : { kid }) })
       .setSubject("checkout")
       .setIssuer(options.issuer)

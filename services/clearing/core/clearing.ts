@@ -1,5 +1,3 @@
-import type { Caller } from "#common/caller.ts";
-import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent, Phase } from "#common/intent/intent.ts";
 
 /** The outcome of clearing one intent. */
@@ -20,12 +18,4 @@ export interface Clearing {
 export interface ClearRequest extends AttestedIntent {
   /** True: make every check, store nothing and move nothing. */
   readonly validateOnly: boolean;
-}
-
-/** Refuses a caller whose credentials are bound to another wallet. Throws SCOPE_MISSING. */
-export function requireOwnWallet(caller: Caller, wallet: string): void {
-  if (caller.wallet === undefined || caller.wallet === wallet) return;
-  throw new DomainError("SCOPE_MISSING", `the token is bound to the wallet ${caller.wallet}`, {
-    metadata: { wallet: caller.wallet },
-  });
 }

@@ -1,10 +1,12 @@
-import type { Caller } from "#common/caller.ts";
+import { type Caller, requireOwnWallet, requireUnbound } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
+import type { Intent } from "#common/intent/intent.ts";
+import { authorityOf, refersToPending } from "#common/intent/posting-rules.ts";
 import { type AccountDirectory, createAccountDirectory } from "./account-directory.ts";
 import { type Attempt, isOver, withinLimit } from "./attempt.ts";
 import { clearIntent } from "./clear-intent.ts";
-import { type Clearing, type ClearRequest, requireOwnWallet } from "./clearing.ts";
+import type { Clearing, ClearRequest } from "./clearing.ts";
 import { type OpenedWallet, openWallet } from "./open-wallet.ts";
 import type { ClearingPorts, RecoverAhead } from "./ports.ts";
 import { limitPostingsUnderWay, type ReservePostings } from "./postings-under-way.ts";
@@ -118,6 +120,7 @@ async function clearOne(
 ): Promise<Clearing> {
   const { intent, validateOnly } = request;
   requireOwnWallet(caller, intent.wallet);
+  requireNoHouse(caller, intent);
   const verified = await verifyRequest(request, rules, ports, attempt, recoverAhead);
   const step = { ports, accounts, evidence: request, verified, validateOnly, attempt };
   const { state, rows, timestamp, replayed } = await clearIntent(step);
@@ -131,6 +134,27 @@ async function clearOne(
     replayed,
     failure: undefined,
   };
+}
+
+/**
+ * A bound credential clears what its wallet authorises, and never what the house does, whoever has attested it: no
+ * POST or VOID, and no money that comes from the house. Throws SCOPE_MISSING.
+ */
+function requireNoHouse(caller: Caller, intent: Intent): void {
+  if (caller.wallet === undefined) return;
+  const { phase } = intent;
+  if (refersToPending(intent)) requireUnbound(caller, `${phase} is the house's`);
+  if (needsHouse(intent)) requireUnbound(caller, "the house clears what it authorises");
+}
+
+/** Postings that break the rules are nobody's to authorise; their refusal comes with the other checks. */
+function needsHouse(intent: Intent): boolean {
+  try {
+    return authorityOf(intent).house;
+  } catch (error) {
+    if (error instanceof DomainError) return false;
+    throw error;
+  }
 }
 
 /** What is known when the time of a call is over that clears nothing. */

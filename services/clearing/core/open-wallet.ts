@@ -1,12 +1,11 @@
 import { zeroWallet } from "#common/address.ts";
-import type { Caller } from "#common/caller.ts";
+import { type Caller, requireOwnWallet } from "#common/caller.ts";
 import { invalidField } from "#common/domain-error.ts";
 import { findAsset } from "#common/ledger/assets.ts";
 import { accountClasses, classRules } from "#common/ledger/chart.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import type { AccountDirectory } from "./account-directory.ts";
 import type { Attempt } from "./attempt.ts";
-import { requireOwnWallet } from "./clearing.ts";
 import type { ClearingPorts } from "./ports.ts";
 
 /** A wallet's account. */

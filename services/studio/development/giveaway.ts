@@ -4,16 +4,6 @@ import { DomainError, invalidField } from "#common/domain-error.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
 
-/** What a wallet's session may do: read, be told, and spend its own money. Nothing of the house's. */
-export const walletScopes = [
-  "ledger.read",
-  "events.read",
-  "attest",
-  "clearing.write",
-  "wallet.open",
-  "checkout.buy",
-] as const;
-
 /** How long a token is good for. The app renews it by itself. */
 export const tokenSeconds = 900;
 

@@ -1,7 +1,7 @@
 import { importJWK, jwtVerify, SignJWT } from "jose";
 import { parseWallet } from "#common/address.ts";
+import { roles, serviceScopes } from "#common/roles.ts";
 import type { DevelopmentConfig } from "../config.ts";
-import { walletScopes } from "./giveaway.ts";
 
 /** The issuer of a development mesh. */
 export interface Issuer {
@@ -34,7 +34,7 @@ export async function openIssuer(config: DevelopmentConfig): Promise<Issuer> {
 
   return {
     signWalletToken: (wallet, expiresAtMs) =>
-      sign(wallet, { scope: walletScopes.join(" "), wallet }, expiresAtMs),
+      sign(wallet, { scope: roles.shopper.scopes.join(" "), wallet }, expiresAtMs),
     async walletOf(token) {
       try {
         const rules = { algorithms: ["EdDSA"], issuer, audience, requiredClaims: ["exp"] };
@@ -48,7 +48,7 @@ export async function openIssuer(config: DevelopmentConfig): Promise<Issuer> {
     signHouseToken: () =>
       sign(
         "development-faucet",
-        { scope: "attest.house clearing.write wallet.open" },
+        { scope: serviceScopes["development-faucet"].join(" ") },
         Date.now() + 60_000,
       ),
   };

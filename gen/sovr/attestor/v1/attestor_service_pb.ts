@@ -238,7 +238,8 @@ export const AttestorService: GenService<{
   /**
    * Attest checks an intent against every rule and signs its digest. The same intent again gives the same
    * attestation. Intents that a wallet signs need the scope `attest`; house entries, POST and VOID need
-   * `attest.house`.
+   * `attest.house`, which no token has that is bound to a wallet. Scope and wallet are judged before anything
+   * stored is looked up: SCOPE_MISSING. A pending intent of another wallet is PENDING_NOT_FOUND.
    *
    * @generated from rpc sovr.attestor.v1.AttestorService.Attest
    */

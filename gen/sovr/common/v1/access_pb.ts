@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sovr/common/v1/access.proto.
  */
 export const file_sovr_common_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb3ZyL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SDnNvdnIuY29tbW9uLnYxIi8KBkFjY2VzcxIlCgZhbnlfb2YYASADKA4yFS5zb3ZyLmNvbW1vbi52MS5TY29wZSrvAQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIVChFTQ09QRV9MRURHRVJfUkVBRBABEhUKEVNDT1BFX0VWRU5UU19SRUFEEAISGAoUU0NPUEVfQ0xFQVJJTkdfV1JJVEUQAxIVChFTQ09QRV9XQUxMRVRfT1BFThAEEhAKDFNDT1BFX0FUVEVTVBAFEhYKElNDT1BFX0FUVEVTVF9IT1VTRRAGEhYKElNDT1BFX0NIRUNLT1VUX0JVWRAHEhgKFFNDT1BFX0NIRUNLT1VUX0FETUlOEAgSFAoQU0NPUEVfUkVGTEVDVElPThAJOlAKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGJiMAyABKAsyFi5zb3ZyLmNvbW1vbi52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("Chtzb3ZyL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SDnNvdnIuY29tbW9uLnYxIkUKBkFjY2VzcxIlCgZhbnlfb2YYASADKA4yFS5zb3ZyLmNvbW1vbi52MS5TY29wZRIUCgx1bmJvdW5kX29ubHkYAiABKAgq1wIKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASFQoRU0NPUEVfTEVER0VSX1JFQUQQARIVChFTQ09QRV9FVkVOVFNfUkVBRBACEhgKFFNDT1BFX0NMRUFSSU5HX1dSSVRFEAMSFQoRU0NPUEVfV0FMTEVUX09QRU4QBBIQCgxTQ09QRV9BVFRFU1QQBRIWChJTQ09QRV9BVFRFU1RfSE9VU0UQBhIWChJTQ09QRV9DSEVDS09VVF9CVVkQBxIYChRTQ09QRV9DSEVDS09VVF9BRE1JThAIEhQKEFNDT1BFX1JFRkxFQ1RJT04QCRIYChRTQ09QRV9DTEVBUklOR19CQVRDSBAKEhkKFVNDT1BFX0NIRUNLT1VUX1JFRlVORBALEhgKFFNDT1BFX0FUVEVTVF9QUk9QT1NFEAwSFwoTU0NPUEVfQVRURVNUX0RFQ0lERRANOlAKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGJiMAyABKAsyFi5zb3ZyLmNvbW1vbi52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Access is the rule that an RPC sets for its callers.
@@ -27,6 +27,14 @@ export type Access = Message<"sovr.common.v1.Access"> & {
    * @generated from field: repeated sovr.common.v1.Scope any_of = 1;
    */
   anyOf: Scope[];
+
+  /**
+   * True: a caller whose credential is bound is refused with SCOPE_MISSING, whatever its scopes, because what the RPC
+   * tells is everybody's.
+   *
+   * @generated from field: bool unbound_only = 2;
+   */
+  unboundOnly: boolean;
 };
 
 /**
@@ -65,7 +73,8 @@ export const Scope = {
   EVENTS_READ: 2,
 
   /**
-   * `clearing.write`: clear attested intents.
+   * `clearing.write`: clear attested intents, one by one. A token that has it and is not bound has `clearing.batch`
+   * too, as it had before there was that; a later major version ends this.
    *
    * @generated from enum value: SCOPE_CLEARING_WRITE = 3;
    */
@@ -86,7 +95,7 @@ export const Scope = {
   ATTEST: 5,
 
   /**
-   * `attest.house`: have house entries, posts and voids attested.
+   * `attest.house`: have house entries, posts and voids attested. No bound token has it.
    *
    * @generated from enum value: SCOPE_ATTEST_HOUSE = 6;
    */
@@ -100,7 +109,7 @@ export const Scope = {
   CHECKOUT_BUY: 7,
 
   /**
-   * `checkout.admin`: list, refund and fulfil checkouts.
+   * `checkout.admin`: list, refund and fulfil all checkouts, and what Stripe has told. No bound token has it.
    *
    * @generated from enum value: SCOPE_CHECKOUT_ADMIN = 8;
    */
@@ -112,6 +121,34 @@ export const Scope = {
    * @generated from enum value: SCOPE_REFLECTION = 9;
    */
   REFLECTION: 9,
+
+  /**
+   * `clearing.batch`: clear many attested intents in one call. No bound token has it.
+   *
+   * @generated from enum value: SCOPE_CLEARING_BATCH = 10;
+   */
+  CLEARING_BATCH: 10,
+
+  /**
+   * `checkout.refund`: refund and fulfil checkouts.
+   *
+   * @generated from enum value: SCOPE_CHECKOUT_REFUND = 11;
+   */
+  CHECKOUT_REFUND: 11,
+
+  /**
+   * `attest.propose`: propose an intent of the house. No RPC asks for it yet. No bound token has it.
+   *
+   * @generated from enum value: SCOPE_ATTEST_PROPOSE = 12;
+   */
+  ATTEST_PROPOSE: 12,
+
+  /**
+   * `attest.decide`: approve or reject what others propose. No RPC asks for it yet. No bound token has it.
+   *
+   * @generated from enum value: SCOPE_ATTEST_DECIDE = 13;
+   */
+  ATTEST_DECIDE: 13,
 } as const;
 
 /**

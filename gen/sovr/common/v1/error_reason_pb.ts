@@ -308,7 +308,8 @@ export const ErrorReason = {
   CREDENTIALS_INVALID: 34,
 
   /**
-   * The token lacks the scope that the RPC needs, or is bound to another wallet.
+   * The token lacks the scope that the RPC needs (`scope`), or is bound to a wallet (`wallet`) and may not do this:
+   * it speaks for no other wallet and never for the house. Both where the binding keeps the scope from the token.
    * Example: {"scope": "attest.house"} or {"wallet": "0x7099…"}
    *
    * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 35;

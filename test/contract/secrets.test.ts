@@ -28,6 +28,11 @@ const known = [
   },
   { file: "k8s/requirements.txt", shape: "32 bytes as hex", why: "SHA-256 of the packages" },
   { file: "envoy/requirements.txt", shape: "32 bytes as hex", why: "SHA-256 of the packages" },
+  {
+    file: "test/support/postgres/requirements.txt",
+    shape: "32 bytes as hex",
+    why: "SHA-256 of the packages",
+  },
 ];
 
 const files = execFileSync("git", ["ls-files", "-z"], { cwd: repositoryRoot, encoding: "utf8" })

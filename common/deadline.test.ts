@@ -68,6 +68,10 @@ describe("raceDeadline", () => {
     expect(waitsMs).toEqual([0, 0, 1, 2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
   });
 
+  test("gives whole milliseconds, as some timers demand, and never too few", () => {
+    expect([0.1, 8_452.95, -0.5].map((ms) => waitMsUntil(Date.now() + ms))).toEqual([1, 8_453, 0]);
+  });
+
   test("drops what fails after the deadline without an unhandled rejection", async () => {
     const work = Promise.withResolvers<never>();
     const race = raceDeadline(work.promise, { deadlineMs: Date.now() }, late);

@@ -11,9 +11,12 @@ export interface CallLimit {
 /** The longest that a timer of Node can wait; above it fires at once. */
 export const timerMaxMs = 2 ** 31 - 1;
 
-/** The wait until a deadline (epoch milliseconds), as a timer of Node can hold it: from 0, which has passed, to 24 days. */
+/**
+ * The wait until a deadline (epoch milliseconds), as every timer of Node can hold it: whole milliseconds, from 0, which has
+ * passed, to 24 days.
+ */
 export function waitMsUntil(deadlineMs: number): number {
-  return Math.min(Math.max(0, deadlineMs - Date.now()), timerMaxMs);
+  return Math.min(Math.max(0, Math.ceil(deadlineMs - Date.now())), timerMaxMs);
 }
 
 /**

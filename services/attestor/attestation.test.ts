@@ -425,7 +425,7 @@ describe("a signer that is elsewhere", () => {
       });
     const caller = new AbortController();
     const attestor = attestorOf({ keys: { ...local, sign } });
-    const limit = { deadlineMs: Date.now() + 3_600_000, signal: caller.signal };
+    const limit = { deadlineMs: Date.now() + 3_600_000.5, signal: caller.signal };
     const answer = attestor.attest(requestOf(timely(), { limit }));
     caller.abort(new Error("left"));
     await expect(answer).rejects.toThrow("left");

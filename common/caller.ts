@@ -16,6 +16,11 @@ export interface ScopedCaller extends Caller {
 /** What a credential that is bound to a wallet can hold: all else is the house's, and is not the holder's to use. */
 const boundScopes: ReadonlySet<string> = new Set([...roles.shopper.scopes, "reflection"]);
 
+/** True for what a shopper can never hold. */
+export function isHouseScope(scope: string): boolean {
+  return !boundScopes.has(scope);
+}
+
 /**
  * Which scopes a token that names some has: of one that is bound, what a bound credential can hold. One that is not, and
  * may clear, may clear batches: ClearBatch asked for nothing else before it had a scope of its own.

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { roles } from "#common/roles.ts";
+import { roles, serviceScopes } from "#common/roles.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
 import { parseScopes, scopes, scopesOfRole, signToken } from "./token.ts";
@@ -60,7 +60,10 @@ describe("ensureKeys", () => {
       return { ...shared, use: "sig" };
     };
     expect(JSON.parse(read(own.jwks))).toEqual({
-      keys: [publicHalf(own.issuer), publicHalf(own.checkout)],
+      keys: [
+        { ...publicHalf(own.issuer), sovr_scopes: scopes },
+        { ...publicHalf(own.checkout), sovr_scopes: serviceScopes.checkout },
+      ],
     });
     await verify(await signToken(settings));
   });

@@ -1,20 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { importJWK, type JWK, SignJWT } from "jose";
 import { findRole, type Role, roles } from "#common/roles.ts";
-import { ScopeSchema } from "#gen/sovr/common/v1/access_pb.ts";
+import { allScopes } from "#common/rpc/access/access.ts";
 import { Problem } from "../command/problem.ts";
 import { keyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 
-/** Every scope in the form in which tokens carry it: SCOPE_LEDGER_READ is `ledger.read`. */
-export const scopes: readonly string[] = ScopeSchema.values
-  .filter((value) => value.number !== 0)
-  .map((value) =>
-    value.name
-      .replace(/^SCOPE_/, "")
-      .toLowerCase()
-      .replaceAll("_", "."),
-  );
+/** Every scope in the form in which tokens carry it. */
+export const scopes = allScopes;
 
 export const tokenSecondsMax = 3_600;
 

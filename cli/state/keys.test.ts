@@ -61,6 +61,22 @@ describe("ensureKeys", () => {
     expect(keys.every((key) => key.d === undefined)).toBe(true);
   });
 
+  it("says what the tokens of each key may be good for, also beside a list that an older version wrote", async () => {
+    const files = await ensureKeys(settings);
+    const entries = () => {
+      const { keys } = JSON.parse(read(files.jwks)) as { keys: { sovr_scopes?: string[] }[] };
+      return keys.map(({ sovr_scopes }) => sovr_scopes);
+    };
+    const [issuer, checkout] = entries();
+    expect(issuer).toContain("attest.house");
+    expect(checkout).toEqual(["attest.house", "attest", "clearing.write", "wallet.open"]);
+    const { keys } = JSON.parse(read(files.jwks)) as { keys: object[] };
+    const older = keys.map((key) => ({ ...key, sovr_scopes: undefined }));
+    writeFileSync(files.jwks, JSON.stringify({ keys: older }));
+    await ensureKeys(settings);
+    expect(entries()).toEqual([issuer, checkout]);
+  });
+
   it("finds a database password that was lost in the address that holds it", async () => {
     const files = await ensureKeys(settings);
     const password = read(files.databasePassword);

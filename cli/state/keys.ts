@@ -3,6 +3,8 @@ import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
+import { serviceScopes } from "#common/roles.ts";
+import { allScopes } from "#common/rpc/access/access.ts";
 import { Problem } from "../command/problem.ts";
 import type { Settings } from "./settings.ts";
 import { makeFolder, writeWhole } from "./write-whole.ts";
@@ -104,16 +106,21 @@ function passwordIn(url: string): string | undefined {
   }
 }
 
-/** Whose tokens the mesh takes: those of the issuer, and those that Checkout signs for itself. */
+/** Whose tokens the mesh takes, and for what: those of the issuer, and those that Checkout signs for itself. */
 async function ensureTokenKeys(files: KeyFiles): Promise<void> {
-  const own = [files.issuer, files.checkout];
-  if ([...own, files.jwks].every(isThere)) return;
-  for (const file of own) if (!isThere(file)) writeWhole(file, await newTokenKey());
-  const keys = own.map((file) => {
+  const own = [
+    { file: files.issuer, scopes: allScopes },
+    { file: files.checkout, scopes: serviceScopes.checkout },
+  ];
+  for (const { file } of own) if (!isThere(file)) writeWhole(file, await newTokenKey());
+  const keys = own.map(({ file, scopes }) => {
     const { d: _, ...shared } = JSON.parse(readFileSync(file, "utf8")) as JWK;
-    return { ...shared, use: "sig" };
+    return { ...shared, use: "sig", sovr_scopes: scopes };
   });
-  writeWhole(files.jwks, JSON.stringify({ keys }));
+  const jwks = JSON.stringify({ keys });
+  // Written only if it differs: services read the file again whenever it changes.
+  if (!isThere(files.jwks) || readFileSync(files.jwks, "utf8") !== jwks)
+    writeWhole(files.jwks, jwks);
 }
 
 async function newTokenKey(): Promise<string> {

@@ -94,7 +94,10 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
   const keys = openKeyStore(config.auth.jwks, logger);
   const guard = createGuard({
     mounts: options.mounts,
-    tokens: createTokenVerifier(config.auth, keys),
+    tokens: createTokenVerifier(
+      { ...config.auth, isDevelopment: config.environment === "development" },
+      keys,
+    ),
     logger,
     drainSignal,
     unaryTimeoutMs: config.unaryTimeoutMs,

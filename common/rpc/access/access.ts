@@ -29,6 +29,11 @@ export function requireAccess(caller: ScopedCaller, { scopes, unboundOnly }: Acc
   if (unboundOnly) requireUnbound(caller, "what this tells is everybody's");
 }
 
+/** Every scope that there is. */
+export const allScopes: readonly string[] = ScopeSchema.values
+  .filter(({ number }) => number !== 0)
+  .map(({ number }) => scopeName(number as Scope));
+
 /** The scopes of which a caller of the method needs one. Throws if the method names none: such a service must not start. */
 export function scopesOf(method: DescMethod): readonly string[] {
   const scopes = hasOption(method, access) ? getOption(method, access).anyOf.map(scopeName) : [];

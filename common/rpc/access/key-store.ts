@@ -8,11 +8,14 @@ import {
 import { ConfigError } from "#common/process/environment.ts";
 import type { Logger } from "#common/process/logger.ts";
 import type { KeySource } from "../runtime-config.ts";
+import { type KeyRights, parseKeyRights, rightsOf } from "./key-rights.ts";
 
 /** The public keys of the token issuer. */
 export interface KeyStore {
   /** Finds the key that a token names. */
   readonly getKey: JWTVerifyGetKey;
+  /** What the tokens of the key that a token names may be good for. Throws Error if that cannot be read. */
+  rightsOf(kid: string | undefined): KeyRights;
   /** Rises whenever the keys changed: what an older generation verified must be verified again. */
   generation(): number;
 }
@@ -32,7 +35,9 @@ function openKeyUrl(url: URL): KeyStore {
     cooldownDuration: 30_000,
     cacheMaxAge: 300_000,
   });
-  return { getKey, generation: () => 0 };
+  // Parsed anew: the keys are fetched behind our back, and a token is verified once in minutes.
+  const rights = (kid: string | undefined) => rightsOf(parseKeyRights(getKey.jwks() ?? {}), kid);
+  return { getKey, rightsOf: rights, generation: () => 0 };
 }
 
 function openKeyFile(path: string, logger: Logger): KeyStore {
@@ -58,7 +63,8 @@ function openKeyFile(path: string, logger: Logger): KeyStore {
   }
 
   return {
-    getKey: (header, token) => keys(header, token),
+    getKey: (header, token) => keys.get(header, token),
+    rightsOf: (kid) => rightsOf(keys.rights, kid),
     generation() {
       refresh();
       return generation;
@@ -76,9 +82,15 @@ function fileVersion(path: string): string {
   }
 }
 
-function readKeys(path: string): LocalJWKSet {
+interface FileKeys {
+  readonly get: LocalJWKSet;
+  readonly rights: ReadonlyMap<string, KeyRights>;
+}
+
+function readKeys(path: string): FileKeys {
   try {
-    return createLocalJWKSet(JSON.parse(readFileSync(path, "utf8")));
+    const jwks = JSON.parse(readFileSync(path, "utf8"));
+    return { get: createLocalJWKSet(jwks), rights: parseKeyRights(jwks) };
   } catch (error) {
     throw new ConfigError("JWT_JWKS_FILE", path, `expected a JSON Web Key Set (${reason(error)})`);
   }

@@ -7,7 +7,7 @@ import { createTokenIssuer, type TokenIssuer } from "../../../test/support/rpc/t
 import { type KeyStore, openKeyStore } from "./key-store.ts";
 import { createTokenVerifier } from "./token-verifier.ts";
 
-const rules = { issuer: "sovr", audience: "sovr-mesh" };
+const rules = { issuer: "sovr", audience: "sovr-mesh", isDevelopment: false };
 const logger = createLogger("test", "silent");
 const wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 

@@ -2,12 +2,15 @@ import { errors, type JWTPayload, jwtVerify } from "jose";
 import { isChecksumAddress } from "#common/address.ts";
 import { scopesHeld } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
+import { scopesOfKey } from "./key-rights.ts";
 import type { KeyStore } from "./key-store.ts";
 import type { Principal } from "./principal.ts";
 
 export interface TokenRules {
   readonly issuer: string;
   readonly audience: string;
+  /** Whether a key of which the JWK Set says nothing may give scopes of the house. */
+  readonly isDevelopment: boolean;
 }
 
 /** Turns the `authorization` header into the caller. */
@@ -100,7 +103,7 @@ async function verifyToken(
   nowMs: number,
 ): Promise<Principal> {
   try {
-    const { payload } = await jwtVerify(token, keys.getKey, {
+    const { payload, protectedHeader } = await jwtVerify(token, keys.getKey, {
       algorithms,
       issuer: rules.issuer,
       audience: rules.audience,
@@ -108,7 +111,13 @@ async function verifyToken(
       clockTolerance: skewSeconds,
       currentDate: new Date(nowMs),
     });
-    return toPrincipal(payload, nowMs);
+    const rights = keys.rightsOf(protectedHeader.kid);
+    if (rights.audience !== undefined && rights.audience !== rules.audience) {
+      throw invalid("aud", "The token's key signs for another audience.");
+    }
+    const principal = toPrincipal(payload, nowMs);
+    const scopes = scopesOfKey(rights, rules.isDevelopment, principal.scopes);
+    return Object.freeze({ ...principal, scopes });
   } catch (error) {
     throw toCredentialsError(error);
   }
@@ -125,12 +134,12 @@ function toPrincipal(payload: JWTPayload, nowMs: number): Principal {
   const scopes = scope.split(" ").filter((name) => name !== "");
   if (scopes.length > scopesMax) throw invalid("scope", "The token carries too many scopes.");
   const wallet = payload["wallet"] === undefined ? undefined : claimedWallet(payload["wallet"]);
-  return Object.freeze({
+  return {
     subject: sub,
     scopes: scopesHeld({ wallet }, scopes),
     wallet,
     expiresAtMs: exp * 1_000,
-  });
+  };
 }
 
 /** The wallet claim, which must be in EIP-55 case: the issuer, not a person, wrote it. */

@@ -45,7 +45,10 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
   const keys = openKeyStore({ kind: "file", path: options.jwksPath }, logger);
   const guard = createGuard({
     mounts: options.mounts,
-    tokens: createTokenVerifier({ issuer: "sovr", audience: "sovr-mesh" }, keys),
+    tokens: createTokenVerifier(
+      { issuer: "sovr", audience: "sovr-mesh", isDevelopment: false },
+      keys,
+    ),
     logger,
     drainSignal: options.drainSignal ?? new AbortController().signal,
     unaryTimeoutMs: options.unaryTimeoutMs ?? 10_000,

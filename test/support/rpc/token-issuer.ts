@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { allScopes } from "#common/rpc/access/access.ts";
 
 export interface TokenClaims {
   readonly scope?: string;
@@ -26,7 +27,7 @@ export async function createTokenIssuer(
   const kid = "test";
   const directory = mkdtempSync(join(tmpdir(), "sovr-keys-"));
   const jwksPath = join(directory, "jwks.json");
-  const jwk = { ...(await exportJWK(publicKey)), kid, alg: algorithm };
+  const jwk = { ...(await exportJWK(publicKey)), kid, alg: algorithm, sovr_scopes: allScopes };
   writeFileSync(jwksPath, JSON.stringify({ keys: [jwk] }));
   return {
     jwksPath,

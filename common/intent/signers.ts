@@ -15,7 +15,7 @@ export type SignerState = "PENDING" | "ACTIVE" | "RETIRED" | "REVOKED";
 export type Signers = readonly Signer[];
 
 /** How far `issue_time` may lie outside a signer's active span, in seconds: clocks differ. */
-const signerSkewSeconds = 300n;
+export const signerSkewSeconds = 300n;
 
 /**
  * Parses the signers file: a JSON array of `{address, activateTime, retireTime?, revokeTime?}` with RFC 3339

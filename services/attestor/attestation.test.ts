@@ -68,6 +68,9 @@ function storeInMemory(): SignOnceStore {
       attestations.set(intentId, kept);
       return kept;
     },
+    async boundTime(intentId, digest) {
+      return digests.get(intentId) === digest ? nowSeconds : undefined;
+    },
   };
 }
 
@@ -493,8 +496,24 @@ describe("verify", () => {
   });
 
   test("what was good and has expired since stays good", async () => {
-    const attestor = attestorOf({ nowSeconds: () => nowSeconds + 999_999n });
+    const store = storeInMemory();
+    await attestorOf({ store }).attest(requestOf(intent));
+    const attestor = attestorOf({ store, nowSeconds: () => nowSeconds + 999_999n });
     expect(await attestor.verify(intent, good)).toMatchObject({ reason: undefined });
+  });
+
+  test("what is not fresh, and was bound by nobody, is not trusted until it has cleared", async () => {
+    const later = { nowSeconds: () => nowSeconds + 601n };
+    expect(await attestorOf(later).verify(intent, good)).toMatchObject({
+      reason: "SIGNER_NOT_TRUSTED",
+    });
+    const evidence = {
+      byIntentId: async () => ({ intent, attestation: good }),
+      byDigest: async () => undefined,
+    };
+    expect(await attestorOf({ ...later, evidence }).verify(intent, good)).toMatchObject({
+      reason: undefined,
+    });
   });
 
   test.each<[string, Attestation, Signer, string]>([

@@ -2,6 +2,7 @@ import { zeroWallet } from "#common/address.ts";
 import { requireOwnWallet, requireScope, type ScopedCaller } from "#common/caller.ts";
 import { type CallLimit, waitMsUntil } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
+import { checkNotDatedBack } from "#common/intent/dated-back.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
 import type { EvidenceReader } from "#common/intent/evidence.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
@@ -46,6 +47,8 @@ export interface SignOnceStore {
   bind(intentId: string, digest: string): Promise<SignedOnce & { readonly isNew: boolean }>;
   /** Stores the attestation of a bound id, unless one is there. Returns the one that is there. */
   keep(intentId: string, attestation: Attestation): Promise<Attestation>;
+  /** When an id was bound to this digest, Unix seconds; undefined if it was not. */
+  boundTime(intentId: string, digest: string): Promise<bigint | undefined>;
 }
 
 /** How intents that were cleared are found. */
@@ -289,12 +292,13 @@ async function verify(
       ? signer
       : ports.recover(ofDigest, signature);
   const found = { digest, signer: signer ?? "" };
+  const at = { signers: ports.signers(), nowSeconds: ports.nowSeconds() };
   try {
-    checkAttestation(intent, attestation, {
-      digestIntent: ports.digestIntent,
-      signers: ports.signers(),
-      nowSeconds: ports.nowSeconds(),
-      recover,
+    checkAttestation(intent, attestation, { digestIntent: ports.digestIntent, recover, ...at });
+    await checkNotDatedBack(intent, attestation, at, {
+      boundTime: ports.store.boundTime,
+      hasEvidence: async (intentId, ofDigest) =>
+        (await ports.evidence.byIntentId(intentId))?.attestation.digest === ofDigest,
     });
     const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
     checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);

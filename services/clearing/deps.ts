@@ -20,10 +20,10 @@ import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batc
 import type { ClearingConfig } from "./config.ts";
 import { type ClearingHouse, createClearing } from "./core/house.ts";
 import { ChartTimeoutError, openChart } from "./core/open-chart.ts";
-import type { ClearingLedger, ClearingPorts, RecoverAhead } from "./core/ports.ts";
+import type { AttestorRecords, ClearingLedger, ClearingPorts, RecoverAhead } from "./core/ports.ts";
 import { createIdentityRecords } from "./drivers/identity-records.ts";
 import { foreignLedger, mayMakeLedger, startIdentityWatch } from "./drivers/own-ledger.ts";
-import { createAnnouncer, createEvidenceStore } from "./drivers/postgres.ts";
+import { createAnnouncer, createAttestorRecords, createEvidenceStore } from "./drivers/postgres.ts";
 import {
   createClearingLedger,
   fenceAccountId,
@@ -48,6 +48,8 @@ export interface ClearingOverrides {
   /** Epoch milliseconds. */
   readonly nowMs?: () => number;
   readonly logger?: Logger;
+  /** For intents that no Attestor has attested. */
+  readonly attestor?: AttestorRecords;
 }
 
 /**
@@ -65,7 +67,7 @@ export async function createClearingDeps(
   // Closed in the reverse order, so that nothing is used after it was closed.
   const opened = new AsyncDisposableStack();
   try {
-    return await openAll(config, overrides.nowMs ?? Date.now, logger, opened);
+    return await openAll(config, overrides, logger, opened);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -74,10 +76,11 @@ export async function createClearingDeps(
 
 async function openAll(
   config: ClearingConfig,
-  nowMs: () => number,
+  overrides: ClearingOverrides,
   logger: Logger,
   opened: AsyncDisposableStack,
 ): Promise<ClearingDeps> {
+  const { nowMs = Date.now } = overrides;
   const { engine } = config;
   const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
   const onLost = (error: unknown) => logger.debug({ err: error }, "a notification was lost");
@@ -115,10 +118,11 @@ async function openAll(
   await createChart(ledger, config, logger);
   await refuseForeign(config, () => identity.keep());
   const evidence = createEvidenceStore(pool, postgres.onSuccess);
+  const attestor = overrides.attestor ?? createAttestorRecords(pool);
   const announce = createAnnouncer(pool, onLost);
   const { recover } = checks;
   const { requireLedger } = identity;
-  const house = { ledger, evidence, announce, requireLedger, nowMs, onFault };
+  const house = { ledger, evidence, attestor, announce, requireLedger, nowMs, onFault };
   const parts = { ...house, signersFile, recover, recoverAhead };
   return {
     clearing: openHouse(config, parts),
@@ -172,6 +176,7 @@ export async function createBatchThreadDeps(
   const clearing = openHouse(config, {
     ledger: createClearingLedger({ ...clients, batchMax, onAnswer: onLedgerAnswer, onCommit }),
     evidence: createEvidenceStore(pool, () => undefined),
+    attestor: createAttestorRecords(pool),
     announce: createAnnouncer(pool, () => undefined),
     // The main thread gives a slice to no thread otherwise.
     requireLedger: () => undefined,

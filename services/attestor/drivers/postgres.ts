@@ -2,6 +2,7 @@ import { formatWallet } from "#common/address.ts";
 import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation } from "#common/intent/intent.ts";
 import { arrayLiteral, byteaCell } from "#common/postgres/array-literal.ts";
+import { readBoundIntents } from "#common/postgres/bound-intents.ts";
 import { hex, readEvidence, readEvidenceByDigest } from "#common/postgres/evidence.ts";
 import { isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
 import type { RelatedEvidence, SignedOnce, SignOnceStore } from "../attestation.ts";
@@ -21,6 +22,10 @@ export function createSignOnceStore(pool: Pool): SignOnceStore {
     find,
     bind: (intentId, digest) => bind({ intentId, digest }),
     keep: (intentId, attestation) => keep({ intentId, attestation }),
+    async boundTime(intentId, digest) {
+      const bound = (await readBoundIntents(pool, [intentId])).get(intentId);
+      return bound?.digest === digest ? bound.boundTime : undefined;
+    },
   };
 }
 

@@ -4,7 +4,7 @@ do $$
 declare
   role_name text;
 begin
-  foreach role_name in array array['sovr_attestor'] loop
+  foreach role_name in array array['sovr_attestor', 'sovr_clearing'] loop
     if not exists (select from pg_roles where rolname = role_name) then
       begin
         execute format('create role %I nologin', role_name);
@@ -19,3 +19,5 @@ begin
 end $$;
 
 grant select, insert on attestation_intent, attestation_signature to sovr_attestor;
+-- When an id was bound tells Clearing that an intent is as old as it says.
+grant select on attestation_intent to sovr_clearing;

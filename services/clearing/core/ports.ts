@@ -112,6 +112,12 @@ export interface EvidenceStore {
   readFailure(intentId: string, attempt: Attempt): Promise<RecordedFailure | undefined>;
 }
 
+/** What the Attestor keeps. Concurrent calls share round trips. */
+export interface AttestorRecords {
+  /** When the Attestor bound an id to this digest, Unix seconds; undefined if it has not. RECORDS_UNAVAILABLE. */
+  boundTime(intentId: string, digest: string, attempt: Attempt): Promise<bigint | undefined>;
+}
+
 /** Recovers who made an attestation's signatures, beside the event loop. */
 export type RecoverAhead = (attestation: Attestation, attempt: Attempt) => Promise<RecoverAddress>;
 
@@ -119,6 +125,7 @@ export type RecoverAhead = (attestation: Attestation, attempt: Attempt) => Promi
 export interface ClearingPorts {
   readonly ledger: ClearingLedger;
   readonly evidence: EvidenceStore;
+  readonly attestor: AttestorRecords;
   /** Who made a signature: as recoverAddress. */
   readonly recover: RecoverAddress;
   /** The same for many at once; undefined where there is no second core to do it on. */

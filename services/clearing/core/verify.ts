@@ -1,4 +1,5 @@
 import { DomainError } from "#common/domain-error.ts";
+import { checkNotDatedBack, type Witnesses } from "#common/intent/dated-back.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
 import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
 import {
@@ -40,13 +41,13 @@ export interface VerifiedIntent {
 
 /**
  * Checks everything about an intent that does not depend on the ledger: shape, digest, signatures, and again the rules
- * that a thief of the Attestor's key could skip. It waits only for the evidence that POST, VOID and REFUND refer to, and
- * for `recoverAhead` if that is given.
+ * that a thief of the Attestor's key could skip. It waits only for the evidence that POST, VOID and REFUND refer to, for
+ * the Attestor's records of what is not fresh, and for `recoverAhead` if that is given.
  */
 export async function verifyRequest(
   evidence: AttestedIntent,
   rules: Rules,
-  ports: Pick<ClearingPorts, "evidence" | "signers" | "now" | "recover">,
+  ports: Pick<ClearingPorts, "evidence" | "attestor" | "signers" | "now" | "recover">,
   attempt: Attempt,
   recoverAhead?: RecoverAhead,
 ): Promise<VerifiedIntent> {
@@ -57,6 +58,10 @@ export async function verifyRequest(
   const { digestIntent } = rules;
   const verifier = { digestIntent, signers: ports.signers(), nowSeconds: now, recover };
   const { digest, revoked } = checkGenuine(evidence, verifier);
+  // What a revoked signer signed is refused whatever its age.
+  if (revoked === undefined) {
+    await checkNotDatedBack(intent, attestation, verifier, witnessesOf(ports, attempt));
+  }
   const refers = refersToPending(intent) || refersToCorrected(intent);
   const related = refers ? await loadRelated(intent, ports.evidence, attempt) : {};
   const authority = checkPostings(intent, related);
@@ -81,6 +86,17 @@ function checkGenuine(
     if (!(error instanceof DomainError) || error.metadata["state"] !== "REVOKED") throw error;
     return { digest: attestation.digest, revoked: error };
   }
+}
+
+function witnessesOf(
+  { evidence, attestor }: Pick<ClearingPorts, "evidence" | "attestor">,
+  attempt: Attempt,
+): Witnesses {
+  return {
+    boundTime: (intentId, digest) => attestor.boundTime(intentId, digest, attempt),
+    hasEvidence: async (intentId, digest) =>
+      (await evidence.read(intentId, attempt))?.attestation.digest === digest,
+  };
 }
 
 async function loadRelated(

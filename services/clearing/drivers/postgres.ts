@@ -1,6 +1,7 @@
 import { type GroupCommitOptions, groupCommit } from "#common/group-commit.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import { arrayLiteral, byteaCell, textCell } from "#common/postgres/array-literal.ts";
+import { readBoundIntents } from "#common/postgres/bound-intents.ts";
 import {
   clearedChannel,
   evidenceColumns,
@@ -11,7 +12,7 @@ import {
   readEvidenceByPrefix,
 } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
-import type { EvidenceStore, Failure, RecordedFailure } from "../core/ports.ts";
+import type { AttestorRecords, EvidenceStore, Failure, RecordedFailure } from "../core/ports.ts";
 
 /** Enough to share a commit among hundreds, small enough that other calls soon get their turn. */
 const groupMax = 256;
@@ -55,6 +56,24 @@ export function createEvidenceStore(pool: Pool, onSuccess: () => void): Evidence
       failures({ intentId, failure, writes: true }, attempt),
     readFailure: (intentId, attempt) =>
       failures({ intentId, failure: undefined, writes: false }, attempt),
+  };
+}
+
+/** What the Attestor keeps, read only. */
+export function createAttestorRecords(pool: Pool): AttestorRecords {
+  const boundIntents = groupCommit({
+    ...grouped,
+    runningMax: 2,
+    run: async (intentIds: readonly string[]) => {
+      const found = await readBoundIntents(pool, intentIds);
+      return intentIds.map((id) => found.get(id));
+    },
+  });
+  return {
+    async boundTime(intentId, digest, attempt) {
+      const bound = await boundIntents(intentId, attempt);
+      return bound?.digest === digest ? bound.boundTime : undefined;
+    },
   };
 }
 

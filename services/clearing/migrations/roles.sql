@@ -22,3 +22,11 @@ grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clea
 grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
 grant select on ledger_adoption to sovr_clearing;
 grant select on evidence to sovr_attestor;
+
+-- Whoever of the two starts first, also where the Attestor is still of the last release.
+do $$
+begin
+  if to_regclass('attestation_intent') is not null then
+    grant select on attestation_intent to sovr_clearing;
+  end if;
+end $$;

@@ -18,6 +18,7 @@ import { newUuidV7 } from "#common/uuid.ts";
 import { type ClearResult, createClearList } from "../../../services/clearing/batch/clear-list.ts";
 import { type ClearingConfig, clearingConfig } from "../../../services/clearing/config.ts";
 import type { Clearing, ClearRequest } from "../../../services/clearing/core/clearing.ts";
+import type { AttestorRecords } from "../../../services/clearing/core/ports.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
 
@@ -71,6 +72,8 @@ export class ClearingWorld {
   clockOffsetMs = 0;
   readonly #folder = mkdtempSync(join(tmpdir(), "sovr-clearing-"));
   readonly #digestIntent: (intent: Intent) => string;
+  /** When an Attestor would have bound each digest: its clock is the tests'. */
+  readonly #boundTimes = new Map<string, bigint>();
   readonly #open: ClearingDeps[] = [];
   #reader: Promise<ReadOnlyClient> | undefined;
 
@@ -89,7 +92,7 @@ export class ClearingWorld {
   }
 
   /** Writes the signers file; replicas that are open see it within a second, new ones at once. */
-  writeSigners(extra: { readonly revokeTime?: string }): void {
+  writeSigners(extra: { readonly revokeTime?: string; readonly retireTime?: string }): void {
     const entry = { address: this.signer.address, activateTime: "2020-01-01T00:00:00Z", ...extra };
     writeFileSync(this.signersFile, JSON.stringify([entry]));
   }
@@ -121,6 +124,8 @@ export class ClearingWorld {
       readonly nowMs?: () => number;
       readonly engine?: EngineConfig;
       readonly databaseUrl?: string;
+      /** Go by what stands in the Attestor's table, in place of taking each intent for attested when it was issued. */
+      readonly asksAttestor?: boolean;
     } = {},
   ): Promise<ClearingDeps> {
     const { databaseUrl = this.databaseUrl } = overrides;
@@ -130,10 +135,15 @@ export class ClearingWorld {
     const deps = await createClearingDeps(config, {
       nowMs: overrides.nowMs ?? (() => this.nowMs()),
       logger: createLogger("clearing", "silent"),
+      ...(overrides.asksAttestor === true ? {} : { attestor: this.#attestor }),
     });
     this.#open.push(deps);
     return deps;
   }
+
+  readonly #attestor: AttestorRecords = {
+    boundTime: async (_intentId, digest) => this.#boundTimes.get(digest),
+  };
 
   /** Closes one replica; a TigerBeetle that runs with --development takes eight clients at once, a replica has two. */
   async closeReplica(replica: ClearingDeps): Promise<void> {
@@ -170,6 +180,7 @@ export class ClearingWorld {
   /** Attests an intent, as the Attestor would; with the wallet's signature if its key is given. */
   attest(intent: Intent, wallet?: TestKey, signer: TestKey = this.signer): ClearRequest {
     const digest = this.#digestIntent(intent);
+    this.#boundTimes.set(digest, intent.issueTime);
     return {
       intent,
       attestation: {

@@ -64,8 +64,9 @@ export const ErrorReason = {
   ATTESTATION_INVALID: 4,
 
   /**
-   * The signer is unknown, was not active at `issue_time`, or is revoked: then the intent is dead
-   * for ever.
+   * The signer is unknown, was not active at `issue_time`, or is revoked: then the intent is dead for ever. DATED_BACK: the
+   * intent is older than ten minutes, or its signer has retired since, and the Attestor has no record that it bound the
+   * intent within ten minutes of `issue_time` and before the signer retired.
    * Example: {"signer": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "state": "REVOKED"}
    *
    * @generated from enum value: ERROR_REASON_SIGNER_NOT_TRUSTED = 5;

@@ -1,38 +1,26 @@
-/**
- * What all breakers of a process know together, in memory that its threads share: how often was refused, then for each
- * line since when it has waited for an answer, monotonic nanoseconds, 0 while it waits for none.
- */
-export type BreakerCells = BigInt64Array;
+/** Which lines are silent, 1 or 0, in memory that the threads of a process share: what one notices holds for all. */
+export type BreakerCells = Int32Array;
 
-/** Cells for as many lines: connections to the same thing, each of which answers by itself. None waits. */
+/** Cells for as many lines: connections to the same thing, each of which answers by itself. None is silent. */
 export function createBreakerCells(lines: number): BreakerCells {
-  const shared = new SharedArrayBuffer((1 + lines) * BigInt64Array.BYTES_PER_ELEMENT);
-  return new BigInt64Array(shared);
+  return new Int32Array(new SharedArrayBuffer(lines * Int32Array.BYTES_PER_ELEMENT));
 }
 
 export interface BreakerOptions {
   readonly cells: BreakerCells;
-  /** Monotonic nanoseconds above 0, the same for all threads. */
-  readonly now: () => bigint;
   /** How long a line may answer nothing while somebody waits, in milliseconds. */
   readonly silenceMs: number;
-  /** The time between two probes of a line, in milliseconds; a line has one under way at most. */
-  readonly probeEveryMs: number;
-  /** Hears that the breaker has opened or closed, as soon as somebody here notices. */
-  readonly onChange: (isOpen: boolean) => void;
 }
 
 /** Tells whether something that may hang for ever is worth asking. One for each thread; over the same cells they agree. */
 export interface Breaker {
-  /** A line of this thread. `index`: its cell, from 0. `probe`: a request over it that changes nothing. */
+  /** A line of this thread. `index`: its cell. `probe`: makes a request over it, by `watch`, that changes nothing. */
   line(index: number, probe: () => Promise<unknown>): BreakerLine;
   /** True while some line, of whatever thread, has answered nothing for too long to somebody who waits. */
   isOpen(): boolean;
-  /** As `isOpen`, for one who then asks nothing: counts him. */
-  refuses(): boolean;
-  /** How many were refused, on all threads. */
-  readonly refusals: number;
-  /** Probes no more. */
+  /** Calls back whenever somebody on this thread notices that the breaker has opened or closed. */
+  onChange(listener: (isOpen: boolean) => void): void;
+  /** Looks and probes no more. */
   close(): void;
 }
 
@@ -41,122 +29,123 @@ export interface BreakerLine {
   watch<T>(request: () => Promise<T>): Promise<T>;
 }
 
-const firstLine = 1;
-const nsPerMs = 1_000_000n;
+/** How often lines are looked at that somebody waits on, and how often a silent one is probed, in milliseconds. */
+export const lookEveryMs = 250;
 
-/** Closed until a line falls silent. */
-export function createBreaker(options: BreakerOptions): Breaker {
-  const { cells, now, silenceMs, probeEveryMs, onChange } = options;
-  const silenceNs = BigInt(silenceMs) * nsPerMs;
+/**
+ * Closed until a line falls silent, and open until that line answers again. Silence is counted in looks, not by the
+ * clock: while this process itself stands still it looks at nothing, and does not blame others for what it has not read.
+ */
+export function createBreaker({ cells, silenceMs }: BreakerOptions): Breaker {
+  // One more, for at the first look a request may be brand-new.
+  const silentLooks = Math.ceil(silenceMs / lookEveryMs) + 1;
   const own: Line[] = [];
-  let told = false;
+  const listeners: ((isOpen: boolean) => void)[] = [];
+  let wasOpen = false;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const waitedNs = (cell: number): bigint => {
-    const since = Atomics.load(cells, cell);
-    return since === 0n ? 0n : now() - since;
-  };
-  const isSilent = (cell: number) => waitedNs(cell) >= silenceNs;
-
   const isOpen = (): boolean => {
     let open = false;
-    for (let cell = firstLine; cell < cells.length && !open; cell += 1) open = isSilent(cell);
-    if (open !== told) {
-      told = open;
-      onChange(open);
+    for (let index = 0; index < cells.length && !open; index += 1)
+      open = Atomics.load(cells, index) !== 0;
+    if (open !== wasOpen) {
+      wasOpen = open;
+      for (const listener of listeners) listener(open);
     }
     return open;
   };
 
-  /** Looks again when a line may have fallen silent, and while one is; nothing is due while nobody waits. */
-  const arm = () => {
+  /** Nothing is due while nobody waits. */
+  const lookSoon = () => {
     if (timer !== undefined || closed) return;
-    const waits = own.flatMap(({ cell }) => {
-      if (Atomics.load(cells, cell) === 0n) return [];
-      return isSilent(cell) ? probeEveryMs : Number(silenceNs - waitedNs(cell)) / Number(nsPerMs);
-    });
-    if (waits.length === 0) return;
-    timer = setTimeout(look, Math.ceil(Math.min(...waits)));
+    timer = setTimeout(() => {
+      timer = undefined;
+      for (const line of own) line.look();
+      // While another thread's line is silent as well: somebody here must hear of its end.
+      if (isOpen() || own.some((line) => line.isAwaited)) lookSoon();
+    }, lookEveryMs);
     timer.unref();
-  };
-
-  const look = () => {
-    timer = undefined;
-    isOpen();
-    for (const line of own) if (isSilent(line.cell)) line.probe();
-    arm();
   };
 
   return {
     line(index, probe) {
-      const line = new Line(firstLine + index, { ...options, isSilent, arm, probe });
+      const line = new Line({ cells, index, silentLooks, probe, lookSoon, onAnswer: isOpen });
       own.push(line);
-      return { watch: (request) => line.watch(request).finally(isOpen) };
+      return line;
     },
     isOpen,
-    refuses() {
-      const open = isOpen();
-      if (open) Atomics.add(cells, 0, 1n);
-      return open;
-    },
-    get refusals() {
-      return Number(Atomics.load(cells, 0));
-    },
+    onChange: (listener) => void listeners.push(listener),
     close() {
       closed = true;
       clearTimeout(timer);
+      for (const line of own) line.close();
     },
   };
 }
 
-interface LineOptions extends Pick<BreakerOptions, "cells" | "now" | "probeEveryMs"> {
-  readonly isSilent: (cell: number) => boolean;
-  readonly arm: () => void;
+interface LineOptions {
+  readonly cells: BreakerCells;
+  readonly index: number;
+  readonly silentLooks: number;
   readonly probe: () => Promise<unknown>;
+  readonly lookSoon: () => void;
+  readonly onAnswer: () => void;
 }
 
-class Line {
-  readonly cell: number;
+class Line implements BreakerLine {
   readonly #options: LineOptions;
-  #inFlight = 0;
+  #waiting = 0;
+  /** How often somebody waited when it was looked at, since it last answered. */
+  #looks = 0;
   #isProbing = false;
-  /** When the last probe set out, nanoseconds. */
-  #probed = 0n;
 
-  constructor(cell: number, options: LineOptions) {
-    this.cell = cell;
+  constructor(options: LineOptions) {
     this.#options = options;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiting > 0;
+  }
+
   async watch<T>(request: () => Promise<T>): Promise<T> {
-    const { cells, now, isSilent, arm } = this.#options;
-    this.#inFlight += 1;
-    if (Atomics.load(cells, this.cell) === 0n) Atomics.store(cells, this.cell, now());
-    arm();
+    this.#waiting += 1;
+    this.#options.lookSoon();
     try {
       const answer = await request();
-      this.#inFlight -= 1;
-      // Others may wait on: their silence counts from this answer.
-      Atomics.store(cells, this.cell, this.#inFlight === 0 ? 0n : now());
+      this.#looks = 0;
+      this.#tell(0);
+      this.#options.onAnswer();
       return answer;
-    } catch (error) {
-      this.#inFlight -= 1;
-      // What broke off is no answer: who was silent before is so until a probe is answered.
-      if (this.#inFlight === 0 && !isSilent(this.cell)) Atomics.store(cells, this.cell, 0n);
-      throw error;
+    } finally {
+      // What broke off is no answer: a line that was silent is so until a probe is answered.
+      this.#waiting -= 1;
     }
   }
 
-  /** Sends a probe, unless one is under way or was of late. */
-  probe(): void {
-    const { now, probe, probeEveryMs } = this.#options;
-    if (this.#isProbing || now() - this.#probed < BigInt(probeEveryMs) * nsPerMs) return;
+  look(): void {
+    const { cells, index, silentLooks } = this.#options;
+    this.#looks = this.#waiting === 0 ? 0 : this.#looks + 1;
+    if (this.#looks >= silentLooks) this.#tell(1);
+    if (Atomics.load(cells, index) !== 0) this.#probe();
+  }
+
+  close(): void {
+    this.#tell(0);
+  }
+
+  /** One at a time, for a line that is silent may keep it for ever. */
+  #probe(): void {
+    if (this.#isProbing) return;
     this.#isProbing = true;
-    this.#probed = now();
     const done = () => {
       this.#isProbing = false;
     };
-    probe().then(done, done);
+    this.#options.probe().then(done, done);
+  }
+
+  #tell(silent: 0 | 1): void {
+    const { cells, index } = this.#options;
+    Atomics.store(cells, index, silent);
   }
 }

@@ -20,6 +20,7 @@ import { type ClearingConfig, clearingConfig } from "../../../services/clearing/
 import type { Clearing, ClearRequest } from "../../../services/clearing/core/clearing.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
+import { patience } from "../process/node-environment.ts";
 
 /** A key and its address. */
 export interface TestKey {
@@ -71,10 +72,17 @@ export class ClearingWorld {
   clockOffsetMs = 0;
   readonly #folder = mkdtempSync(join(tmpdir(), "sovr-clearing-"));
   readonly #digestIntent: (intent: Intent) => string;
+  readonly #settings: Readonly<Record<string, string>>;
   readonly #open: ClearingDeps[] = [];
   #reader: Promise<ReadOnlyClient> | undefined;
 
-  constructor(engine: RunningEngine, databaseUrl: string) {
+  /** `settings`: added to the environment of every Clearing here. */
+  constructor(
+    engine: RunningEngine,
+    databaseUrl: string,
+    settings: Readonly<Record<string, string>> = {},
+  ) {
+    this.#settings = settings;
     this.engine = engine;
     this.databaseUrl = databaseUrl;
     this.#digestIntent = intentDigester(
@@ -109,6 +117,8 @@ export class ClearingWorld {
       JWT_JWKS_FILE: join(this.#folder, "jwks.json"),
       TIGERBEETLE_CLUSTER_ID: String(this.engine.config.clusterId),
       TIGERBEETLE_BATCH_MAX: String(this.engine.config.batchMax),
+      ...patience,
+      ...this.#settings,
       ...(engine.kind === "embedded"
         ? { EMBEDDED_LEDGER_PATH: engine.path }
         : { TIGERBEETLE_ADDRESSES: engine.addresses.join(",") }),
@@ -290,8 +300,9 @@ export function posting(
 export async function startClearingWorld(
   engine: TestEngine,
   databaseUrl: string,
+  settings?: Readonly<Record<string, string>>,
 ): Promise<ClearingWorld> {
-  return new ClearingWorld(await engine.start(), databaseUrl);
+  return new ClearingWorld(await engine.start(), databaseUrl, settings);
 }
 
 /** Clears one intent: the clearing, or throws what refused it. */

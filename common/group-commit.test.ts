@@ -84,6 +84,25 @@ describe("groupCommit", () => {
     expect([sent.sent, waiting.sent, late.sent]).toEqual([true, false, false]);
   });
 
+  it("refuses all that wait, not what was sent, and takes more", async () => {
+    const { runs, submit } = harness();
+    const sent = submit(1, new Attempt());
+    await nextTurn();
+    const attempt = new Attempt();
+    const waiting = submit(2, attempt);
+    submit.refuseWaiting(new Error("refused"));
+    await expect(waiting).rejects.toThrow("refused");
+    const next = submit(3, attempt);
+    runs[0]?.end();
+    await sent;
+    await nextTurn();
+    await nextTurn();
+    runs[1]?.end();
+    await next;
+    expect(runs.map(({ items }) => items)).toEqual([[1], [3]]);
+    expect(attempt.sent).toBe(true);
+  });
+
   it("refuses one more than may wait, and takes again when one has left", async () => {
     const { submit } = harness({ waitingMax: 1 });
     const attempt = new Attempt();

@@ -34,8 +34,12 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Hands an item over. A member waits in one queue at a time. */
-export type Submit<Item, Result> = (item: Item, member?: GroupMember) => Promise<Result>;
+export interface Submit<Item, Result> {
+  /** Hands an item over. A member waits in one queue at a time. */
+  (item: Item, member?: GroupMember): Promise<Result>;
+  /** Refuses all that wait, and so were not sent. What runs goes on. */
+  refuseWaiting(refusal: Error): void;
+}
 
 /**
  * Lets concurrent calls share round trips and commits: what comes while nothing runs goes at once, together with
@@ -63,7 +67,7 @@ export function groupCommit<Item, Result>(
     });
   };
 
-  return (item, member) => {
+  const submit = (item: Item, member?: GroupMember) => {
     if (member?.abandoned === true) return Promise.reject(abandoned());
     if (waiting.size >= options.waitingMax) return Promise.reject(tooMany(options.waitingMax));
     return new Promise<Result>((resolve, reject) => {
@@ -77,6 +81,14 @@ export function groupCommit<Item, Result>(
       schedule();
     });
   };
+  const refuseWaiting = (refusal: Error) => {
+    for (const { member, reject } of waiting) {
+      if (member !== undefined) member.leaveQueue = undefined;
+      reject(refusal);
+    }
+    waiting.clear();
+  };
+  return Object.assign(submit, { refuseWaiting });
 }
 
 /** The oldest that weigh no more than a run may; at least one. */

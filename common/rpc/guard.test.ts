@@ -14,6 +14,7 @@ import {
   ClearingService,
   OpenWalletRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import type { Principal } from "./access/principal.ts";
 import { reasonOf } from "./errors.ts";
 import { createGuard } from "./guard.ts";
@@ -49,6 +50,7 @@ async function refusalOf(
     tokens: { verify: () => principal },
     logger: createLogger("test", "silent"),
     drainSignal: new AbortController().signal,
+    leaveSignal: new AbortController().signal,
     unaryTimeoutMs: 10_000,
     streamStallMs: 1_000,
   });
@@ -112,4 +114,44 @@ describe("a write whose deadline passes", () => {
     }, 5);
     expect(reasonOf(error)).toBe("OUTCOME_UNKNOWN");
   });
+});
+
+it("a process that drains refuses streams first, and everything once they have ended", () => {
+  const refused = (): never => {
+    throw new Error("not part of this test");
+  };
+  const draining = new AbortController();
+  const leaving = new AbortController();
+  const guard = createGuard({
+    mounts: [
+      mountOf(EventStreamService, {
+        subscribe: refused,
+        listEvents: refused,
+        watchBalances: refused,
+      }),
+    ],
+    tokens: { verify: () => ({ ...principal, scopes: new Set(["events.read"]) }) },
+    logger: createLogger("test", "silent"),
+    drainSignal: draining.signal,
+    leaveSignal: leaving.signal,
+    unaryTimeoutMs: 10_000,
+    streamStallMs: 1_000,
+  });
+  /** Whether a stream and a unary call are taken. */
+  const takes = () =>
+    ["Subscribe", "ListEvents"].map((name) => {
+      const plan = guard.planOf(`/sovr.eventstream.v1.EventStreamService/${name}`);
+      if (plan === undefined) throw new Error("no plan");
+      try {
+        void guard.begin(plan, () => undefined, createContextValues());
+        return "taken";
+      } catch (error) {
+        return reasonOf(error as ConnectError);
+      }
+    });
+  expect(takes()).toEqual(["taken", "taken"]);
+  draining.abort();
+  expect(takes()).toEqual(["DRAINING", "taken"]);
+  leaving.abort();
+  expect(takes()).toEqual(["DRAINING", "DRAINING"]);
 });

@@ -25,8 +25,10 @@ export interface GuardOptions {
   readonly mounts: readonly Mount[];
   readonly tokens: TokenVerifier;
   readonly logger: Logger;
-  /** Fires when draining starts. */
+  /** Fires when draining starts: streams end, and new ones are refused. */
   readonly drainSignal: AbortSignal;
+  /** Fires when streams have ended: from then on every new call is refused. Until then others are still served. */
+  readonly leaveSignal: AbortSignal;
   readonly unaryTimeoutMs: number;
   readonly streamStallMs: number;
 }
@@ -76,8 +78,12 @@ export function createGuard(options: GuardOptions): Guard {
   });
   const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));
 
-  function admit(rule: AccessRule, header: HeaderReader): Principal | Promise<Principal> {
-    if (options.drainSignal.aborted) throw drainingError();
+  function admit(
+    rule: AccessRule,
+    header: HeaderReader,
+    refuses = options.drainSignal,
+  ): Principal | Promise<Principal> {
+    if (refuses.aborted) throw drainingError();
     const principal = options.tokens.verify(header("authorization"));
     if (principal instanceof Promise) {
       return principal.then((verified) => {
@@ -102,7 +108,8 @@ export function createGuard(options: GuardOptions): Guard {
     });
     values.set(rpcCallKey, call).set(drainSignalKey, options.drainSignal);
     try {
-      const principal = admit(plan, header);
+      const refuses = isStream(plan.method) ? options.drainSignal : options.leaveSignal;
+      const principal = admit(plan, header, refuses);
       if (!(principal instanceof Promise)) {
         values.set(principalKey, principal);
         return;

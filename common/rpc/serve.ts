@@ -16,6 +16,7 @@ import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
 import { onKeyFault } from "./key-faults.ts";
 import type { Mount } from "./mount.ts";
+import { createOpenStreams, type OpenStreams } from "./open-streams.ts";
 import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
 
@@ -40,6 +41,7 @@ export interface Running extends Stopping {
 }
 
 interface Servers {
+  readonly streams: OpenStreams;
   readonly grpc: GrpcMount;
   readonly connect: HttpServer;
   readonly metrics: HttpServer;
@@ -47,13 +49,14 @@ interface Servers {
 
 /**
  * Serves until told to stop: gRPC, Connect and the metrics port. Rejects with a ConfigError if an address cannot be
- * listened on. SIGTERM and SIGINT drain: not ready → DRAIN_DELAY_MS → streams are told, new calls refused, calls
- * in flight finish → DRAIN_GRACE_MS → what is left is cut. A second signal cuts at once.
+ * listened on. SIGTERM and SIGINT drain: not ready → DRAIN_DELAY_MS → streams are told, and cut if their clients do not
+ * read it within a second → new calls are refused, calls in flight finish → DRAIN_GRACE_MS → what is left is cut. A second
+ * signal cuts at once.
  */
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, logger } = options;
   quietGrpc(logger);
-  const draining = new AbortController();
+  const stages = { draining: new AbortController(), leaving: new AbortController() };
   const health = createHealth({
     dependencies: options.dependencies,
     serviceNames: options.mounts.map((mount) => mount.service.typeName),
@@ -65,13 +68,13 @@ export async function serve(options: ServeOptions): Promise<Running> {
   });
   let servers: Servers | undefined;
   try {
-    servers = createServers(options, health, draining.signal);
+    servers = createServers(options, health, stages);
     const ports = await listen(servers, config);
     await health.start();
     logger.info(describe(config, ports), "listening");
     const running = servers;
     const stopping = stopOnSignal(logger, (forced) =>
-      drain(options, health, running, draining, forced).finally(stopHearing),
+      drain(options, health, running, stages, forced).finally(stopHearing),
     );
     return { ports, ...stopping };
   } catch (error) {
@@ -89,8 +92,17 @@ function quietGrpc(logger: Logger): void {
   setLogger({ error: write, info: write, debug: write });
 }
 
-function createServers(options: ServeOptions, health: Health, drainSignal: AbortSignal): Servers {
+/** Of the end: when streams have to end, and when nothing new is taken any more. */
+interface Stages {
+  readonly draining: AbortController;
+  readonly leaving: AbortController;
+}
+
+function createServers(options: ServeOptions, health: Health, stages: Stages): Servers {
   const { config, logger } = options;
+  const drainSignal = stages.draining.signal;
+  const leaveSignal = stages.leaving.signal;
+  const streams = createOpenStreams();
   const keys = openKeyStore(config.auth.jwks, logger);
   const guard = createGuard({
     mounts: options.mounts,
@@ -100,13 +112,15 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
     ),
     logger,
     drainSignal,
+    leaveSignal,
     unaryTimeoutMs: config.unaryTimeoutMs,
     streamStallMs: config.streamStallMs,
   });
-  const grpc = createGrpcMount(guard, config);
+  const grpc = createGrpcMount(guard, streams, config);
   health.addToServer(grpc.server);
   addReflection(grpc.server, options.contracts);
   return {
+    streams,
     grpc,
     connect: createServer(
       {
@@ -119,8 +133,8 @@ function createServers(options: ServeOptions, health: Health, drainSignal: Abort
       },
       routeRequests({
         routes: options.routes ?? {},
-        otherwise: createConnectMount(guard, logger),
-        drainSignal,
+        otherwise: createConnectMount(guard, streams, logger),
+        drainSignal: leaveSignal,
         logger,
       }),
     ),
@@ -164,7 +178,7 @@ async function drain(
   options: ServeOptions,
   health: Health,
   servers: Servers,
-  draining: AbortController,
+  { draining, leaving }: Stages,
   forced: AbortSignal,
 ): Promise<void> {
   const { config, logger } = options;
@@ -172,6 +186,8 @@ async function drain(
   await pause(config.drainDelayMs, forced);
   draining.abort();
   servers.grpc.endUnguarded();
+  await endStreams(servers.streams, forced);
+  leaving.abort();
   // The timer of a grace that nobody needed would keep the process alive to its end.
   const closed = new AbortController();
   const finished = closeGently(servers).then(() => true);
@@ -188,6 +204,18 @@ async function drain(
   health.stop();
   await closeInTime(options.close);
   logger.info("stopped");
+}
+
+/** How long the clients of streams have to read that they end, in milliseconds; others are still served meanwhile. */
+const streamDrainMs = 1_000;
+
+/** Ends the streams. One whose client reads nothing would last for the whole grace, and every new call wait for that. */
+async function endStreams(streams: OpenStreams, forced: AbortSignal): Promise<void> {
+  const done = new AbortController();
+  const late = pause(streamDrainMs, AbortSignal.any([forced, done.signal]));
+  await Promise.race([streams.ended(done.signal), late]);
+  done.abort();
+  streams.cut();
 }
 
 /** Closes what deps.ts opened; rejects if that takes too long, so that whoever waits for the end hears of it. */

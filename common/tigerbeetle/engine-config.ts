@@ -45,6 +45,14 @@ export function engineConfig(env: Environment): EngineConfig {
   );
 }
 
+/**
+ * Reads how long the ledger may answer nothing before calls that would ask it are refused, in milliseconds. A change of
+ * the cluster's primary is such a silence.
+ */
+export function ledgerSilenceMs(env: Environment): number {
+  return readInteger(env, "LEDGER_SILENCE_MS", { min: 250, max: 600_000, fallback: 2_000 });
+}
+
 function addressList(text: string): string[] {
   const addresses = text.split(",").map((address) => address.trim());
   for (const address of addresses) {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { MessagePort } from "node:worker_threads";
+import { type BreakerCells, createBreakerCells } from "#common/breaker.ts";
 import { intentDigester } from "#common/intent/digest.ts";
 import { countSignatureChecks, type SignatureChecks } from "#common/intent/signature-metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
@@ -9,6 +10,13 @@ import { createPool, type Pool, probePostgres } from "#common/postgres/pool.ts";
 import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { clusterTime } from "#common/tigerbeetle/cluster-time.ts";
+import {
+  createLedgerBreaker,
+  type LedgerBreaker,
+  observeLedgerBreaker,
+  unwatchedLine,
+} from "#common/tigerbeetle/ledger-breaker.ts";
 import {
   type EngineClient,
   type OpenClientOptions,
@@ -27,8 +35,9 @@ import { createAnnouncer, createAttestorRecords, createEvidenceStore } from "./d
 import {
   createClearingLedger,
   fenceAccountId,
+  type LedgerLines,
   type OnLedgerAnswer,
-  probeTigerBeetle,
+  probeReads,
 } from "./drivers/tigerbeetle.ts";
 import { countLedgerAnswers } from "./drivers/tigerbeetle-metrics.ts";
 
@@ -97,8 +106,17 @@ async function openAll(
   const ifMissing = (await mayMakeLedger(records)) ? "create" : "refuse";
   const writer = await openLedgerClient(config, { ifMissing }, opened);
   const reader = await openLedgerClient(config, { ifMissing: "refuse" }, opened);
+  const cells = createBreakerCells(firstThreadLine + batchThreadsMax);
+  const breaker = openBreaker(config, cells, opened);
+  observeLedgerBreaker(breaker, logger);
+  const lines = {
+    writer: breaker.line(0, () => clusterTime(writer)),
+    reader: breaker.line(1, () => probeReads(reader)),
+  };
   const postgres = watchDependency("postgres", () => probePostgres(pool));
-  const tigerbeetle = watchDependency("tigerbeetle", () => probeTigerBeetle(reader));
+  const tigerbeetle = watchDependency("tigerbeetle", () =>
+    lines.reader.read(() => probeReads(reader)),
+  );
   const count = countLedgerAnswers();
   const onLedgerAnswer: OnLedgerAnswer = (...answer) => {
     tigerbeetle.onSuccess();
@@ -107,21 +125,28 @@ async function openAll(
   const { batchMax } = engine;
   const identity = startIdentityWatch({ engine, reader, records, logger });
   opened.defer(() => identity.close());
-  const ledger = createClearingLedger({
-    writer,
-    reader,
-    batchMax,
-    onAnswer: onLedgerAnswer,
-    onCommit: identity.saw,
-  });
+  const ledgerOn = (ofLines: LedgerLines) =>
+    createClearingLedger({
+      writer,
+      reader,
+      lines: ofLines,
+      batchMax,
+      onAnswer: onLedgerAnswer,
+      onCommit: identity.saw,
+    });
+  const ledger = ledgerOn(lines);
   await refuseForeign(config, () => identity.checkStart());
-  await createChart(ledger, config, logger);
+  // A start has more patience than calls have.
+  await createChart(ledgerOn({ writer: unwatchedLine, reader: unwatchedLine }), config, logger);
   await refuseForeign(config, () => identity.keep());
   const evidence = createEvidenceStore(pool, postgres.onSuccess);
   const attestor = overrides.attestor ?? createAttestorRecords(pool);
   const announce = createAnnouncer(pool, onLost);
   const { recover } = checks;
-  const { requireLedger } = identity;
+  const requireLedger = () => {
+    identity.requireLedger();
+    breaker.requireAnswers();
+  };
   const house = { ledger, evidence, attestor, announce, requireLedger, nowMs, onFault };
   const parts = { ...house, signersFile, recover, recoverAhead };
   return {
@@ -132,6 +157,7 @@ async function openAll(
     startBatchThreads: () => {
       const threads = startBatchThreads(config, {
         sharePort: () => writer.share(),
+        cells,
         count: Math.min(availableParallelism(), batchThreadsMax),
         onFault,
         onLedgerAnswer,
@@ -155,6 +181,9 @@ export interface BatchThreadDeps {
 export interface BatchThreadOptions extends BatchObserver {
   /** Of the service's own client, where the engine is shared. */
   readonly sharedPort: MessagePort | undefined;
+  /** Of the service's own breaker, and which thread this is, from 0. */
+  readonly cells: BreakerCells;
+  readonly thread: number;
   readonly recover: RecoverAddress;
 }
 
@@ -164,22 +193,32 @@ export interface BatchThreadOptions extends BatchObserver {
  */
 export async function createBatchThreadDeps(
   config: ClearingConfig,
-  { sharedPort, onFault, onLedgerAnswer, onCommit, recover }: BatchThreadOptions,
+  options: BatchThreadOptions,
 ): Promise<BatchThreadDeps> {
+  const { sharedPort, cells, thread, onFault, onLedgerAnswer, onCommit, recover } = options;
   const { clusterId, batchMax } = config.engine;
   const opened = new AsyncDisposableStack();
   const signersFile = openSigners(config, onFault, opened);
   const pool = openPool(config, batchPoolMax, opened);
   // One client, for a cluster has few sessions: here a read may wait for a write.
   const client = await openLedgerClient(config, { sharedPort, ifMissing: "refuse" }, opened);
-  const clients = { writer: client, reader: client };
+  const breaker = openBreaker(config, cells, opened);
+  const line = breaker.line(firstThreadLine + thread, () => clusterTime(client));
+  const ledger = createClearingLedger({
+    writer: client,
+    reader: client,
+    lines: { writer: line, reader: line },
+    batchMax,
+    onAnswer: onLedgerAnswer,
+    onCommit,
+  });
   const clearing = openHouse(config, {
-    ledger: createClearingLedger({ ...clients, batchMax, onAnswer: onLedgerAnswer, onCommit }),
+    ledger,
     evidence: createEvidenceStore(pool, () => undefined),
     attestor: createAttestorRecords(pool),
     announce: createAnnouncer(pool, () => undefined),
-    // The main thread gives a slice to no thread otherwise.
-    requireLedger: () => undefined,
+    // Whose ledger it is, the main thread asks before it gives a slice to a thread.
+    requireLedger: breaker.requireAnswers,
     signersFile,
     recover,
     recoverAhead: undefined,
@@ -213,6 +252,17 @@ function openSigners(
   opened: AsyncDisposableStack,
 ): SignersFile {
   return opened.adopt(openSignersFile(path, onFault), (file) => file.close());
+}
+
+/** Behind those of the service's own two clients. */
+const firstThreadLine = 2;
+
+function openBreaker(
+  { ledgerSilenceMs: silenceMs }: ClearingConfig,
+  cells: BreakerCells,
+  opened: AsyncDisposableStack,
+): LedgerBreaker {
+  return opened.adopt(createLedgerBreaker({ cells, silenceMs }), (breaker) => breaker.close());
 }
 
 const poolMax = 8;

@@ -1,3 +1,4 @@
+import { createBreakerCells } from "#common/breaker.ts";
 import { watchLedgerIdentity } from "#common/ledger/drivers/identity.ts";
 import {
   createLedgerReaders,
@@ -10,6 +11,11 @@ import { listen } from "#common/postgres/listen.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import {
+  createLedgerBreaker,
+  type LedgerLine,
+  observeLedgerBreaker,
+} from "#common/tigerbeetle/ledger-breaker.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { createPageTokens } from "#common/wire/page-token.ts";
@@ -34,7 +40,7 @@ export interface EventStreamOverrides {
   readonly listen?: boolean;
 }
 
-type ReadLimits = Omit<LedgerReaderOptions, "batchMax" | "onAnswer">;
+type ReadLimits = Omit<LedgerReaderOptions, "batchMax" | "onAnswer" | "line">;
 
 /** Readers of events ask for a page at a time; a silent ledger must not gather such requests. */
 const eventLimits: ReadLimits = { readTimeoutMs: 5_000, waitingMax: 64, retryAfterMs: 500 };
@@ -60,6 +66,14 @@ export async function createEventStreamDeps(
     );
   const newClient = await openLedger();
   const pastClient = await openLedger();
+  const { ledgerSilenceMs: silenceMs } = config;
+  const breaker = opened.adopt(
+    createLedgerBreaker({ cells: createBreakerCells(2), silenceMs }),
+    (own) => own.close(),
+  );
+  observeLedgerBreaker(breaker, logger);
+  const newLine = breaker.line(0, () => newClient.clusterTime());
+  const pastLine = breaker.line(1, () => pastClient.clusterTime());
   const pool = opened.adopt(
     createPool({ databaseUrl, applicationName: "sovr-eventstream" }),
     (own) => own.end(),
@@ -67,16 +81,17 @@ export async function createEventStreamDeps(
 
   const tigerbeetle = watchDependency("tigerbeetle", () => ledger.clusterTime());
   const postgres = watchDependency("postgres", () => probePostgres(pool));
-  const readersOf = (client: ReadOnlyClient, limits: ReadLimits) =>
+  const readersOf = (client: ReadOnlyClient, line: LedgerLine, limits: ReadLimits) =>
     createLedgerReaders(client, {
       ...limits,
+      line,
       batchMax: engine.batchMax,
       onAnswer: tigerbeetle.onSuccess,
     });
-  const ledger = readersOf(newClient, eventLimits)();
-  const pastLedger = readersOf(pastClient, eventLimits)();
+  const ledger = readersOf(newClient, newLine, eventLimits)();
+  const pastLedger = readersOf(pastClient, pastLine, eventLimits)();
   const records = createRecordsReads(pool, postgres.onSuccess);
-  const sumsReaders = readersOf(pastClient, sumsLimits);
+  const sumsReaders = readersOf(pastClient, pastLine, sumsLimits);
   const reservations = createReservations();
   const stream = new EventStream({
     ledger,

@@ -1,3 +1,4 @@
+import { createBreakerCells } from "#common/breaker.ts";
 import { watchLedgerIdentity } from "#common/ledger/drivers/identity.ts";
 import {
   createLedgerReaders,
@@ -7,6 +8,7 @@ import { createReservations } from "#common/ledger/reservations.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { createLedgerBreaker, observeLedgerBreaker } from "#common/tigerbeetle/ledger-breaker.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { createPageTokens } from "#common/wire/page-token.ts";
@@ -53,11 +55,20 @@ export async function createLedgerDeps(
       createPool({ databaseUrl: config.databaseUrl, applicationName: "sovr-ledger" }),
       (own) => own.end(),
     );
+  const logger =
+    overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
+  const { ledgerSilenceMs: silenceMs } = config;
+  const breaker = opened.adopt(
+    createLedgerBreaker({ cells: createBreakerCells(1), silenceMs }),
+    (own) => own.close(),
+  );
+  observeLedgerBreaker(breaker, logger);
   const engine = watchDependency("ledger", (signal) => reader(signal).clusterTime());
   const reader = createLedgerReaders(client, {
     ...readLimits,
     batchMax: config.engine.batchMax,
     onAnswer: engine.onSuccess,
+    line: breaker.line(0, () => client.clusterTime()),
   });
   const records = createLedgerRecords(pool);
   const identity = watchLedgerIdentity(pool, reader, config.engine.clusterId);
@@ -69,9 +80,7 @@ export async function createLedgerDeps(
     evidence: records.evidence,
     reservations: createReservations(),
     dependencies: [engine.dependency, records.dependency, identity],
-    logger:
-      overrides.logger ??
-      createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat }),
+    logger,
     close: () => closing.disposeAsync(),
   };
 }

@@ -4,8 +4,10 @@
  */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp, createServer } from "node:net";
 import { PassThrough } from "node:stream";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -20,12 +22,17 @@ import type { Dependency } from "#common/rpc/health.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
+import {
+  EventStreamService,
+  SubscribeRequestSchema,
+} from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { codeBlocks } from "../support/mesh/code-blocks.ts";
 import { takeKeyFaults } from "../support/rpc/key-faults.ts";
 import { askReflection } from "../support/rpc/reflection-client.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
+
+const subscribePath = "/sovr.eventstream.v1.EventStreamService/Subscribe";
 
 const services = [
   "sovr.attestor.v1.AttestorService",
@@ -62,8 +69,16 @@ const ledger = new Proxy({} as ServiceImpl<typeof LedgerService>, {
   },
 });
 
+/** The cursor by which a subscriber says that he wants messages without end. */
+const flooding = "flood";
+/** How many streams were opened. */
+let opened = 0;
+
 const events: ServiceImpl<typeof EventStreamService> = {
-  async *subscribe(_request, ctx) {
+  async *subscribe({ start: { value } }, ctx) {
+    opened += 1;
+    // More than anyone takes who reads nothing.
+    while (value === flooding) yield { cursor: "1".repeat(16_384) };
     yield { cursor: "1" };
     const drain = ctx.values.get(drainSignalKey);
     await Promise.race([once(drain, "abort"), once(ctx.signal, "abort")]);
@@ -323,6 +338,40 @@ describe("stop", () => {
     await pending.arrived;
     await service.stop();
     expect(await call).toMatchObject({ code: Code.Unavailable });
+    expect(closed).toBe(1);
+  });
+
+  it("does not wait for clients that read nothing, whether there is much to read or little", async () => {
+    const service = await start({ env: { DRAIN_GRACE_MS: "3600000" } });
+    opened = 0;
+    const { grpc, connect } = service.ports;
+    for (const value of ["1", flooding]) {
+      const start = { case: "cursor", value } as const;
+      const message = toBinary(SubscribeRequestSchema, create(SubscribeRequestSchema, { start }));
+      const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.byteLength]), message]);
+      // A window of nothing, so that not even the first message leaves.
+      const session = connectHttp2(`http://127.0.0.1:${grpc}`, {
+        settings: { initialWindowSize: 0 },
+      }).on("error", () => undefined);
+      const stream = session.request({
+        ":method": "POST",
+        ":path": subscribePath,
+        "content-type": "application/grpc",
+        authorization: `Bearer ${token}`,
+        te: "trailers",
+      });
+      stream.on("error", () => undefined).end(body);
+
+      const socket = connectTcp(connect, "127.0.0.1").on("error", () => undefined);
+      socket.pause();
+      socket.write(
+        `POST ${subscribePath} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
+          `content-type: application/connect+proto\r\ncontent-length: ${body.byteLength}\r\n\r\n`,
+      );
+      socket.write(body);
+    }
+    await expect.poll(() => opened).toBe(4);
+    await service.stop();
     expect(closed).toBe(1);
   });
 

@@ -141,7 +141,7 @@ describe("an HTTP/1.1 client that does not read", () => {
     const closed = new Promise<void>((resolve) => response.on("close", resolve));
     response.on("error", () => undefined);
     // The client looks again when the server has given it up: the rest of the buffers, then the end.
-    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await expect.poll(() => fixture.connections(), patience).toBe(0);
     response.resume();
     await closed;
     expect(response.complete).toBe(false);

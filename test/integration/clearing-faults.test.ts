@@ -1,4 +1,3 @@
-import { DatabaseSync } from "node:sqlite";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
@@ -20,6 +19,7 @@ import {
   soon,
   startClearingWorld,
 } from "../support/clearing/world.ts";
+import { holdLedger } from "../support/ledger/hold.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
@@ -29,6 +29,9 @@ import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer
  * it does not get there, nothing is judged.
  */
 const everLonger = [500, 3_000, 9_000, 30_000];
+
+/** A batch that is under way when its Clearing is told to stop may take as long as the machine needs. */
+const patientStop = { DRAIN_GRACE_MS: "100000" };
 
 // Goal: when a part is away, nothing is lost or doubled and the answer says what is known. Method: PostgreSQL and
 // TigerBeetle are killed or stopped, SQLite and tables are locked, Clearing is killed with -9.
@@ -42,7 +45,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   beforeAll(async () => {
     issuer = await createTokenIssuer();
     postgres = await startPostgres();
-    world = await startClearingWorld(engine, postgres.databaseUrl);
+    world = await startClearingWorld(engine, postgres.databaseUrl, patientStop);
     replica = await world.openReplica();
     pool = createPool({ databaseUrl: postgres.databaseUrl, applicationName: "test" });
   });
@@ -60,20 +63,8 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   afterEach(() => release());
 
   /** Keeps the ledger from writing until `release` is called, at the latest at the end of the test. */
-  function holdLedger(): void {
-    const { server, config } = world.engine;
-    if (server !== undefined) {
-      server.pause();
-      release = () => server.resume();
-      return;
-    }
-    if (config.engine.kind !== "embedded") throw new Error("no way to hold this engine");
-    const file = new DatabaseSync(config.engine.path, { timeout: 10_000 });
-    file.exec("begin immediate");
-    release = () => {
-      release = () => {};
-      file.close();
-    };
+  function hold(): void {
+    release = holdLedger(world.engine);
   }
 
   /** Keeps evidence from being stored or read until the returned function is called. */
@@ -118,7 +109,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   it("says OUTCOME_UNKNOWN after the write, and a retry finds out", async () => {
     const key = await world.openFunded(replica, 1000n);
     const requests = [world.purchase(key, 350n), world.purchase(key, 250n)];
-    holdLedger();
+    hold();
     expect(await sendInVain(requests)).toEqual(["OUTCOME_UNKNOWN", "OUTCOME_UNKNOWN"]);
     release();
     for (const request of requests)
@@ -129,7 +120,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
   it("records the reason of a failure that it learns too late", async () => {
     const key = await world.openFunded(replica, 100n);
     const request = world.purchase(key, 350n);
-    holdLedger();
+    hold();
     expect(await sendInVain([request])).toEqual(["OUTCOME_UNKNOWN"]);
     release();
     await expect.poll(() => stateOf(request)).toBe("FAILED");
@@ -141,7 +132,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
 
   it("drops what waits behind a silent ledger and is given up, and goes on when it is back", async () => {
     const key = await world.openFunded(replica, 1000n);
-    holdLedger();
+    hold();
     const left = new AbortController();
     const begin = async (size: number) => {
       const requests = Array.from({ length: size }, () => world.purchase(key, 1n));
@@ -237,7 +228,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
     const first = await startClearingProcess(world, issuer);
     // From now on it knows the accounts and does not ask the ledger before it stores evidence.
     await first.client.clear(toProto(world.purchase(key, 1n)));
-    holdLedger();
+    hold();
     const calls = requests.map((request) =>
       first.client.clear(toProto(request), { timeoutMs: 60_000 }).catch((error) => error),
     );
@@ -266,7 +257,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       // A first call, so that the next one's time is not spent on connecting, nor on looking for accounts.
       await running.client.clear(toProto(world.purchase(key, 1n)));
       const request = world.purchase(key, 350n);
-      holdLedger();
+      hold();
       const error: unknown = await running.client
         .clear(toProto(request), { timeoutMs })
         .catch((caught) => caught);
@@ -297,7 +288,7 @@ describeOnEngines("Clearing when parts fail", (engine) => {
       };
       // Its threads know the accounts from here on.
       await running.client.clearBatch({ requests: requests.slice(0, 1).map(toProto) });
-      holdLedger();
+      hold();
       const late = await reasons(timeoutMs).catch(() => undefined);
       release();
       // On a machine that is busy nothing may have come as far as the ledger; on one that stands still the client's own

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { transferRows } from "#common/ledger/transfer-rows.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { unwatchedLine } from "#common/tigerbeetle/ledger-breaker.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { Attempt } from "../../services/clearing/core/attempt.ts";
 import type { ClearRequest } from "../../services/clearing/core/clearing.ts";
@@ -49,6 +50,7 @@ describeOnEngines("Clearing too late", (engine) => {
     ledger = createClearingLedger({
       writer: client,
       reader: client,
+      lines: { writer: unwatchedLine, reader: unwatchedLine },
       batchMax,
       onAnswer() {},
       onCommit() {},

@@ -49,6 +49,7 @@ import {
 import { createSeed, insertEvidence, type Seed, type Seeded } from "../support/intents/seed.ts";
 import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
+import { patience } from "../support/process/node-environment.ts";
 import { createTokenIssuer, type TokenIssuer } from "../support/rpc/token-issuer.ts";
 
 type Ledger = RpcClient<typeof LedgerService>;
@@ -123,6 +124,7 @@ describeOnEngines("LedgerService", (engine) => {
       JWT_JWKS_FILE: issuer.jwksPath,
       DATABASE_URL: postgres.databaseUrl,
       TIGERBEETLE_BATCH_MAX: String(running.config.batchMax),
+      ...patience,
       ...(running.config.engine.kind === "embedded"
         ? { EMBEDDED_LEDGER_PATH: running.config.engine.path }
         : { TIGERBEETLE_ADDRESSES: running.config.engine.addresses.join(",") }),

@@ -10,6 +10,7 @@ import {
 } from "tigerbeetle-node";
 import { raceDeadline } from "#common/deadline.ts";
 import { isLedgerAway, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
+import { type LedgerLine, unwatchedLine } from "#common/tigerbeetle/ledger-breaker.ts";
 import type { ReadOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import {
@@ -37,6 +38,8 @@ export interface LedgerReaderOptions {
   readonly retryAfterMs: number;
   /** Hears of every answer. */
   readonly onAnswer?: () => void;
+  /** The client's; without one, every read waits for as long as it may. */
+  readonly line?: Pick<LedgerLine, "read">;
 }
 
 /** Makes the reader of one call, whose reads end when its signal fires. */
@@ -50,14 +53,21 @@ export function createLedgerReaders(
   client: ReadOnlyClient,
   options: LedgerReaderOptions,
 ): LedgerReaders {
-  const { batchMax, readTimeoutMs, waitingMax, retryAfterMs, onAnswer } = options;
+  const {
+    batchMax,
+    readTimeoutMs,
+    waitingMax,
+    retryAfterMs,
+    onAnswer,
+    line = unwatchedLine,
+  } = options;
   let waiting = 0;
 
   async function ask<T>(signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     if (waiting >= waitingMax) throw ledgerUnavailable(retryAfterMs);
     waiting += 1;
-    const answer = request().finally(() => {
+    const answer = line.read(request).finally(() => {
       waiting -= 1;
     });
     const late = () =>

@@ -21,6 +21,7 @@ import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
+import type { OpenStreams } from "../open-streams.ts";
 import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
@@ -39,14 +40,25 @@ const responseKey: ContextKey<ServerResponse | undefined> = createContextKey<
  * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web over HTTP/1.1. Plain gRPC is
  * not among them; it has its own port.
  */
-export function createConnectMount(guard: Guard, logger: Logger): RequestListener {
+export function createConnectMount(
+  guard: Guard,
+  streams: OpenStreams,
+  logger: Logger,
+): RequestListener {
   const handlers = guardedHandlers(guard);
   const unknown = unknownMethodHandlers();
   return (request, response) => {
     // A connection that stays open would bring new calls to a process that is leaving.
     if (guard.draining) response.shouldKeepAlive = false;
     const path = request.url?.split("?", 1)[0] ?? "";
-    limitCallerTimeout(request.headers, guard.planOf(path));
+    const plan = guard.planOf(path);
+    limitCallerTimeout(request.headers, plan);
+    if (plan !== undefined && plan.method.methodKind !== "unary") {
+      response.once(
+        "close",
+        streams.opened(() => response.destroy()),
+      );
+    }
     const handler = handlers.get(path) ?? unknown(request);
     const values = createContextValues().set(responseKey, response);
     answer(handler, request, response, values).catch((error: unknown) => {

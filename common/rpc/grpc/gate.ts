@@ -11,6 +11,7 @@ import { type AccessRule, scopeName } from "../access/access.ts";
 import { toConnectError } from "../errors.ts";
 import { drainingError, type Guard } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
+import type { OpenStreams } from "../open-streams.ts";
 import { type HeaderReader, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
 
@@ -41,7 +42,10 @@ type Status = Parameters<ServerCall["sendStatus"]>[0];
 /** Scope of the calls that are no method of ours and not open to everyone. */
 const reflectionAccess: AccessRule = { scopes: [scopeName(Scope.REFLECTION)], unboundOnly: false };
 
-export function createGrpcGate(guard: Guard): GrpcGate {
+/** What a status gets to leave the process before its stream is reset, in milliseconds. */
+const lingerMs = 100;
+
+export function createGrpcGate(guard: Guard, streams: OpenStreams): GrpcGate {
   const gatedCalls = new WeakMap<Metadata, GatedCall>();
   const guarded = new Set<ServerCall>();
   const unguarded = new Set<ServerCall>();
@@ -49,8 +53,10 @@ export function createGrpcGate(guard: Guard): GrpcGate {
   function intercept(plan: MethodPlan, call: ServerCall): ServerCall {
     const values = createContextValues();
     completeStatuses(plan, call, values);
+    let closed: (() => void) | undefined;
     const check = (metadata: Metadata) => {
       guarded.add(call);
+      if (plan.method.methodKind !== "unary") closed = streams.opened(() => cutStream(call));
       const begun = guard.begin(plan, headerReader(metadata), values);
       const rpcCall = values.get(rpcCallKey);
       if (rpcCall !== undefined)
@@ -60,6 +66,7 @@ export function createGrpcGate(guard: Guard): GrpcGate {
     // Also for a caller that leaves before its body is there, which no handler ever hears of.
     return onHeaders(call, check, () => {
       guarded.delete(call);
+      closed?.();
       values.get(rpcCallKey)?.abandonSoon();
     });
   }
@@ -104,6 +111,12 @@ export function createGrpcGate(guard: Guard): GrpcGate {
 function endWithDraining(calls: Iterable<ServerCall>): void {
   const status = toGrpcStatus(toConnectError(drainingError()));
   for (const call of calls) call.sendStatus(status);
+}
+
+/** Its client may read nothing, so the status may never arrive; one that reads hears it. */
+function cutStream(call: ServerCall): void {
+  call.sendStatus(toGrpcStatus(toConnectError(drainingError())));
+  setTimeout(() => resetStream(call), lingerMs);
 }
 
 /**

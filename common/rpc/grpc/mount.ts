@@ -11,6 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import type { Guard, GuardedService } from "../guard.ts";
 import type { MethodPlan } from "../method-plan.ts";
+import type { OpenStreams } from "../open-streams.ts";
 import { messageTooLarge } from "../rpc-call.ts";
 import { encodeMessage } from "../shared-message.ts";
 import { readBinary } from "../strict/read-request.ts";
@@ -36,8 +37,12 @@ export interface GrpcMount {
   endAll(): void;
 }
 
-export function createGrpcMount(guard: Guard, options: GrpcMountOptions): GrpcMount {
-  const gate = createGrpcGate(guard);
+export function createGrpcMount(
+  guard: Guard,
+  streams: OpenStreams,
+  options: GrpcMountOptions,
+): GrpcMount {
+  const gate = createGrpcGate(guard, streams);
   const server = new Server({
     ...grpcServerOptions(options.streamAgeMsMax),
     interceptors: [gate.interceptor],

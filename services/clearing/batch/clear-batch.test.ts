@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createContextValues, createHandlerContext } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
+import { DomainError } from "#common/domain-error.ts";
 import { principalKey } from "#common/rpc/access/principal.ts";
 import type { UnaryContext } from "#common/rpc/unary-context.ts";
 import {
@@ -21,7 +22,7 @@ interface SliceUnderWay {
 
 /** Threads that clear a slice when a test says so: each clearing has its intent's id. */
 function harness() {
-  const state = { idle: true, slices: [] as SliceUnderWay[] };
+  const state = { idle: true, away: false, slices: [] as SliceUnderWay[] };
   const threads: BatchThreads = {
     slicesMax: 4,
     gentleSlicesMax: 2,
@@ -41,7 +42,13 @@ function harness() {
     close: () => Promise.resolve(),
   };
   const reserve = limitPostingsUnderWay();
-  const clearBatch = createClearBatch({ reserve, isIdle: () => state.idle }, threads);
+  const requireLedger = () => {
+    if (state.away) throw new DomainError("LEDGER_UNAVAILABLE", "away", { retryAfterMs: 500 });
+  };
+  const clearBatch = createClearBatch(
+    { requireLedger, reserve, isIdle: () => state.idle },
+    threads,
+  );
   /** A batch of intents of 64 postings, two of which are a slice. */
   const call = (name: string, count: number, ctx = context()) =>
     clearBatch(Buffer.from(toBinary(ClearBatchRequestSchema, batchOf(name, count, 64))), ctx);
@@ -200,6 +207,14 @@ describe("ClearBatch", () => {
     const refusal = { kind: "INVALID_FIELD", metadata: { field: "requests", rule } };
     await expect(clearBatch(bytes, context())).rejects.toMatchObject(refusal);
     expect(state.slices).toEqual([]);
+  });
+
+  it("is refused whole while the ledger is away, and counts nothing", async () => {
+    const { state, call, reserve } = harness();
+    state.away = true;
+    await expect(call("a", 2)).rejects.toMatchObject({ kind: "LEDGER_UNAVAILABLE" });
+    expect(state.slices).toEqual([]);
+    reserve(65_536)(65_536);
   });
 
   it("refuses bytes that are no batch", async () => {

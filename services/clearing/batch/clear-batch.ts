@@ -24,7 +24,7 @@ const batchPostingsMax = 8_189;
  * go gently while single calls come to the clearing house.
  */
 export function createClearBatch(
-  clearing: Pick<ClearingHouse, "reserve" | "isIdle">,
+  clearing: Pick<ClearingHouse, "requireLedger" | "reserve" | "isIdle">,
   threads: BatchThreads,
 ): BatchHandler {
   const validator = createRequestValidator();
@@ -38,6 +38,8 @@ export function createClearBatch(
     checkPostings(batch);
     const caller = requirePrincipal(ctx);
     const limit = limitOf(ctx);
+    // Nothing was sent yet: the batch is refused whole. Later each intent is refused for itself, on its thread.
+    clearing.requireLedger();
     const giveBack = reserveUntilAbort(clearing.reserve, batch.postings, limit.signal);
     try {
       const answers: Promise<Uint8Array | Error>[] = [];

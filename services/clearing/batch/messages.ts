@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { BreakerCells } from "#common/breaker.ts";
 import type { Caller } from "#common/caller.ts";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
 import type { ClearingConfig } from "../config.ts";
@@ -9,6 +10,9 @@ export interface ThreadStart {
   readonly config: ClearingConfig;
   /** Of the service's client of the ledger, where the engine is shared. */
   readonly sharedPort: MessagePort | undefined;
+  /** Of the breaker, which all threads share, and which of them this is, from 0. */
+  readonly cells: BreakerCells;
+  readonly thread: number;
 }
 
 /** What a thread is told. */

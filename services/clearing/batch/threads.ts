@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { BreakerCells } from "#common/breaker.ts";
 import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
@@ -46,6 +47,8 @@ export interface BatchThreadsOptions extends BatchObserver {
   readonly onSignatures: (counts: SignatureCounts) => void;
   /** A port to the engine for a thread, if that is shared. */
   readonly sharePort: () => MessagePort | undefined;
+  /** Of the service's breaker, with a line for each thread. */
+  readonly cells: BreakerCells;
 }
 
 /**
@@ -56,7 +59,10 @@ export function startBatchThreads(
   config: ClearingConfig,
   options: BatchThreadsOptions,
 ): BatchThreads {
-  const threads = Array.from({ length: options.count }, () => new BatchThread(config, options));
+  const threads = Array.from(
+    { length: options.count },
+    (_, thread) => new BatchThread(config, thread, options),
+  );
   return {
     slicesMax: threads.length * slicesPerThread,
     gentleSlicesMax: slicesPerThread,
@@ -83,10 +89,11 @@ class BatchThread {
   #next = 0;
   #closing = false;
 
-  constructor(config: ClearingConfig, options: BatchThreadsOptions) {
+  constructor(config: ClearingConfig, thread: number, options: BatchThreadsOptions) {
+    const { cells } = options;
     const sharedPort = options.sharePort();
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { config, sharedPort } satisfies ThreadStart,
+      workerData: { config, sharedPort, cells, thread } satisfies ThreadStart,
       transferList: sharedPort === undefined ? [] : [sharedPort],
       resourceLimits,
     });

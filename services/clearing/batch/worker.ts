@@ -32,9 +32,11 @@ let gently = false;
 /** Where every core is busy, who wakes up waits for milliseconds until the kernel interrupts the one that runs. */
 const breakMs = 1;
 
-const { config, sharedPort } = workerData as ThreadStart;
+const { config, sharedPort, cells, thread } = workerData as ThreadStart;
 const deps = await createBatchThreadDeps(config, {
   sharedPort,
+  cells,
+  thread,
   onFault,
   onLedgerAnswer: (operation, events, durationMs) =>
     tell({ kind: "LEDGER_ANSWER", operation, events, durationMs }),

@@ -16,6 +16,7 @@ async function clearDead(record: () => Promise<RecordedFailure | undefined>): Pr
   const ports = {
     ledger: { write: async () => ({ kind: "ALREADY_FAILED" }) },
     evidence: { store: async () => digest, recordFailure: record },
+    requireLedger: () => undefined,
     onFault: () => undefined,
   } as unknown as ClearingPorts;
   const accounts = {

@@ -149,6 +149,7 @@ async function validated(step: ClearingStep, rows: readonly TransferRow[]): Prom
 }
 
 async function storeEvidence(step: ClearingStep): Promise<void> {
+  step.ports.requireLedger();
   checkSameDigest(step, await step.ports.evidence.store(step.evidence, step.attempt));
 }
 

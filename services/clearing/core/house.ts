@@ -25,6 +25,8 @@ export interface ClearingHouse {
   clearIn(attempt: Attempt, request: ClearRequest, caller: Caller): Promise<Clearing>;
   /** Counts postings with those of `clear`, for intents that are cleared together or elsewhere. */
   readonly reserve: ReservePostings;
+  /** Throws LEDGER_UNAVAILABLE while nothing may be sent to the ledger. */
+  readonly requireLedger: () => void;
   /** What became of an intent: as readClearing. */
   read(intentId: string, caller: Caller, limit: CallLimit): Promise<ReadClearing>;
   /** Opens a wallet's account: as openWallet. */
@@ -48,12 +50,7 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
   const accounts = createAccountDirectory(ports.ledger);
   const house: House = { rules, ports, accounts };
   const walletPorts = { ledger: ports.ledger, announce: ports.announce, accounts };
-  const count = limitPostingsUnderWay();
-  // Before anything is counted: nothing clears into a ledger that is not the records' own, not even a batch's slice.
-  const reserve: ReservePostings = (postings) => {
-    ports.requireLedger();
-    return count(postings);
-  };
+  const reserve = limitPostingsUnderWay();
   let underWay = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
 
@@ -82,6 +79,7 @@ export function createClearing(rules: Rules, ports: ClearingPorts): ClearingHous
     clear,
     clearIn: (attempt, request, caller) => clearOne(house, request, caller, attempt, undefined),
     reserve,
+    requireLedger: ports.requireLedger,
     read: (intentId, caller, limit) =>
       withinLimit(
         limit,
@@ -121,6 +119,7 @@ async function clearOne(
   const { intent, validateOnly } = request;
   requireOwnWallet(caller, intent.wallet);
   requireNoHouse(caller, intent);
+  ports.requireLedger();
   const verified = await verifyRequest(request, rules, ports, attempt, recoverAhead);
   const step = { ports, accounts, evidence: request, verified, validateOnly, attempt };
   const { state, rows, timestamp, replayed } = await clearIntent(step);

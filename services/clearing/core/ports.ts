@@ -134,7 +134,10 @@ export interface ClearingPorts {
   readonly signers: () => Signers;
   /** Unix seconds. */
   readonly now: () => bigint;
-  /** Throws LEDGER_UNAVAILABLE while the ledger is not the one that the records belong to. */
+  /**
+   * Throws LEDGER_UNAVAILABLE while the ledger is not the one that the records belong to, or answers nothing. Asked
+   * before each step that leaves something behind, so that who is refused can rely on it that nothing was sent.
+   */
   readonly requireLedger: () => void;
   /** Tells those who listen that something was committed. Never waits, never throws. */
   readonly announce: () => void;

@@ -12,6 +12,7 @@ import { DomainError } from "#common/domain-error.ts";
 import { type GroupMember, groupCommit } from "#common/group-commit.ts";
 import { isDerivedRow, type TransferRow } from "#common/ledger/transfer-rows.ts";
 import { isLedgerAway, isLedgerFull, ledgerUnavailable } from "#common/tigerbeetle/ledger-away.ts";
+import type { LedgerLine } from "#common/tigerbeetle/ledger-breaker.ts";
 import { formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import type { ClearingLedger, Found, NewAccount } from "../core/ports.ts";
 import { openAccounts, toLedgerAccount } from "./tigerbeetle-accounts.ts";
@@ -21,12 +22,20 @@ export interface ClearingLedgerOptions {
   /** Writes. A client has one request in flight, so reads have their own. */
   readonly writer: Client;
   readonly reader: Client;
+  /** The clients' own. */
+  readonly lines: LedgerLines;
   /** The most events in one request: at least 64, so that every chain fits. */
   readonly batchMax: number;
   /** Hears of every request that was answered: how many events it held, and how long it took. */
   readonly onAnswer: OnLedgerAnswer;
   /** Hears of every commit: the timestamp of the newest row that a request has created, nanoseconds. */
   readonly onCommit: (timestamp: bigint) => void;
+}
+
+/** May be one and the same, where the clients are. */
+export interface LedgerLines {
+  readonly writer: LedgerLine;
+  readonly reader: LedgerLine;
 }
 
 export type LedgerOperation =
@@ -53,6 +62,7 @@ const runningMax = 2;
 /** The ledger on TigerBeetle's client, or on the embedded engine behind the same interface. */
 export function createClearingLedger(options: ClearingLedgerOptions): ClearingLedger {
   const requests = createLedgerRequests(options);
+  const { requireAnswers, onSilence } = options.lines.writer;
   const common = { weightMax: options.batchMax, runningMax, waitingMax };
   const chains = groupCommit({
     ...common,
@@ -84,14 +94,26 @@ export function createClearingLedger(options: ClearingLedgerOptions): ClearingLe
     run: (newAccounts: readonly NewAccount[]) => openAccounts(requests, newAccounts),
     sends: true,
   });
+  // What stands in a queue was not sent, so all of it may be refused as one that comes now is.
+  onSilence((refusal) => {
+    for (const { refuseWaiting } of [chains, find, accounts, open]) refuseWaiting(refusal);
+  });
   return {
-    write: async (rows, attempt) =>
-      chainOutcome(await unlessRefused(attempt, chains(rows.map(formatTransfer), attempt))),
-    fence: async (transferId, attempt) =>
-      fenceOutcome(await unlessRefused(attempt, chains([fenceTransfer(transferId)], attempt))),
+    async write(rows, attempt) {
+      requireAnswers();
+      return chainOutcome(await unlessRefused(attempt, chains(rows.map(formatTransfer), attempt)));
+    },
+    async fence(transferId, attempt) {
+      requireAnswers();
+      const chain = [fenceTransfer(transferId)];
+      return fenceOutcome(await unlessRefused(attempt, chains(chain, attempt)));
+    },
     find,
     accounts,
-    open: (account, attempt) => unlessRefused(attempt, open(account, attempt)),
+    async open(account, attempt) {
+      requireAnswers();
+      return unlessRefused(attempt, open(account, attempt));
+    },
   };
 }
 
@@ -155,7 +177,7 @@ interface LedgerRequests {
 
 /** Requests to the ledger, timed. */
 function createLedgerRequests(options: ClearingLedgerOptions): LedgerRequests {
-  const { writer, reader } = options;
+  const { writer, reader, lines } = options;
   const timed = async <Answer>(
     operation: LedgerOperation,
     events: number,
@@ -180,21 +202,30 @@ function createLedgerRequests(options: ClearingLedgerOptions): LedgerRequests {
     createTransfers: (transfers) =>
       timed("create_transfers", transfers.length, () =>
         committed(
-          sent(resultsOf(transfers.length, writer.createTransfers(transfers))),
+          sent(
+            resultsOf(
+              transfers.length,
+              lines.writer.send(() => writer.createTransfers(transfers)),
+            ),
+          ),
           ({ status }) => status === CreateTransferStatus.created,
         ),
       ),
     createAccounts: (accounts) =>
       timed("create_accounts", accounts.length, () =>
         committed(
-          sent(writer.createAccounts(accounts)),
+          sent(lines.writer.send(() => writer.createAccounts(accounts))),
           ({ status }) => status === CreateAccountStatus.created,
         ),
       ),
     lookupTransfers: (ids) =>
-      timed("lookup_transfers", ids.length, () => read(reader.lookupTransfers(ids))),
+      timed("lookup_transfers", ids.length, () =>
+        read(lines.reader, () => reader.lookupTransfers(ids)),
+      ),
     lookupAccounts: (ids) =>
-      timed("lookup_accounts", ids.length, () => read(reader.lookupAccounts(ids))),
+      timed("lookup_accounts", ids.length, () =>
+        read(lines.reader, () => reader.lookupAccounts(ids)),
+      ),
   };
 }
 
@@ -233,15 +264,15 @@ function outcomeUnknown(cause: unknown): DomainError<"OUTCOME_UNKNOWN"> {
   );
 }
 
-async function read<T>(request: Promise<T>): Promise<T> {
+async function read<T>(line: LedgerLine, request: () => Promise<T>): Promise<T> {
   try {
-    return await request;
+    return await line.read(request);
   } catch (error) {
     throw isLedgerAway(error) ? ledgerUnavailable(500, error) : error;
   }
 }
 
 /** Asks the ledger for a sign of life. */
-export async function probeTigerBeetle(reader: Client): Promise<void> {
+export async function probeReads(reader: Client): Promise<void> {
   await reader.lookupAccounts([fenceCreditAccountId]);
 }

@@ -21,6 +21,7 @@ import type { Clearing, ClearRequest } from "../../../services/clearing/core/cle
 import type { AttestorRecords } from "../../../services/clearing/core/ports.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
+import { patience } from "../process/node-environment.ts";
 
 /** A key and its address. */
 export interface TestKey {
@@ -74,10 +75,17 @@ export class ClearingWorld {
   readonly #digestIntent: (intent: Intent) => string;
   /** When an Attestor would have bound each digest: its clock is the tests'. */
   readonly #boundTimes = new Map<string, bigint>();
+  readonly #settings: Readonly<Record<string, string>>;
   readonly #open: ClearingDeps[] = [];
   #reader: Promise<ReadOnlyClient> | undefined;
 
-  constructor(engine: RunningEngine, databaseUrl: string) {
+  /** `settings`: added to the environment of every Clearing here. */
+  constructor(
+    engine: RunningEngine,
+    databaseUrl: string,
+    settings: Readonly<Record<string, string>> = {},
+  ) {
+    this.#settings = settings;
     this.engine = engine;
     this.databaseUrl = databaseUrl;
     this.#digestIntent = intentDigester(
@@ -112,6 +120,8 @@ export class ClearingWorld {
       JWT_JWKS_FILE: join(this.#folder, "jwks.json"),
       TIGERBEETLE_CLUSTER_ID: String(this.engine.config.clusterId),
       TIGERBEETLE_BATCH_MAX: String(this.engine.config.batchMax),
+      ...patience,
+      ...this.#settings,
       ...(engine.kind === "embedded"
         ? { EMBEDDED_LEDGER_PATH: engine.path }
         : { TIGERBEETLE_ADDRESSES: engine.addresses.join(",") }),
@@ -301,8 +311,9 @@ export function posting(
 export async function startClearingWorld(
   engine: TestEngine,
   databaseUrl: string,
+  settings?: Readonly<Record<string, string>>,
 ): Promise<ClearingWorld> {
-  return new ClearingWorld(await engine.start(), databaseUrl);
+  return new ClearingWorld(await engine.start(), databaseUrl, settings);
 }
 
 /** Clears one intent: the clearing, or throws what refused it. */

@@ -27,6 +27,7 @@ import { createSeed, type Seed } from "../intents/seed.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
 import { openDatabase } from "../postgres/database.ts";
 import type { TestDatabase } from "../postgres/postgres.ts";
+import { patience } from "../process/node-environment.ts";
 import { createTokenIssuer, type TokenClaims, type TokenIssuer } from "../rpc/token-issuer.ts";
 import { scanEvents, type TrueEvent } from "./truth.ts";
 import type { Recording } from "./validators.ts";
@@ -123,6 +124,7 @@ async function openReplica(
     DATABASE_URL: databaseUrl,
     TIGERBEETLE_CLUSTER_ID: config.clusterId.toString(),
     TIGERBEETLE_BATCH_MAX: String(config.batchMax),
+    ...patience,
     ...(config.engine.kind === "embedded"
       ? { EMBEDDED_LEDGER_PATH: config.engine.path }
       : { TIGERBEETLE_ADDRESSES: config.engine.addresses.join() }),

@@ -208,7 +208,8 @@ async function startEmbedded(clusterId = 0n): Promise<RunningEngine> {
       engine: { kind: "embedded", path: join(folder, "ledger.sqlite") },
     },
     server: undefined,
-    stop: () => rm(folder, { recursive: true, force: true }),
+    // A client that was destroyed may still be closing its file.
+    stop: () => rm(folder, { recursive: true, force: true, maxRetries: 20 }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { promisify } from "node:util";
 import type { Transport } from "@connectrpc/connect";
 import {
   compressionGzip,
@@ -22,6 +23,7 @@ import { createGrpcMount } from "#common/rpc/grpc/mount.ts";
 import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import type { Mount } from "#common/rpc/mount.ts";
+import { createOpenStreams } from "#common/rpc/open-streams.ts";
 
 export interface FixtureOptions {
   readonly mounts: readonly Mount[];
@@ -36,12 +38,16 @@ export interface FixtureOptions {
 export interface Fixture {
   readonly grpcPort: number;
   readonly connectPort: number;
+  /** How many connections the Connect port has. */
+  connections(): Promise<number>;
   close(): Promise<void>;
 }
 
 /** Mounts services twice behind one guard, without health, reflection and drain, which `serve` adds. */
 export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
   const logger = options.logger ?? createLogger("test", "silent");
+  const drainSignal = options.drainSignal ?? new AbortController().signal;
+  const streams = createOpenStreams();
   const keys = openKeyStore({ kind: "file", path: options.jwksPath }, logger);
   const guard = createGuard({
     mounts: options.mounts,
@@ -50,23 +56,25 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
       keys,
     ),
     logger,
-    drainSignal: options.drainSignal ?? new AbortController().signal,
+    drainSignal,
+    leaveSignal: drainSignal,
     unaryTimeoutMs: options.unaryTimeoutMs ?? 10_000,
     streamStallMs: options.streamStallMs ?? 30_000,
   });
-  const { server } = createGrpcMount(guard, { streamAgeMsMax: 60_000 });
+  const { server } = createGrpcMount(guard, streams, { streamAgeMsMax: 60_000 });
   const grpcPort = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
       error === null ? resolve(port) : reject(error),
     );
   });
-  const connect = createServer(createConnectMount(guard, logger)).listen(0, "127.0.0.1");
+  const connect = createServer(createConnectMount(guard, streams, logger)).listen(0, "127.0.0.1");
   await once(connect, "listening");
   const address = connect.address();
   if (address === null || typeof address === "string") throw new Error("no port was given");
   return {
     grpcPort,
     connectPort: address.port,
+    connections: promisify(connect.getConnections.bind(connect)),
     async close() {
       server.forceShutdown();
       connect.close();

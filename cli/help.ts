@@ -24,7 +24,7 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           makes the keys for a mesh in containers (k8s/README.md)
 
   ./mesh audit [--checkpoint FILE] [--findings MAX] [--json]
-                          holds every transfer against its evidence, and every balance against its transfers
+                          holds transfers, evidence, orders and balances against each other, both ways
   ./mesh ledger adopt [--yes]
                           takes the ledger that is there for the one of the records; says what that gives up
   ./mesh ledger recover REPLICA

@@ -295,6 +295,12 @@ describe("./mesh up --detach and down", () => {
     expect([refused.code, existsSync(ledger)]).toEqual([1, false]);
 
     // The mesh is down by now; what keeps the records runs for as long as this takes.
+    const audit = await run("audit");
+    expect(audit.stdout).toMatch(/^LEDGER_DIFFERS: .* does not have it: it is empty/);
+    expect(audit.stdout).toMatch(
+      /^0 transfers, .*, not the records' ledger, .* orders, 0 lost\n$/m,
+    );
+    expect([audit.code, existsSync(ledger)]).toEqual([1, false]);
     const told = await run("ledger", "adopt");
     expect(told.stdout).toMatch(/The ledger there is: .* empty.*Nothing was changed/s);
     expect(told.code).toBe(1);

@@ -2,7 +2,9 @@
 import { expect, it } from "vitest";
 import type { LedgerIdentity } from "#common/ledger/identity.ts";
 import { readLedgerSigns } from "#common/ledger/identity.ts";
-import { endOfTime, type LedgerReader, type Range } from "#common/ledger/reader.ts";
+import { endOfTime, type LedgerReader } from "#common/ledger/reader.ts";
+import { funding, houseIntentOf, testKey } from "../../../test/support/intents/intents.ts";
+import { ArrayLedger } from "../../../test/support/ledger/array-ledger.ts";
 import { findGap, knowAdoptions } from "./gap.ts";
 
 const identity: LedgerIdentity = {
@@ -14,23 +16,16 @@ const identity: LedgerIdentity = {
 
 /** A ledger whose accounts and transfers have no more to them than their times. */
 function ledgerOf(accounts: readonly bigint[], transfers: readonly bigint[]): LedgerReader {
-  const within = (rows: readonly bigint[], { from, to, limit }: Range) =>
-    rows.filter((row) => row >= from && row <= to).slice(0, limit);
-  const oldest = (rows: readonly bigint[]) => async (range: Range) =>
-    within(rows.toSorted(ascending), range).map((timestamp) => ({ timestamp }));
-  const newest = (rows: readonly bigint[]) => async (range: Range) =>
-    within(rows.toSorted(ascending).reverse(), range).map((timestamp) => ({ timestamp }));
-  return {
-    findAccounts: async () =>
-      new Map(accounts.slice(0, 1).map((timestamp) => [identity.birthAccountId, { timestamp }])),
-    listAccounts: (_: unknown, range: Range) => oldest(accounts)(range),
-    newestAccounts: newest(accounts),
-    listTransfers: (_: unknown, range: Range) => oldest(transfers)(range),
-    newestTransfers: (_: unknown, range: Range) => newest(transfers)(range),
-  } as unknown as LedgerReader;
+  const ledger = new ArrayLedger();
+  const account = { ledger: 1, code: 10, wallet: "", closed: false };
+  for (const [index, timestamp] of accounts.entries()) {
+    const id = index === 0 ? identity.birthAccountId : BigInt(index);
+    ledger.accounts.push({ ...account, id, timestamp });
+  }
+  const intent = houseIntentOf({ postings: [funding(testKey(1).address, 1n)] });
+  for (const timestamp of transfers) ledger.clear(intent, timestamp);
+  return ledger.reads(10);
 }
-
-const ascending = (a: bigint, b: bigint) => (a < b ? -1 : 1);
 
 async function gapOf(ledger: LedgerReader, known: LedgerIdentity | undefined = identity) {
   const signs = await readLedgerSigns(ledger, 7n, known ?? { ...identity, highWaterMark: 0n });

@@ -8,7 +8,7 @@ import { isRunning } from "../../cli/state/process-identity.ts";
 import { readState } from "../../cli/state/state.ts";
 import { logFile } from "../../cli/supervisor/log-files.ts";
 import { findStrays } from "../../cli/supervisor/strays.ts";
-import { everyTransferOf, MeshLoad } from "../support/clearing/mesh-load.ts";
+import { everyTransferOf, MeshLoad, steadyClient } from "../support/clearing/mesh-load.ts";
 import { openDisk, type TestDisk, whyNoDisk } from "../support/disk/disk.ts";
 import { engines, type TestEngine } from "../support/ledger/tigerbeetle.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
@@ -45,7 +45,7 @@ function describeFullDisk(engine: TestEngine): void {
   beforeAll(async () => {
     disk = openDisk(megabytes[engine.name]);
     mesh = await startMesh({ engine: engine.name, state: join(disk.folder, "state") });
-    load = new MeshLoad(mesh.client(), mesh.wallet().address);
+    load = new MeshLoad(await steadyClient(mesh.settings), mesh.wallet().address);
     await load.open();
     load.start(clientsCount);
   });

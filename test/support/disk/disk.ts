@@ -44,7 +44,12 @@ let why: string | null | undefined;
 export function whyNoDisk(): string | undefined {
   if (why === undefined) {
     try {
-      openDisk(8).remove();
+      const disk = openDisk(8);
+      try {
+        disk.cut();
+      } finally {
+        disk.remove();
+      }
       why = null;
     } catch (error) {
       why = `no disk of its own can be mounted: ${String((error as Error).message).split("\n")[0]}`;

@@ -42,10 +42,10 @@ function describePowerCuts(engine: TestEngine): void {
   const random = createRandom(randomSeed);
   const flags = ["--engine", engine.name];
   let disk: TestDisk | undefined;
-  let state = "";
+  let state: string | undefined;
 
   afterEach(async () => {
-    await killAll(state);
+    if (state !== undefined) await killAll(state);
     disk?.remove();
   });
 
@@ -54,8 +54,9 @@ function describePowerCuts(engine: TestEngine): void {
     async () => {
       const own = openDisk(megabytes[engine.name]);
       disk = own;
-      state = join(own.folder, "state");
-      const environment = await privateEnvironment(state);
+      const folder = join(own.folder, "state");
+      state = folder;
+      const environment = await privateEnvironment(folder);
       const settings = readSettings(environment);
       const start = { disk: own, settings, environment, flags };
       const up = () => runMeshCommand(settings, environment, ["up", "--detach", ...flags]);
@@ -68,7 +69,7 @@ function describePowerCuts(engine: TestEngine): void {
       };
       await cutDuringStart({ ...start, moment: cutAtFirst, look });
       await own.restore();
-      if (existsSync(join(state, "postgres"))) expectKept(settings, keysThen);
+      if (existsSync(join(folder, "postgres"))) expectKept(settings, keysThen);
       expectStarted(await up(), [cutAtFirst]);
 
       const keys = keysOf(settings);

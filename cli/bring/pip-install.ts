@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { findProgram, lastLine, type ProgramResult, runProgram } from "../command/run-program.ts";
+import { syncTree } from "../state/write-whole.ts";
 
 const installMs = 180_000;
 
@@ -31,6 +32,7 @@ export async function pipInstall(wanted: PipInstall): Promise<void> {
   try {
     await download(wanted, fresh);
     chmodSync(join(fresh, program), 0o755);
+    syncTree(fresh); // nor does one that a power cut has emptied
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
   } finally {

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { lastLine, runProgram } from "../command/run-program.ts";
+import { syncTree } from "../state/write-whole.ts";
 
 const buildMs = 120_000;
 
@@ -55,6 +56,7 @@ export async function buildStudio(root: string, signal?: AbortSignal): Promise<v
     if (code !== 0) throw new Problem(`Studio cannot be built: ${lastLine(output)}\n${output}`);
     chmodSync(fresh, 0o755); // a temporary folder is its maker's alone; the image runs as somebody else
     writeFileSync(stampFile(fresh), stamp);
+    syncTree(fresh); // the stamp must not outlast a power cut without what it stands for
     rmSync(distFolder(root), { recursive: true, force: true });
     renameSync(fresh, distFolder(root));
   } finally {

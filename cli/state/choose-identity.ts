@@ -6,6 +6,7 @@ import { type Environment, readString, readU128 } from "#common/process/environm
 import { Problem } from "../command/problem.ts";
 import type { Engine, Settings } from "./settings.ts";
 import { type MeshIdentity, readIdentity, writeIdentity } from "./state.ts";
+import { syncFolder, writeWhole } from "./write-whole.ts";
 
 export interface DataChoice {
   /** Start over: delete ledger and records; keys and wallets stay. */
@@ -32,10 +33,11 @@ export function chooseIdentity(
   if (choice.replicas !== undefined && external) {
     throw new Problem("TIGERBEETLE_ADDRESSES is set: unset it, or leave out --replicas");
   }
-  const existing = choice.fresh ? undefined : readIdentity(settings);
+  const isFresh = choice.fresh || wasCutDeleting(settings);
+  const existing = isFresh ? undefined : readIdentity(settings);
   const engine = external ? "tigerbeetle" : (engineOf(choice) ?? existing?.engine ?? "embedded");
   if (existing === undefined) {
-    if (!choice.fresh) refuseOrphans(settings);
+    if (!isFresh) refuseOrphans(settings);
     deleteData(settings);
     const plain = newIdentity(settings, environment, engine, external);
     const { replicas } = choice;
@@ -43,6 +45,7 @@ export function chooseIdentity(
     writeIdentity(settings, identity);
     return identity;
   }
+  rmSync(deletingFile(settings), { force: true });
   refuseOther("engine", nameOf(existing.engine, existing.external), nameOf(engine, external));
   if (choice.replicas !== undefined) refuseOtherCount(existing.replicas ?? 1, choice.replicas);
   if (settings.clusterId !== undefined) {
@@ -124,8 +127,25 @@ export function dataIn(settings: Settings): readonly string[] {
   return readdirSync(settings.state).filter((name) => dataPattern.test(name));
 }
 
+const deletingFile = (settings: Settings) => join(settings.state, "deleting");
+const identityName = "mesh.json";
+
+/**
+ * Deletes all data. Cut off by a loss of power it is taken up again by the next start: half of it belongs to nobody.
+ * What says whose the data is goes first, so that a copy that somebody has put back since is never taken for that half.
+ */
 function deleteData(settings: Settings): void {
-  for (const name of dataIn(settings)) {
-    rmSync(join(settings.state, name), { recursive: true, force: true });
-  }
+  const names = dataIn(settings);
+  if (names.length === 0) return;
+  writeWhole(deletingFile(settings), "");
+  rmSync(join(settings.state, identityName), { force: true });
+  syncFolder(settings.state);
+  for (const name of names) rmSync(join(settings.state, name), { recursive: true, force: true });
+  rmSync(deletingFile(settings));
+  syncFolder(settings.state);
+}
+
+/** Whether the data was being deleted, as somebody had said, when the power was cut. */
+function wasCutDeleting(settings: Settings): boolean {
+  return existsSync(deletingFile(settings)) && !existsSync(join(settings.state, identityName));
 }

@@ -35,9 +35,18 @@ const schema = `
 
 export type Store = ReturnType<typeof openStore>;
 
+/** Of SQLite's codes those that pass: somebody else is writing, the disk cannot be used, or it is full. */
+const passingCodes = [5, 10, 13];
+
+/** Whether an error of the store may be gone the next time, with whatever was asked of it. */
+export function isStoreAway(error: unknown): boolean {
+  if (!(error instanceof Error) || !("errcode" in error)) return false;
+  return passingCodes.includes(Number(error.errcode) & 0xff);
+}
+
 /**
- * Opens the file, or memory for an empty path. What was committed survives kill -9 of this process, which is what a
- * simulator can be asked for; only a loss of power may take the last moments.
+ * Opens the file, or memory for an empty path. What was committed survives kill -9 of this process and a power cut: a
+ * payment that Stripe has told of is never forgotten, and whoever was told has acted on it.
  */
 export function openStore(path: string) {
   // Secrets of endpoints and clients are in it.
@@ -45,7 +54,7 @@ export function openStore(path: string) {
   const database = new DatabaseSync(path === "" ? ":memory:" : path);
   // Exclusive: two simulators on one file would send everything twice.
   database.exec(
-    "pragma busy_timeout = 2000; pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal",
+    "pragma busy_timeout = 2000; pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full",
   );
   database.exec(schema);
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
@@ -69,7 +78,8 @@ export function openStore(path: string) {
       database.exec("commit");
       return result;
     } catch (error) {
-      database.exec("rollback");
+      // On a full disk SQLite takes it back by itself.
+      if (database.isTransaction) database.exec("rollback");
       throw error;
     }
   }

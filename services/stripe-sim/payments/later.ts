@@ -1,12 +1,13 @@
 import type { Logger } from "#common/process/logger.ts";
 import type { Call } from "../objects/call.ts";
-import type { Store } from "../objects/store.ts";
+import { isStoreAway, type Store } from "../objects/store.ts";
 import type { Task } from "../objects/stored.ts";
 import { finishCharge } from "./charges.ts";
 import { finishProcessing } from "./confirm.ts";
 import { failRefund, succeedRefund } from "./refunds.ts";
 
 const tickMsMax = 60_000;
+const againMsDefault = 1_000;
 
 export interface LaterOptions {
   readonly store: Store;
@@ -16,6 +17,8 @@ export interface LaterOptions {
   readonly newCall: () => Call;
   /** Called when something was done. */
   readonly onDone: () => void;
+  /** How long until it tries again where the store could not be written, in milliseconds. Default: a second. */
+  readonly againMs?: number;
 }
 
 /** Does what is due later: ends payments that are processing, and refunds. It is in the store, so a restart does it too. */
@@ -34,20 +37,28 @@ export function createLater(options: LaterOptions) {
 
   function runDue(): void {
     const task = store.nextTask();
-    if (task !== undefined && task.dueMs <= nowMs()) {
-      try {
-        store.transaction(() => {
-          store.removeTasks(task.object);
-          perform(options.newCall(), task);
-        });
-        options.onDone();
-      } catch (error) {
-        // It would fail the same way at every try, and hold up what comes after it.
-        store.removeTasks(task.object);
-        options.logger.error({ err: error, kind: task.kind }, "what was due could not be done");
-      }
+    if (task !== undefined && task.dueMs <= nowMs() && !isDone(task)) {
+      timer = setTimeout(runDue, options.againMs ?? againMsDefault);
+      return;
     }
     wake();
+  }
+
+  /** Does a task. False if the store cannot be written just now, as on a full disk: then it is still to be done. */
+  function isDone(task: Task): boolean {
+    try {
+      store.transaction(() => {
+        store.removeTasks(task.object);
+        perform(options.newCall(), task);
+      });
+      options.onDone();
+    } catch (error) {
+      options.logger.error({ err: error, kind: task.kind }, "what was due could not be done");
+      if (isStoreAway(error)) return false;
+      // It would fail the same way at every try, and hold up what comes after it.
+      store.removeTasks(task.object);
+    }
+    return true;
   }
 
   return {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import { explainCutCalls } from "#common/rpc/cut-call.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
@@ -10,7 +12,10 @@ import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { fundingIntent, usd } from "../../../cli/client/intents.ts";
 import type { MeshClient } from "../../../cli/client/open-mesh.ts";
+import { signToken } from "../../../cli/client/token.ts";
 import { developmentBatchMax } from "../../../cli/parts/tigerbeetle.ts";
+import type { Settings } from "../../../cli/state/settings.ts";
+import { requireMesh } from "../../../cli/state/state.ts";
 import type { ClearRequest } from "../../../services/clearing/core/clearing.ts";
 import type { TestMesh } from "../mesh/mesh.ts";
 import { ClearingAnswers } from "./answers.ts";
@@ -126,11 +131,27 @@ export class MeshLoad {
   }
 }
 
+/** A client through Envoy whose token was made once: it asks nothing of the state folder, whatever becomes of its disk. */
+export async function steadyClient(settings: Settings): Promise<MeshClient> {
+  const { state, identity } = requireMesh(settings);
+  const token = await signToken(settings);
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+  const transport = createConnectTransport({
+    baseUrl: `http://${state.host}:${state.ports.envoy}`,
+    httpVersion: "1.1",
+    interceptors: [explainCutCalls, authorize],
+  });
+  return { identity, transport };
+}
+
 /** Every transfer in the ledger of a mesh that runs, read past its services. */
 export async function everyTransferOf({
   settings,
   identity,
-}: TestMesh): Promise<CommittedTransfer[]> {
+}: Pick<TestMesh, "settings" | "identity">): Promise<CommittedTransfer[]> {
   const isEmbedded = identity.engine === "embedded";
   const limit = isEmbedded ? 8_189 : developmentBatchMax;
   const client = await openClient({

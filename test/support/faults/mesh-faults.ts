@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import { createRpcClient } from "#common/rpc/client.ts";
 import { serviceNames } from "#common/service-names.ts";
+import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { replicasOf } from "../../../cli/parts/replicas.ts";
 import { isRunning } from "../../../cli/state/process-identity.ts";
 import { readState } from "../../../cli/state/state.ts";
@@ -107,8 +109,39 @@ function killSupervisor(mesh: TestMesh): Fault {
   };
 }
 
-function networkFaults({ proxy }: FaultWorld): readonly Fault[] {
+const dripStallMs = 150;
+const dripFlowMs = 30;
+
+function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
   return [
+    {
+      name: "a subscriber who reads nothing",
+      happen: async (lengthMs) => {
+        using client = createRpcClient(EventStreamService, {
+          address: mesh.address,
+          token: () => mesh.token(),
+          defaultTimeoutMs: lengthMs,
+        });
+        // Whether it came to begin is no matter: EventStream may be away.
+        const start = { case: "earliest", value: true } as const;
+        const stream = client.subscribe({ start }, { timeoutMs: 2 * lengthMs });
+        await stream[Symbol.asyncIterator]()
+          .next()
+          .catch(() => undefined);
+        await sleep(lengthMs);
+      },
+    },
+    {
+      name: "a slow network to the edge",
+      happen: async (lengthMs) => {
+        for (const endMs = performance.now() + lengthMs; performance.now() < endMs; ) {
+          proxy.stall();
+          await sleep(dripStallMs);
+          proxy.flow();
+          await sleep(dripFlowMs);
+        }
+      },
+    },
     { name: "cut the connections to the edge", happen: async () => proxy.cut() },
     {
       name: "stall the network to the edge",

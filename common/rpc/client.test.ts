@@ -91,6 +91,19 @@ describe("createRpcClient", () => {
     expect(peer.calls).toHaveLength(5);
   });
 
+  it("repeats as it is told, where it is asked to, for as long as there is time", async () => {
+    peer.failures = 4;
+    using clearing = createRpcClient(ClearingService, {
+      address,
+      defaultTimeoutMs,
+      retries: "as told",
+    });
+    await clearing.clear({});
+    expect(peer.calls).toHaveLength(5);
+    const [first, ...later] = peer.calls.map(({ deadlineMs }) => deadlineMs);
+    expect(Math.max(...later)).toBeLessThan(first ?? 0);
+  });
+
   it("repeats nothing that does not say that it may be repeated", async () => {
     peer.failures = 1;
     using client = createRpcClient(sample, { address, defaultTimeoutMs });

@@ -1,10 +1,10 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
 import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import type { CallLimit } from "#common/deadline.ts";
 import { createGrpcTransport } from "./grpc/transport.ts";
 import { requestBytesMaxLargest } from "./method-plan.ts";
+import { isRepeatable } from "./retry.ts";
 
 export interface RpcClientOptions {
   /** The peer as `host:port`, or a gRPC target such as `dns:///ledger:5100`. */
@@ -13,6 +13,12 @@ export interface RpcClientOptions {
   readonly token?: () => Promise<string>;
   /** The deadline of unary calls that name none, in milliseconds. Streams have none unless the call names one. */
   readonly defaultTimeoutMs: number;
+  /**
+   * What is repeated for a caller. "few": a few attempts within a second while the peer is UNAVAILABLE, as between services,
+   * where the caller above repeats too. "as told": what the contract lets one repeat, until the deadline (retry.ts).
+   * Default: few.
+   */
+  readonly retries?: "few" | "as told";
 }
 
 /**
@@ -22,8 +28,8 @@ export interface RpcClientOptions {
 export type RpcClient<Service extends DescService> = Client<Service> & Disposable;
 
 /**
- * A typed client over grpc-js. Unary calls always have a deadline; those that are safe to repeat are tried up to
- * four times while the peer is UNAVAILABLE. Streams are async iterables that hold the server back when the reader
+ * A typed client over grpc-js. Unary calls always have a deadline; those that are safe to repeat are, as `retries` says:
+ * mostly up to four times while the peer is UNAVAILABLE. Streams are async iterables that hold the server back when the reader
  * is slow; leaving the loop cancels the call.
  */
 export function createRpcClient<Service extends DescService>(
@@ -31,7 +37,7 @@ export function createRpcClient<Service extends DescService>(
   options: RpcClientOptions,
 ): RpcClient<Service> {
   const unary = openChannel(options.address, {
-    "grpc.service_config": JSON.stringify(serviceConfig(service)),
+    "grpc.service_config": JSON.stringify(serviceConfig(service, options.retries ?? "few")),
     // Names are the peers' own; nothing in DNS may change how we retry.
     "grpc.service_config_disable_resolution": 1,
   });
@@ -89,11 +95,9 @@ function openChannel(address: string, more: Record<string, string | number>): Gr
 }
 
 /** Retries for what may be repeated: reads, and writes with an id that the client made. */
-function serviceConfig(service: DescService) {
+function serviceConfig(service: DescService, retries: "few" | "as told") {
   const repeatable = service.methods.filter(
-    (method) =>
-      method.methodKind === "unary" &&
-      method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN,
+    (method) => retries === "few" && method.methodKind === "unary" && isRepeatable(method),
   );
   const names = repeatable.map((method) => ({ service: service.typeName, method: method.name }));
   return {

@@ -23,6 +23,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { cutCallError } from "../cut-call.ts";
+import { isRepeatable, repeatUntil } from "../retry.ts";
 import { fromServiceError } from "./status.ts";
 
 export interface GrpcTransportOptions {
@@ -32,18 +33,19 @@ export interface GrpcTransportOptions {
   readonly streams: GrpcClient;
   readonly token?: () => Promise<string>;
   readonly defaultTimeoutMs: number;
+  readonly retries?: "few" | "as told";
 }
 
 /** Connect's typed clients over a grpc-js channel: the types and errors of the one, the speed and retries of the other. */
 export function createGrpcTransport(options: GrpcTransportOptions): Transport {
   return {
-    unary: (method, signal, timeoutMs, header, input) =>
-      callUnary(
-        options,
-        method,
-        { signal, timeoutMs: timeoutMs ?? options.defaultTimeoutMs, header },
-        input,
-      ),
+    unary: (method, signal, timeoutMs = options.defaultTimeoutMs, header, input) => {
+      const call = (leftMs: number) =>
+        callUnary(options, method, { signal, timeoutMs: leftMs, header }, input);
+      return options.retries === "as told" && isRepeatable(method)
+        ? repeatUntil({ limitMs: timeoutMs, signal }, call)
+        : call(timeoutMs);
+    },
     stream: (method, signal, timeoutMs, header, input) =>
       callStream(options, method, { signal, timeoutMs, header }, input),
   };

@@ -48,7 +48,11 @@ export async function clearRandomly(options: LoadOptions): Promise<number> {
   return cleared;
 }
 
-function nextIntent({ wallet, random }: LoadOptions, open: Intent[]): Intent {
+/** What a wallet wants next; takes what it resolves out of `open`, its reservations. */
+export function nextIntent(
+  { wallet, random }: Pick<LoadOptions, "wallet" | "random">,
+  open: Intent[],
+): Intent {
   const amount = () => 1n + BigInt(Math.floor(random() * 20));
   const kind = random();
   if (kind < 0.15) return fundingIntent(amount(), wallet.address);

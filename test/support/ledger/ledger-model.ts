@@ -23,7 +23,7 @@ export class LedgerModel {
   readonly #resolved = new Map<bigint, bigint>();
 
   /** Takes note of a chain. One that the ledger refused changes nothing. */
-  add(seeded: Seeded): void {
+  add(seeded: Pick<Seeded, "committed" | "rows" | "timestamps">): void {
     if (!seeded.committed) return;
     for (const [leg, row] of seeded.rows.entries()) {
       const committed = { ...row, timestamp: seeded.timestamps[leg] ?? 0n };

@@ -523,7 +523,7 @@ export const GetJournalEntryResponseSchema: GenMessage<GetJournalEntryResponse> 
 export type ListJournalEntriesRequest = Message<"sovr.ledger.v1.ListJournalEntriesRequest"> & {
   /**
    * Only entries that this wallet authorised or whose lines touch an account of its; any case; empty means any.
-   * A credential that is bound to a wallet sees its own in any case. INVALID_FIELD.
+   * A credential that is bound to a wallet sees its own in any case, masked where others have legs. INVALID_FIELD.
    *
    * @generated from field: string wallet = 1;
    */
@@ -799,7 +799,8 @@ export const GetTrialBalanceResponseSchema: GenMessage<GetTrialBalanceResponse> 
 
 /**
  * LedgerService reads the ledger. It cannot write. Reads honour the caller: an operator sees everything, a
- * credential bound to a wallet its own accounts, and what it may not see is NOT_FOUND.
+ * credential bound to a wallet its own accounts and of an intent its own legs, and what it may not see is NOT_FOUND and
+ * found by no filter.
  *
  * @generated from service sovr.ledger.v1.LedgerService
  */

@@ -5,6 +5,8 @@ import { roles } from "./roles.ts";
 export interface Caller {
   /** The wallet, EIP-55, to which the caller's credential is bound; undefined for operators and services. */
   readonly wallet: string | undefined;
+  /** The merchant to which it is bound; never together with a wallet. */
+  readonly merchant?: string | undefined;
 }
 
 /** A caller, and what its credential is for. */

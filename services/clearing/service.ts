@@ -35,6 +35,9 @@ export function createClearingService(
         clearing: formatClearing(found.clearing, clusterId),
         intent: formatIntent(found.evidence.intent),
         attestation: formatAttestation(found.evidence.attestation),
+        masked: found.masked,
+        legs: [...found.legs],
+        legCount: found.legCount,
       };
     },
 

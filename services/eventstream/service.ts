@@ -4,6 +4,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { parseWallet } from "#common/address.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { balanceOf } from "#common/ledger/balance.ts";
+import { type Viewer, viewerOf } from "#common/ledger/visibility.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { streamEnds } from "#common/rpc/stream-ends.ts";
@@ -62,9 +63,10 @@ async function* subscribe(
   ctx: HandlerContext,
 ): AsyncGenerator<SubscribeResponse> {
   const { heartbeatInterval } = request;
+  const viewer = viewerOf(requirePrincipal(ctx));
   const subscription = await deps.stream.subscribe({
     start: parseStart(request.start, deps.clusterId) ?? { kind: "now" },
-    filter: parseFilter(request.filter, requirePrincipal(ctx).wallet),
+    filter: parseFilter(request.filter, viewer),
     heartbeatMs:
       heartbeatInterval === undefined ? heartbeatMsDefault : durationMs(heartbeatInterval),
     ends: streamEnds(ctx, deps.streamAgeMsMax),
@@ -72,7 +74,7 @@ async function* subscribe(
   let cursor = encoder.cursor(subscription.position);
   try {
     for (;;) {
-      const response = encoder.response(await subscription.next(), cursor);
+      const response = encoder.response(await subscription.next(), cursor, viewer);
       cursor = response.cursor;
       yield response;
     }
@@ -95,11 +97,11 @@ async function listEvents(
   request: ListEventsRequest,
   ctx: HandlerContext,
 ): Promise<ListEventsResponse> {
-  const { wallet } = requirePrincipal(ctx);
-  const filter = parseFilter(request.filter, wallet);
+  const viewer = viewerOf(requirePrincipal(ctx));
+  const filter = parseFilter(request.filter, viewer);
   const start = parseStart(request.start, deps.clusterId) ?? { kind: "earliest" };
   const to = parseOptionalNanoseconds(request.toTime, "to_time");
-  const bound = boundRequest(request, wallet);
+  const bound = boundRequest(request, viewer);
   const place =
     request.pageToken === ""
       ? await deps.stream.placeList(start, to)
@@ -107,18 +109,18 @@ async function listEvents(
   const eventsMax = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
   const page = await deps.stream.list(place, filter, eventsMax, ctx.signal);
   return create(ListEventsResponseSchema, {
-    events: page.events.map((event) => encoder.event(event)),
+    events: page.events.map((event) => encoder.event(event, viewer)),
     nextPageToken: page.next === undefined ? "" : deps.pageTokens.seal(bound, packPlace(page.next)),
     cursor: encoder.cursor(page.position),
   });
 }
 
 /** What must be the same on every page of a list: the request without its page, and whose it is. */
-function boundRequest(request: ListEventsRequest, wallet: string | undefined): List {
+function boundRequest(request: ListEventsRequest, viewer: Viewer): List {
   const bound = clone(ListEventsRequestSchema, request);
   bound.pageSize = 0;
   bound.pageToken = "";
-  return ["events", wallet, toBinary(ListEventsRequestSchema, bound)];
+  return ["events", viewer.key, toBinary(ListEventsRequestSchema, bound)];
 }
 
 async function* watchBalances(
@@ -127,10 +129,10 @@ async function* watchBalances(
   request: WatchBalancesRequest,
   ctx: HandlerContext,
 ): AsyncGenerator<WatchBalancesResponse> {
-  const { wallet } = requirePrincipal(ctx);
+  const viewer = viewerOf(requirePrincipal(ctx));
   const watch = await deps.stream.watchBalances({
     accountIds: watchedAccounts(request),
-    onlyWallet: wallet,
+    viewer,
     keepAliveMs: heartbeatMsDefault,
     ends: streamEnds(ctx, deps.streamAgeMsMax),
   });
@@ -173,10 +175,7 @@ function parseStart(
   }
 }
 
-function parseFilter(
-  filter: EventFilterProto | undefined,
-  onlyWallet: string | undefined,
-): EventFilter {
+function parseFilter(filter: EventFilterProto | undefined, viewer: Viewer): EventFilter {
   const types = (filter?.types ?? []).map((type, index) => {
     const parsed = parseEventType(type);
     if (parsed === undefined) {
@@ -196,6 +195,6 @@ function parseFilter(
       merchantIds: filter?.merchantIds ?? [],
       codes: filter?.codes ?? [],
     },
-    onlyWallet,
+    viewer,
   );
 }

@@ -107,6 +107,8 @@ export function formatJournalEntry(entry: JournalEntry): JournalEntryProto {
     lines: entry.lines.map(formatTransfer),
     commitTime: formatNanoseconds(entry.timestamp),
     attestation: formatAttestation(attestation),
+    legCount: entry.legCount,
+    masked: entry.masked,
   });
 }
 

@@ -9,17 +9,21 @@ import {
   transferId,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
+import { visibleTo } from "#common/ledger/visibility.ts";
 import { walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { List } from "#common/wire/page-token.ts";
 import type { LedgerView } from "./ledger.ts";
 import { formatPageToken, type Page, type PageRequest, placeOf, type Span } from "./page.ts";
 import { scan } from "./scan.ts";
-import { touchesOwn } from "./transfers.ts";
 
-/** A chain of transfers with the evidence that authorised it. */
+/** A chain of transfers with the evidence that authorised it, as far as the caller may see both. */
 export interface JournalEntry extends AttestedIntent {
-  /** In the order of the legs. */
+  /** In the order of the legs: the caller's own. */
   readonly lines: readonly CommittedTransfer[];
+  /** How many legs there are. */
+  readonly legCount: number;
+  /** Whether anything is kept from the caller. */
+  readonly masked: boolean;
   /** The commit time: that of the last line, nanoseconds. */
   readonly timestamp: bigint;
 }
@@ -38,13 +42,12 @@ const linesMax = 4_096;
 
 /**
  * Reads the entry of an intent. Throws INTENT_NOT_FOUND without evidence, without its whole chain in the ledger, or
- * if no line touches an account of the caller's. (Whatever a wallet authorises debits an account of its own, so its
- * entries are among these.)
+ * if it is not the caller's to see.
  */
 export async function getJournalEntry(view: LedgerView, intentId: string): Promise<JournalEntry> {
   const evidence = await view.evidence.byIntentId(intentId);
   const [entry] = evidence === undefined ? [] : await joinEntries(view, [evidence]);
-  if (entry === undefined || !entry.lines.some((line) => touchesOwn(view, line))) {
+  if (entry === undefined) {
     throw new DomainError("INTENT_NOT_FOUND", `there is no journal entry of intent ${intentId}`, {
       metadata: { intentId },
     });
@@ -73,7 +76,7 @@ export async function listJournalEntries(
         (entry) =>
           entry.timestamp >= (from ?? 0n) &&
           entry.timestamp <= place.to &&
-          entry.lines.some((line) => touchesOwn(view, line)),
+          (wallet === undefined || touchesWallet(entry, wallet)),
       );
     },
   });
@@ -87,6 +90,15 @@ export async function listJournalEntries(
     items: fitting,
     nextPageToken: rest === undefined ? "" : formatPageToken(view, list, rest),
   };
+}
+
+/** True if an account of a wallet stands on a side of what the caller sees. */
+function touchesWallet({ lines }: JournalEntry, wallet: string): boolean {
+  const ids = walletAccountIds(wallet);
+  return lines.some(
+    ({ debitAccountId, creditAccountId }) =>
+      ids.includes(debitAccountId) || ids.includes(creditAccountId),
+  );
 }
 
 /** The legs of a chain have consecutive timestamps: the first lies at most 63 ns before the last. */
@@ -104,14 +116,18 @@ function withinLines(entries: readonly JournalEntry[]): readonly JournalEntry[] 
   return end <= 0 ? entries : entries.slice(0, end);
 }
 
-/** All transfers, or those that touch a wallet's accounts merged in commit order. */
+/**
+ * All transfers, or those that touch a wallet's accounts merged in commit order. A merchant's are all: where he could
+ * ask for a wallet's, the length of the list would tell him what of it is not his.
+ */
 function transferSource(
   view: LedgerView,
   filterWallet: string | undefined,
 ): (range: Range) => Promise<CommittedTransfer[]> {
   const { reader, viewer } = view;
   const wallet = filterWallet ?? viewer.wallet;
-  if (wallet === undefined) return (range) => reader.listTransfers("any", range);
+  if (wallet === undefined || viewer.merchant !== undefined)
+    return (range) => reader.listTransfers("any", range);
   const accountIds = walletAccountIds(wallet).filter((id) => viewer.sees(id));
   return async (range) => {
     const parts = await Promise.all(
@@ -149,7 +165,10 @@ async function entriesOf(
   return entries.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
 }
 
-/** Joins evidence with its chains. Evidence without its whole and equal chain in the ledger makes no entry. */
+/**
+ * Joins evidence with its chains, and keeps of both what the caller may see. Evidence without its whole and equal chain
+ * in the ledger makes no entry.
+ */
 async function joinEntries(
   view: LedgerView,
   evidence: readonly AttestedIntent[],
@@ -165,8 +184,10 @@ async function joinEntries(
       return line !== undefined && isDerivedRow(line, row) ? [line] : [];
     });
     const last = lines.at(-1);
-    return last !== undefined && lines.length === expected.length
-      ? [{ ...attested, lines, timestamp: last.timestamp }]
-      : [];
+    if (last === undefined || lines.length !== expected.length) return [];
+    const visible = visibleTo(view.viewer, attested, lines);
+    if (visible?.evidence === undefined) return [];
+    const { masked, legs, legCount } = visible;
+    return [{ ...visible.evidence, lines: legs, legCount, masked, timestamp: last.timestamp }];
   });
 }

@@ -2,8 +2,8 @@ import type { Caller } from "#common/caller.ts";
 import type { EvidenceReader } from "#common/intent/evidence.ts";
 import type { LedgerReader } from "#common/ledger/reader.ts";
 import type { Reservations } from "#common/ledger/reservations.ts";
+import { type Viewer, viewerOf } from "#common/ledger/visibility.ts";
 import type { PageTokens } from "#common/wire/page-token.ts";
-import { type Viewer, viewerOf } from "./viewer.ts";
 
 /** What this service asks of the records. */
 export type JournalEvidence = Pick<EvidenceReader, "byIntentId" | "byPrefixes">;
@@ -34,6 +34,6 @@ export function viewLedger(ports: LedgerPorts, caller: Caller, signal: AbortSign
     reader: ports.reader(signal),
     evidence: ports.evidence,
     reservations: ports.reservations,
-    viewer: viewerOf(caller.wallet),
+    viewer: viewerOf(caller),
   };
 }

@@ -1,5 +1,6 @@
 // Goal: a page token continues its own list and no other.
 import { describe, expect, test } from "vitest";
+import { viewerOf } from "#common/ledger/visibility.ts";
 import { createPageTokens, type List, type PageTokens } from "#common/wire/page-token.ts";
 import { formatPageToken, type PageView, placeOf, type Span } from "./page.ts";
 
@@ -13,7 +14,7 @@ const pageTokens = createPageTokens("ledger/0", url);
 function viewOf(fields: { pageTokens?: PageTokens; wallet?: string } = {}): PageView {
   return {
     pageTokens: fields.pageTokens ?? pageTokens,
-    viewer: { wallet: fields.wallet, sees: () => true },
+    viewer: viewerOf({ wallet: fields.wallet }),
     reader: { clusterTime: async () => now },
   };
 }

@@ -1,7 +1,7 @@
 import { invalidField } from "#common/domain-error.ts";
 import type { LedgerReader } from "#common/ledger/reader.ts";
+import type { Viewer } from "#common/ledger/visibility.ts";
 import type { List, PageTokens } from "#common/wire/page-token.ts";
-import type { Viewer } from "./viewer.ts";
 
 /** Which part of a list a call wants. */
 export interface PageRequest {
@@ -59,7 +59,7 @@ function parsePageToken(view: PageView, list: List, text: string): Place {
 
 /** A list belongs to who asks. */
 function boundOf({ viewer }: PageView, list: List): List {
-  return [viewer.wallet, ...list];
+  return [viewer.key, ...list];
 }
 
 /**

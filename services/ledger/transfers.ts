@@ -1,6 +1,13 @@
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import type { TransferPredicate } from "#common/ledger/reader.ts";
-import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
+import {
+  type CommittedTransfer,
+  formatDigestPrefix,
+  isDerivedRow,
+  legOf,
+  transferRows,
+} from "#common/ledger/transfer-rows.ts";
+import { everyone, touchesOwn, visibleTo } from "#common/ledger/visibility.ts";
 import type { List } from "#common/wire/page-token.ts";
 import { getAccount } from "./accounts.ts";
 import type { LedgerView } from "./ledger.ts";
@@ -15,13 +22,13 @@ export interface TransferFilter extends Span {
   readonly code: number | undefined;
 }
 
-/** Reads a transfer. Throws TRANSFER_NOT_FOUND, also for one that touches no account of the caller's. */
+/** Reads a transfer. Throws TRANSFER_NOT_FOUND, also for one that is not the caller's to see. */
 export async function getTransfer(
   view: LedgerView,
   transferId: bigint,
 ): Promise<CommittedTransfer> {
   const transfer = (await view.reader.findTransfers([transferId])).get(transferId);
-  if (transfer === undefined || !touchesOwn(view, transfer)) {
+  if (transfer === undefined || !(await isVisible(view, transfer))) {
     throw new DomainError("TRANSFER_NOT_FOUND", `there is no transfer ${transferId}`, {
       metadata: { transferId: transferId.toString() },
     });
@@ -29,12 +36,21 @@ export async function getTransfer(
   return transfer;
 }
 
-/** True if a transfer touches an account that the caller may see. */
-export function touchesOwn(
-  view: LedgerView,
-  transfer: Pick<CommittedTransfer, "debitAccountId" | "creditAccountId">,
-): boolean {
-  return view.viewer.sees(transfer.debitAccountId) || view.viewer.sees(transfer.creditAccountId);
+/** A merchant's transfers are those of the intents that name him: the row alone does not say so. */
+async function isVisible(
+  { viewer, evidence }: LedgerView,
+  transfer: CommittedTransfer,
+): Promise<boolean> {
+  if (viewer.merchant === undefined) return touchesOwn(viewer, transfer);
+  const prefix = formatDigestPrefix(transfer);
+  const attested = (await evidence.byPrefixes([prefix])).get(prefix);
+  if (attested === undefined) return false;
+  // A row that only copies the prefix of another intent is no leg of it.
+  const row = transferRows(attested.intent, attested.attestation.digest)[
+    legOf(transfer.userData32).leg
+  ];
+  const isLeg = row !== undefined && isDerivedRow(transfer, row);
+  return isLeg && visibleTo(viewer, attested, [transfer]) !== undefined;
 }
 
 /** Lists transfers in commit order. Throws INVALID_FIELD, ACCOUNT_NOT_FOUND. */
@@ -44,11 +60,11 @@ export async function listTransfers(
   page: PageRequest,
 ): Promise<Page<CommittedTransfer>> {
   const { accountId, code } = filter;
-  if (accountId === undefined && view.viewer.wallet !== undefined) {
+  if (accountId === undefined && view.viewer !== everyone) {
     throw invalidField(
       "account_id",
       "account.own",
-      "must name an account of the wallet to which the credential is bound",
+      "must name an account of the caller's own, for the credential is bound",
     );
   }
   if (accountId !== undefined) await getAccount(view, { accountId });

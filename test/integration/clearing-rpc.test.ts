@@ -249,6 +249,45 @@ describeOnEngines("ClearingService", (engine) => {
     }
   });
 
+  it("reads back to each wallet its own legs, whatever became of them", async () => {
+    const others = [newKey(), newKey()];
+    const accounts = others.map(({ address }) => walletAccountId(address, 1));
+    for (const { address } of others) {
+      await service.client.openWallet({ wallet: address, ledger: 1 });
+    }
+    const payer = walletAccountId(key.address, 1);
+    const pay = (amount: bigint) => accounts.map((to) => posting(payer, to, amount, 6));
+    const cleared = world.purchase(key, 1n, { postings: pay(1n), reference: "secret" });
+    await service.client.clear(toProto(cleared));
+    const failed = world.purchase(key, 1n, { postings: pay(50_000_000n), reference: "secret" });
+    await errorOf(service.client.clear(toProto(failed)));
+    for (const request of [cleared, failed]) {
+      const { intentId } = request.intent;
+      const all = await service.client.getClearing({ intentId });
+      expect(all).toMatchObject({ masked: false, legs: [0, 1], legCount: 2 });
+      using mine = service.connect("clearing.write", key.address);
+      expect(await mine.getClearing({ intentId })).toEqual(all);
+      for (const [leg, { address }] of others.entries()) {
+        using theirs = service.connect("ledger.read", address);
+        const own = await theirs.getClearing({ intentId });
+        expect(own).toMatchObject({
+          masked: true,
+          legs: [leg],
+          legCount: 2,
+          clearing: {
+            state: all.clearing?.state,
+            transferIds: [all.clearing?.transferIds[leg]],
+            failureReason: ErrorReason.UNSPECIFIED,
+          },
+          intent: { wallet: key.address, reference: "", postings: [all.intent?.postings[leg]] },
+          attestation: { ...all.attestation, walletSignature: "" },
+        });
+      }
+      using stranger = service.connect("ledger.read", newKey().address);
+      expect(reasonOf(await errorOf(stranger.getClearing({ intentId })))).toBe("INTENT_NOT_FOUND");
+    }
+  });
+
   it("lets a wallet's token clear what the wallet authorises, and nothing of the house's", async () => {
     const bound = service.connect("clearing.write attest.house checkout.admin", key.address);
     try {

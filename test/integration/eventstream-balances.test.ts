@@ -5,6 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { classOfCode, classRules } from "#common/ledger/chart.ts";
+import { everyone } from "#common/ledger/visibility.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { parseCursor } from "#common/wire/cursor.ts";
@@ -135,7 +136,7 @@ describeOnEngines("WatchBalances", (engine) => {
     const { signal } = new AbortController();
     const balances = await replica.deps.stream.watchBalances({
       accountIds: [aliceUsd],
-      onlyWallet: undefined,
+      viewer: everyone,
       keepAliveMs: 60_000,
       ends: { signal, drain: signal, endsAtMs: Date.now() + 60_000, endsBecause: "max_age" },
     });

@@ -406,6 +406,50 @@ describeOnEngines("EventStream", (engine) => {
     expect(bobs.error?.code).toBe(Code.Unavailable);
   });
 
+  test("tells each of several in one intent his own leg, live and by page, and filters by that", async () => {
+    const from = await clusterTime(world.client);
+    const carol = wallets[2] ?? "";
+    const paid = await world.seed.clear(
+      intentOf({
+        postings: [transfer(alice.address, bob.address, 7n), transfer(alice.address, carol, 9n)],
+      }),
+    );
+    const start = { case: "sinceTime", value: formatNanoseconds(from) } as const;
+    const heartbeatInterval = { seconds: 1n, nanos: 0 };
+    const [everyone, ...people] = [undefined, alice.address, bob.address, carol].map((wallet) =>
+      replica.connect(wallet === undefined ? {} : { wallet }),
+    );
+    const whole = (await everyone?.listEvents({ start }))?.events ?? [];
+    expect(whole).toMatchObject([{ masked: false, legCount: 2, reference: "A-17" }]);
+    for (const [index, client] of people.entries()) {
+      const { events } = await client.listEvents({ start });
+      const legs = index === 0 ? [0, 1] : [index - 1];
+      expect(events[0]?.transfers.map(({ leg }) => leg)).toEqual(legs);
+      if (index === 0) expect(events).toEqual(whole);
+      else {
+        expect(events).toMatchObject([
+          {
+            intentId: paid.intent.intentId,
+            masked: true,
+            legCount: 2,
+            reference: "",
+            merchantId: "",
+          },
+        ]);
+      }
+      const live = record(client, { start, heartbeatInterval });
+      await live.until((messages) => eventsOf(messages).length === 1);
+      await live.stop();
+      expect(eventsOf(live.messages)).toEqual(events);
+      const otherLeg = walletAccountId(index === 1 ? carol : bob.address, usd).toString();
+      const filters = [{ accountIds: [otherLeg] }, { merchantIds: ["market-1"] }];
+      const found = await Promise.all(
+        filters.map(async (filter) => (await client.listEvents({ start, filter })).events.length),
+      );
+      expect(found).toEqual(index === 0 ? [1, 1] : [0, 0]);
+    }
+  });
+
   test("wakes up for a notification, long before its time", async () => {
     const other = await world.open({ limits: { pollMs: 60_000 } });
     const live = record(other.connect());

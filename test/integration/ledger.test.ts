@@ -71,6 +71,7 @@ describeOnEngines("LedgerService", (engine) => {
   let ledger: Ledger;
   let asAlice: Ledger;
   let asCarol: Ledger;
+  let connect: (wallet?: string) => Ledger;
   let funded: Seeded;
   let bundle: Seeded;
   let sent: Seeded;
@@ -105,7 +106,7 @@ describeOnEngines("LedgerService", (engine) => {
     const post = { phase: "POST_PENDING", pendingIntentId: reserved.intent.intentId } as const;
     posted = await seed.clear(houseIntentOf({ ...post, postings: [purchase(address, 300n)] }));
     service = await start();
-    const connect = (wallet?: string): Ledger =>
+    connect = (wallet) =>
       createRpcClient(LedgerService, {
         address: `127.0.0.1:${service.ports.grpc}`,
         token: () => issuer.token({ scope: "ledger.read", ...(wallet && { wallet }) }),
@@ -465,6 +466,60 @@ describeOnEngines("LedgerService", (engine) => {
       const refusal = { code: Code.NotFound, reason: "INTENT_NOT_FOUND", metadata: { intentId } };
       await expectError(asAlice.getJournalEntry({ intentId }), refusal);
     });
+  });
+
+  test("of five whom one intent pays none learns of another, by reading, listing or filtering", async () => {
+    const people = [0xf1, 0xf2, 0xf3, 0xf4, 0xf5].map(testKey);
+    await seed.openWallets(
+      people.map(({ address }) => address),
+      [1],
+    );
+    const payroll = await seed.clear(
+      intentOf({
+        postings: people.map(({ address }, index) =>
+          transfer(alice.address, address, 10n + BigInt(index)),
+        ),
+      }),
+    );
+    const { intentId } = payroll.intent;
+    const { digest, signature, signer } = payroll.attestation;
+    const whole = (await asAlice.getJournalEntry({ intentId })).journalEntry;
+    expect(whole).toMatchObject({ masked: false, legCount: 5, reference: "A-17" });
+    expect(whole).toEqual((await ledger.getJournalEntry({ intentId })).journalEntry);
+    for (const [leg, { address }] of people.entries()) {
+      using own = connect(address);
+      const { journalEntry } = await own.getJournalEntry({ intentId });
+      const masked = {
+        intentId,
+        digest,
+        phase: Phase.IMMEDIATE,
+        merchantId: "",
+        reference: "",
+        wallet: alice.address,
+        corrects: "",
+        legCount: 5,
+        masked: true,
+        commitTime: whole?.commitTime,
+        attestation: { digest, signature, signer, walletSignature: "" },
+      };
+      expect(journalEntry).toMatchObject(masked);
+      expect(journalEntry?.lines).toEqual([whole?.lines[leg]]);
+      expect((await own.listJournalEntries({})).journalEntries).toEqual([journalEntry]);
+      const accountId = walletAccountId(address, usd).toString();
+      const { lines } = await own.getStatement({ accountId });
+      expect(lines.map(({ transfer: line }) => line)).toEqual([whole?.lines[leg]]);
+      const { transfers } = await own.listTransfers({ accountId });
+      expect(transfers).toEqual([whole?.lines[leg]]);
+      for (const other of whole?.lines ?? []) {
+        const read = own.getTransfer({ transferId: other.transferId });
+        if (other.leg === leg) expect((await read).transfer).toEqual(other);
+        else await expectError(read, { code: Code.NotFound, reason: "TRANSFER_NOT_FOUND" });
+      }
+      for (const { address: wallet } of [alice, ...people]) {
+        const { journalEntries } = await own.listJournalEntries({ wallet });
+        expect(journalEntries).toEqual(wallet === address ? [journalEntry] : []);
+      }
+    }
   });
 
   describe("a credential that is bound to a wallet", () => {

@@ -116,11 +116,11 @@ class BatchThread {
     const id = this.#next++;
     // A copy to give away: the slice is a part of what the batch came in.
     const bytes = new Uint8Array(slice);
-    const { wallet } = caller;
+    const { wallet, merchant } = caller;
     const cleared = new Promise<Uint8Array>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
     });
-    this.#tell({ kind: "SLICE", id, bytes, caller: { wallet }, deadlineMs, gently }, [
+    this.#tell({ kind: "SLICE", id, bytes, caller: { wallet, merchant }, deadlineMs, gently }, [
       bytes.buffer,
     ]);
     const abandon = () => this.#tell({ kind: "ABANDON", id });

@@ -2,14 +2,21 @@ import type { Caller } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import { transferRows } from "#common/ledger/transfer-rows.ts";
+import { viewerOf, visibleTo } from "#common/ledger/visibility.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Clearing } from "./clearing.ts";
 import type { ClearingPorts, Found } from "./ports.ts";
 
-/** A clearing and the evidence of its intent. */
+/** A clearing and the evidence of its intent, as far as the caller may see both. */
 export interface ReadClearing {
+  /** `transferIds`: of the caller's own legs. If it is masked, it does not say why it failed. */
   readonly clearing: Clearing;
   readonly evidence: AttestedIntent;
+  /** Whether anything is kept from the caller. */
+  readonly masked: boolean;
+  /** Which legs the postings and transfers are, from 0. */
+  readonly legs: readonly number[];
+  readonly legCount: number;
 }
 
 type ReadPorts = Pick<ClearingPorts, "evidence" | "ledger">;
@@ -25,13 +32,16 @@ export async function readClearing(
   attempt: Attempt,
 ): Promise<ReadClearing> {
   const evidence = await ports.evidence.read(intentId, attempt);
-  const isForeign = caller.wallet !== undefined && caller.wallet !== evidence?.intent.wallet;
-  if (evidence === undefined || isForeign) {
+  const postings = evidence?.intent.postings.map((posting, leg) => ({ ...posting, leg })) ?? [];
+  const visible = visibleTo(viewerOf(caller), evidence, postings);
+  if (evidence === undefined || visible?.evidence === undefined) {
     throw new DomainError("INTENT_NOT_FOUND", `there is no intent ${intentId}`, {
       metadata: { intentId },
     });
   }
   const { digest } = evidence.attestation;
+  const { masked, legCount } = visible;
+  const legs = visible.legs.map(({ leg }) => leg);
   const rows = transferRows(evidence.intent, digest);
   // The ledger first: what it holds is true whatever is recorded elsewhere.
   const found = await ports.ledger.find(rows, attempt);
@@ -41,12 +51,12 @@ export async function readClearing(
     digest,
     phase: evidence.intent.phase,
     state: found.kind === "ALL" ? "CLEARED" : failure === undefined ? "UNKNOWN" : "FAILED",
-    transferIds: rows.map((row) => row.id),
+    transferIds: rows.filter((_, leg) => legs.includes(leg)).map((row) => row.id),
     commitTimestamp: found.kind === "ALL" ? found.timestamp : 0n,
     replayed: found.kind === "ALL",
-    failure,
+    failure: masked ? undefined : failure,
   };
-  return { clearing, evidence };
+  return { clearing, evidence: visible.evidence, masked, legs, legCount };
 }
 
 /** Why an intent is dead, if that is known. Foreign transfers under its ids are a reason that nothing can take away. */

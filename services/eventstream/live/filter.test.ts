@@ -1,5 +1,7 @@
 // Goal: a filter selects what it says, and those who are told without being asked are exactly those who would match.
 import { describe, expect, test } from "vitest";
+import { postingCodes } from "#common/intent/posting-codes.ts";
+import { viewerOf } from "#common/ledger/visibility.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { beginning } from "#common/wire/cursor.ts";
 import {
@@ -16,7 +18,7 @@ import {
 import { ArrayLedger, accountAt } from "../../../test/support/ledger/array-ledger.ts";
 import type { StreamEvent } from "../read/event.ts";
 import { EventReader } from "../read/reader.ts";
-import { compileFilter, type EventSelection, everything } from "./filter.ts";
+import { compileFilter, type EventSelection, everything, visibleEvent } from "./filter.ts";
 import { type Interest, Interests } from "./interests.ts";
 
 const aliceUsd = walletAccountId(alice.address, usd);
@@ -62,7 +64,7 @@ const selections: [string, Partial<EventSelection>, string | undefined, number[]
 describe("a filter selects", () => {
   test.each(selections)("%s", async (_name, selection, onlyWallet, expected) => {
     const events = await eventsOfEveryKind();
-    const filter = compileFilter({ ...everything, ...selection }, onlyWallet);
+    const filter = compileFilter({ ...everything, ...selection }, viewerOf({ wallet: onlyWallet }));
     const indexes = events.flatMap((event, index) => (filter.matches(event) ? [index] : []));
     expect(indexes).toEqual(expected);
 
@@ -86,5 +88,62 @@ describe("a filter selects", () => {
     for (const [index, event] of events.entries()) interests.tell(event, index);
     expect(interest.firstMatch).toBeUndefined();
     expect(interests.size).toBe(0);
+  });
+});
+
+describe("a filter of one who is bound", () => {
+  const payroll = intentOf({
+    postings: [transfer(alice.address, bob.address), purchase(alice.address)],
+    merchantId: "market-2",
+  });
+
+  async function payrollEvent(): Promise<StreamEvent> {
+    const ledger = new ArrayLedger();
+    ledger.clear(payroll, 10n);
+    const reader = new EventReader({
+      ledger: ledger.reads(100),
+      records: ledger.records,
+      start: beginning,
+      openLegsMax: 10,
+    });
+    const [event] = (await reader.read(ledger.now, 100)).events;
+    if (event === undefined) throw new Error("there is no event");
+    return event;
+  }
+  const asBob = viewerOf({ wallet: bob.address });
+
+  test.each<[string, Partial<EventSelection>, boolean]>([
+    ["his own leg's rule", { codes: [postingCodes.WALLET_TRANSFER] }, true],
+    ["another leg's rule", { codes: [postingCodes.PURCHASE] }, false],
+    ["his account", { accountIds: [walletAccountId(bob.address, usd)] }, true],
+    ["an account on the other side of his leg", { accountIds: [aliceUsd] }, true],
+    ["an account of another leg", { accountIds: [chart.milk] }, false],
+    ["the wallet on the other side", { wallets: [alice.address] }, true],
+    ["the merchant", { merchantIds: ["market-2"] }, false],
+    ["the type", { types: ["CLEARED"] }, true],
+  ])("is asked of what he sees: %s", async (_name, selection, expected) => {
+    const event = await payrollEvent();
+    const selected = { ...everything, ...selection };
+    expect(compileFilter(selected, asBob).matches(event)).toBe(expected);
+    expect(compileFilter(selected).matches(event)).toBe(true);
+  });
+
+  test("is the merchant's own", async () => {
+    const event = await payrollEvent();
+    const matches = (merchant: string) =>
+      compileFilter(everything, viewerOf({ wallet: undefined, merchant })).matches(event);
+    expect([matches("market-2"), matches("market-1")]).toEqual([true, false]);
+  });
+
+  test("is told each leg's own once to each, whole to the payer", async () => {
+    const event = await payrollEvent();
+    expect(visibleEvent(asBob, event)).toMatchObject({
+      masked: true,
+      legCount: 2,
+      transfers: [{ creditAccountId: walletAccountId(bob.address, usd) }],
+      evidence: { intent: { reference: "", merchantId: "" }, attestation: { walletSignature: "" } },
+    });
+    const asAlice = viewerOf({ wallet: alice.address });
+    expect(visibleEvent(asAlice, event)).toEqual({ ...event, masked: false, legCount: 2 });
   });
 });

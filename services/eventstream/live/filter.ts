@@ -1,3 +1,4 @@
+import { everyone, type Viewer, visibleTo } from "#common/ledger/visibility.ts";
 import { walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { EventType, StreamEvent } from "../read/event.ts";
 
@@ -43,10 +44,10 @@ export interface EventFilter {
 type Test = (event: StreamEvent) => boolean;
 
 /**
- * Makes a filter. `onlyWallet` narrows it, whatever the selection says, to events that touch an account of that
- * wallet: what a credential that is bound to a wallet may see.
+ * Makes a filter. It is asked of what the viewer sees of an event, so that nothing of the rest can be found out by
+ * asking; whatever the selection says, what he sees nothing of never matches.
  */
-export function compileFilter(selection: EventSelection, onlyWallet?: string): EventFilter {
+export function compileFilter(selection: EventSelection, viewer: Viewer = everyone): EventFilter {
   const tests: Test[] = [];
   let keys: FilterKeys;
 
@@ -74,12 +75,41 @@ export function compileFilter(selection: EventSelection, onlyWallet?: string): E
     keys = { kind: "accounts", accountIds };
     tests.push((event) => touchesAccount(event, accountIds));
   }
-  if (onlyWallet !== undefined) {
-    const accountIds = accountsOfWallets([onlyWallet]);
-    keys = { kind: "accounts", accountIds };
-    tests.push((event) => touchesAccount(event, accountIds));
+  const passes = (event: StreamEvent) => tests.every((test) => test(event));
+  if (viewer === everyone) return { keys, matches: passes };
+  return {
+    keys: keysOf(viewer) ?? keys,
+    matches(event) {
+      const visible = visibleEvent(viewer, event);
+      return visible !== undefined && passes(visible);
+    },
+  };
+}
+
+/** What every event carries that a viewer sees; undefined for one who sees all. */
+function keysOf({ wallet, merchant }: Viewer): FilterKeys {
+  if (merchant !== undefined) return { kind: "merchants", merchantIds: new Set([merchant]) };
+  if (wallet === undefined) return undefined;
+  return { kind: "accounts", accountIds: accountsOfWallets([wallet]) };
+}
+
+/** An event as a viewer sees it. */
+export interface VisibleEvent extends StreamEvent {
+  readonly legCount: number;
+  /** Whether anything is kept from him. */
+  readonly masked: boolean;
+}
+
+/** What a viewer sees of an event; undefined if that is nothing. */
+export function visibleEvent(viewer: Viewer, event: StreamEvent): VisibleEvent | undefined {
+  const { account, transfers, evidence } = event;
+  if (account !== undefined) {
+    return viewer.sees(account.id) ? { ...event, legCount: 0, masked: false } : undefined;
   }
-  return { keys, matches: (event) => tests.every((test) => test(event)) };
+  const visible = visibleTo(viewer, evidence, transfers);
+  if (visible === undefined) return undefined;
+  const { legs, legCount, masked } = visible;
+  return { ...event, transfers: legs, evidence: visible.evidence, legCount, masked };
 }
 
 /** The wallet that authorised an event or whose account was opened; "" if there is none. */

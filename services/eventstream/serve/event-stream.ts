@@ -1,9 +1,10 @@
 import { DomainError } from "#common/domain-error.ts";
 import type { AccountRecord, LedgerReader } from "#common/ledger/reader.ts";
+import type { Viewer } from "#common/ledger/visibility.ts";
 import { Places } from "#common/places.ts";
 import type { StreamEnds } from "#common/stream-life.ts";
 import { beginning, endOf, type Position } from "#common/wire/cursor.ts";
-import { accountsOfWallets, type EventFilter } from "../live/filter.ts";
+import type { EventFilter } from "../live/filter.ts";
 import { Hub, type HubObserver } from "../live/hub.ts";
 import { Leases } from "../live/leases.ts";
 import type { RecordsReads } from "../read/event.ts";
@@ -119,8 +120,8 @@ export class EventStream {
   }
 
   /**
-   * Opens a watch over at most 1000 accounts. `close` must be called on it. `onlyWallet` hides what is not that
-   * wallet's. Throws LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, LEDGER_UNAVAILABLE.
+   * Opens a watch over at most 1000 accounts. `close` must be called on it. What the viewer does not see
+   * does not exist for him. Throws LIMIT_EXCEEDED, ACCOUNT_NOT_FOUND, LEDGER_UNAVAILABLE.
    */
   watchBalances(options: WatchBalancesOptions): Promise<BalanceWatch> {
     return this.#enter(async (leave) => {
@@ -144,13 +145,12 @@ export class EventStream {
 
   /** The accounts in the order of their ids. */
   async #findAccounts(
-    { accountIds, onlyWallet }: WatchBalancesOptions,
+    { accountIds, viewer }: WatchBalancesOptions,
     instant: bigint,
   ): Promise<AccountRecord[]> {
     const { ledger } = this.#options;
-    const visible = onlyWallet === undefined ? undefined : accountsOfWallets([onlyWallet]);
     const byId = new Map<bigint, AccountRecord>();
-    const wanted = accountIds.filter((id) => visible?.has(id) ?? true);
+    const wanted = accountIds.filter((id) => viewer.sees(id));
     for (let from = 0; from < wanted.length; from += ledger.rowsMax) {
       const rows = await ledger.findAccounts(wanted.slice(from, from + ledger.rowsMax));
       for (const row of rows.values()) if (row.timestamp <= instant) byId.set(row.id, row);
@@ -212,7 +212,7 @@ export class EventStream {
 export interface WatchBalancesOptions {
   /** Without repetition. */
   readonly accountIds: readonly bigint[];
-  readonly onlyWallet: string | undefined;
+  readonly viewer: Viewer;
   readonly keepAliveMs: number;
   readonly ends: StreamEnds;
 }

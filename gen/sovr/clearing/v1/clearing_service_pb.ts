@@ -21,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sovr/clearing/v1/clearing_service.proto.
  */
 export const file_sovr_clearing_v1_clearing_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidzb3ZyL2NsZWFyaW5nL3YxL2NsZWFyaW5nX3NlcnZpY2UucHJvdG8SEHNvdnIuY2xlYXJpbmcudjEimwEKDENsZWFyUmVxdWVzdBI4CgZpbnRlbnQYASABKAsyIC5zb3ZyLmF0dGVzdG9yLnYxLkNsZWFyaW5nSW50ZW50Qga6SAPIAQESOgoLYXR0ZXN0YXRpb24YAiABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uQga6SAPIAQESFQoNdmFsaWRhdGVfb25seRgDIAEoCCI9Cg1DbGVhclJlc3BvbnNlEiwKCGNsZWFyaW5nGAEgASgLMhouc292ci5jbGVhcmluZy52MS5DbGVhcmluZyJXChFDbGVhckJhdGNoUmVxdWVzdBJCCghyZXF1ZXN0cxgBIAMoCzIeLnNvdnIuY2xlYXJpbmcudjEuQ2xlYXJSZXF1ZXN0QhC6SA2SAQoIARD9PyID2AEDIk8KEkNsZWFyQmF0Y2hSZXNwb25zZRI5CgdyZXN1bHRzGAEgAygLMh0uc292ci5jbGVhcmluZy52MS5DbGVhclJlc3VsdEIJukgGkgEDEP0/InQKC0NsZWFyUmVzdWx0Ei4KCGNsZWFyaW5nGAEgASgLMhouc292ci5jbGVhcmluZy52MS5DbGVhcmluZ0gAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIQCgdvdXRjb21lEgW6SAIIASJ3ChJHZXRDbGVhcmluZ1JlcXVlc3QSYQoJaW50ZW50X2lkGAEgASgJQk66SEtySRgkMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQiqQEKE0dldENsZWFyaW5nUmVzcG9uc2USLAoIY2xlYXJpbmcYASABKAsyGi5zb3ZyLmNsZWFyaW5nLnYxLkNsZWFyaW5nEjAKBmludGVudBgCIAEoCzIgLnNvdnIuYXR0ZXN0b3IudjEuQ2xlYXJpbmdJbnRlbnQSMgoLYXR0ZXN0YXRpb24YAyABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uIloKEU9wZW5XYWxsZXRSZXF1ZXN0EiwKBndhbGxldBgBIAEoCUIcukgZchcYKjITXjB4WzAtOWEtZkEtRl17NDB9JBIXCgZsZWRnZXIYAiABKA1CB7pIBCoCKAEiQQoST3BlbldhbGxldFJlc3BvbnNlEhsKCmFjY291bnRfaWQYASABKAlCB7pIBHICGCcSDgoGb3BlbmVkGAIgASgIMqEDCg9DbGVhcmluZ1NlcnZpY2USVAoFQ2xlYXISHi5zb3ZyLmNsZWFyaW5nLnYxLkNsZWFyUmVxdWVzdBofLnNvdnIuY2xlYXJpbmcudjEuQ2xlYXJSZXNwb25zZSIKkAICwuEYAwoBAxJqCgpDbGVhckJhdGNoEiMuc292ci5jbGVhcmluZy52MS5DbGVhckJhdGNoUmVxdWVzdBokLnNvdnIuY2xlYXJpbmcudjEuQ2xlYXJCYXRjaFJlc3BvbnNlIhGQAgLC4RgDCgEKyOEYgICACBJnCgtHZXRDbGVhcmluZxIkLnNvdnIuY2xlYXJpbmcudjEuR2V0Q2xlYXJpbmdSZXF1ZXN0GiUuc292ci5jbGVhcmluZy52MS5HZXRDbGVhcmluZ1Jlc3BvbnNlIguQAgHC4RgECgIDARJjCgpPcGVuV2FsbGV0EiMuc292ci5jbGVhcmluZy52MS5PcGVuV2FsbGV0UmVxdWVzdBokLnNvdnIuY2xlYXJpbmcudjEuT3BlbldhbGxldFJlc3BvbnNlIgqQAgLC4RgDCgEEYgZwcm90bzM", [file_buf_validate_validate, file_google_rpc_status, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_clearing_v1_clearing, file_sovr_common_v1_access, file_sovr_common_v1_request_limit]);
+  fileDesc("Cidzb3ZyL2NsZWFyaW5nL3YxL2NsZWFyaW5nX3NlcnZpY2UucHJvdG8SEHNvdnIuY2xlYXJpbmcudjEimwEKDENsZWFyUmVxdWVzdBI4CgZpbnRlbnQYASABKAsyIC5zb3ZyLmF0dGVzdG9yLnYxLkNsZWFyaW5nSW50ZW50Qga6SAPIAQESOgoLYXR0ZXN0YXRpb24YAiABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uQga6SAPIAQESFQoNdmFsaWRhdGVfb25seRgDIAEoCCI9Cg1DbGVhclJlc3BvbnNlEiwKCGNsZWFyaW5nGAEgASgLMhouc292ci5jbGVhcmluZy52MS5DbGVhcmluZyJXChFDbGVhckJhdGNoUmVxdWVzdBJCCghyZXF1ZXN0cxgBIAMoCzIeLnNvdnIuY2xlYXJpbmcudjEuQ2xlYXJSZXF1ZXN0QhC6SA2SAQoIARD9PyID2AEDIk8KEkNsZWFyQmF0Y2hSZXNwb25zZRI5CgdyZXN1bHRzGAEgAygLMh0uc292ci5jbGVhcmluZy52MS5DbGVhclJlc3VsdEIJukgGkgEDEP0/InQKC0NsZWFyUmVzdWx0Ei4KCGNsZWFyaW5nGAEgASgLMhouc292ci5jbGVhcmluZy52MS5DbGVhcmluZ0gAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIQCgdvdXRjb21lEgW6SAIIASJ3ChJHZXRDbGVhcmluZ1JlcXVlc3QSYQoJaW50ZW50X2lkGAEgASgJQk66SEtySRgkMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQi7QEKE0dldENsZWFyaW5nUmVzcG9uc2USLAoIY2xlYXJpbmcYASABKAsyGi5zb3ZyLmNsZWFyaW5nLnYxLkNsZWFyaW5nEjAKBmludGVudBgCIAEoCzIgLnNvdnIuYXR0ZXN0b3IudjEuQ2xlYXJpbmdJbnRlbnQSMgoLYXR0ZXN0YXRpb24YAyABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uEg4KBm1hc2tlZBgEIAEoCBIWCgRsZWdzGAUgAygNQgi6SAWSAQIQQBIaCglsZWdfY291bnQYBiABKA1CB7pIBCoCGEAiWgoRT3BlbldhbGxldFJlcXVlc3QSLAoGd2FsbGV0GAEgASgJQhy6SBlyFxgqMhNeMHhbMC05YS1mQS1GXXs0MH0kEhcKBmxlZGdlchgCIAEoDUIHukgEKgIoASJBChJPcGVuV2FsbGV0UmVzcG9uc2USGwoKYWNjb3VudF9pZBgBIAEoCUIHukgEcgIYJxIOCgZvcGVuZWQYAiABKAgyoQMKD0NsZWFyaW5nU2VydmljZRJUCgVDbGVhchIeLnNvdnIuY2xlYXJpbmcudjEuQ2xlYXJSZXF1ZXN0Gh8uc292ci5jbGVhcmluZy52MS5DbGVhclJlc3BvbnNlIgqQAgLC4RgDCgEDEmoKCkNsZWFyQmF0Y2gSIy5zb3ZyLmNsZWFyaW5nLnYxLkNsZWFyQmF0Y2hSZXF1ZXN0GiQuc292ci5jbGVhcmluZy52MS5DbGVhckJhdGNoUmVzcG9uc2UiEZACAsLhGAMKAQrI4RiAgIAIEmcKC0dldENsZWFyaW5nEiQuc292ci5jbGVhcmluZy52MS5HZXRDbGVhcmluZ1JlcXVlc3QaJS5zb3ZyLmNsZWFyaW5nLnYxLkdldENsZWFyaW5nUmVzcG9uc2UiC5ACAcLhGAQKAgMBEmMKCk9wZW5XYWxsZXQSIy5zb3ZyLmNsZWFyaW5nLnYxLk9wZW5XYWxsZXRSZXF1ZXN0GiQuc292ci5jbGVhcmluZy52MS5PcGVuV2FsbGV0UmVzcG9uc2UiCpACAsLhGAMKAQRiBnByb3RvMw", [file_buf_validate_validate, file_google_rpc_status, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_clearing_v1_clearing, file_sovr_common_v1_access, file_sovr_common_v1_request_limit]);
 
 /**
  * ClearRequest asks to clear one intent.
@@ -194,18 +194,41 @@ export type GetClearingResponse = Message<"sovr.clearing.v1.GetClearingResponse"
   clearing?: Clearing | undefined;
 
   /**
-   * The intent, as stored before the ledger was touched.
+   * The intent, as stored before the ledger was touched. If masked: id, phase, issue and expiry, the caller's own
+   * postings, and the wallet if it stands on a side of one; everything else is empty.
    *
    * @generated from field: sovr.attestor.v1.ClearingIntent intent = 2;
    */
   intent?: ClearingIntent | undefined;
 
   /**
-   * The attestation under it.
+   * The attestation under it. If masked, without the wallet's signature.
    *
    * @generated from field: sovr.attestor.v1.Attestation attestation = 3;
    */
   attestation?: Attestation | undefined;
+
+  /**
+   * True: what is not the caller's to see was left out, as in sovr.ledger.v1.JournalEntry. `clearing` then names the
+   * transfers of the caller's own legs alone, and not why it failed.
+   *
+   * @generated from field: bool masked = 4;
+   */
+  masked: boolean;
+
+  /**
+   * Which legs `intent.postings` and `clearing.transfer_ids` are, from 0: all of them unless masked.
+   *
+   * @generated from field: repeated uint32 legs = 5;
+   */
+  legs: number[];
+
+  /**
+   * How many legs the intent has, 1 to 64.
+   *
+   * @generated from field: uint32 leg_count = 6;
+   */
+  legCount: number;
 };
 
 /**
@@ -302,7 +325,8 @@ export const ClearingService: GenService<{
     output: typeof ClearBatchResponseSchema;
   },
   /**
-   * GetClearing reads a clearing back with its evidence. INTENT_NOT_FOUND only if no evidence was ever stored.
+   * GetClearing reads a clearing back with its evidence. INTENT_NOT_FOUND only if no evidence was ever stored, or if
+   * the caller's credential is bound and no leg is its own.
    *
    * @generated from rpc sovr.clearing.v1.ClearingService.GetClearing
    */

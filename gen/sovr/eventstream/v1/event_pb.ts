@@ -17,11 +17,13 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sovr/eventstream/v1/event.proto.
  */
 export const file_sovr_eventstream_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zb3ZyL2V2ZW50c3RyZWFtL3YxL2V2ZW50LnByb3RvEhNzb3ZyLmV2ZW50c3RyZWFtLnYxIqUDCgVFdmVudBIaCghldmVudF9pZBgBIAEoCUIIukgFcgMYgAESNgoEdHlwZRgCIAEoDjIeLnNvdnIuZXZlbnRzdHJlYW0udjEuRXZlbnRUeXBlQgi6SAWCAQIQARIvCgtjb21taXRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoJaW50ZW50X2lkGAQgASgJQge6SARyAhgkEhcKBmRpZ2VzdBgFIAEoCUIHukgEcgIYQhIXCgZ3YWxsZXQYBiABKAlCB7pIBHICGCoSHQoLbWVyY2hhbnRfaWQYByABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgIIAEoCUIIukgFcgMYgAESGQoIY29ycmVjdHMYCSABKAlCB7pIBHICGEISNgoJdHJhbnNmZXJzGAogAygLMhguc292ci5sZWRnZXIudjEuVHJhbnNmZXJCCbpIBpIBAxD9PxIoCgdhY2NvdW50GAsgASgLMhcuc292ci5sZWRnZXIudjEuQWNjb3VudBIQCghhdHRlc3RlZBgMIAEoCCKfAgoLRXZlbnRGaWx0ZXISQAoFdHlwZXMYASADKA4yHi5zb3ZyLmV2ZW50c3RyZWFtLnYxLkV2ZW50VHlwZUIRukgOkgELEBAiB4IBBBABIAASPAoLYWNjb3VudF9pZHMYAiADKAlCJ7pIJJIBIRDoByIcchoYJzIWXigwfFsxLTldWzAtOV17MCwzOH0pJBI1Cgd3YWxsZXRzGAMgAygJQiS6SCGSAR4Q6AciGXIXGCoyE14weFswLTlhLWZBLUZdezQwfSQSNgoMbWVyY2hhbnRfaWRzGAQgAygJQiC6SB2SARoQ6AciFXITGIABMg5eWyAtfl17MSwxMjh9JBIhCgVjb2RlcxgFIAMoDUISukgPkgEMEGQiCCoGGP//AygBKrsBCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhYKEkVWRU5UX1RZUEVfQ0xFQVJFRBABEhUKEUVWRU5UX1RZUEVfUEVOREVEEAISFQoRRVZFTlRfVFlQRV9QT1NURUQQAxIVChFFVkVOVF9UWVBFX1ZPSURFRBAEEhYKEkVWRU5UX1RZUEVfRVhQSVJFRBAFEh0KGUVWRU5UX1RZUEVfQUNDT1VOVF9PUEVORUQQBmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_ledger_v1_account, file_sovr_ledger_v1_transfer]);
+  fileDesc("Ch9zb3ZyL2V2ZW50c3RyZWFtL3YxL2V2ZW50LnByb3RvEhNzb3ZyLmV2ZW50c3RyZWFtLnYxItIDCgVFdmVudBIaCghldmVudF9pZBgBIAEoCUIIukgFcgMYgAESNgoEdHlwZRgCIAEoDjIeLnNvdnIuZXZlbnRzdHJlYW0udjEuRXZlbnRUeXBlQgi6SAWCAQIQARIvCgtjb21taXRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoJaW50ZW50X2lkGAQgASgJQge6SARyAhgkEhcKBmRpZ2VzdBgFIAEoCUIHukgEcgIYQhIXCgZ3YWxsZXQYBiABKAlCB7pIBHICGCoSHQoLbWVyY2hhbnRfaWQYByABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgIIAEoCUIIukgFcgMYgAESGQoIY29ycmVjdHMYCSABKAlCB7pIBHICGEISNgoJdHJhbnNmZXJzGAogAygLMhguc292ci5sZWRnZXIudjEuVHJhbnNmZXJCCbpIBpIBAxD9PxIoCgdhY2NvdW50GAsgASgLMhcuc292ci5sZWRnZXIudjEuQWNjb3VudBIQCghhdHRlc3RlZBgMIAEoCBIbCglsZWdfY291bnQYDSABKA1CCLpIBSoDGP0/Eg4KBm1hc2tlZBgOIAEoCCKfAgoLRXZlbnRGaWx0ZXISQAoFdHlwZXMYASADKA4yHi5zb3ZyLmV2ZW50c3RyZWFtLnYxLkV2ZW50VHlwZUIRukgOkgELEBAiB4IBBBABIAASPAoLYWNjb3VudF9pZHMYAiADKAlCJ7pIJJIBIRDoByIcchoYJzIWXigwfFsxLTldWzAtOV17MCwzOH0pJBI1Cgd3YWxsZXRzGAMgAygJQiS6SCGSAR4Q6AciGXIXGCoyE14weFswLTlhLWZBLUZdezQwfSQSNgoMbWVyY2hhbnRfaWRzGAQgAygJQiC6SB2SARoQ6AciFXITGIABMg5eWyAtfl17MSwxMjh9JBIhCgVjb2RlcxgFIAMoDUISukgPkgEMEGQiCCoGGP//AygBKrsBCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhYKEkVWRU5UX1RZUEVfQ0xFQVJFRBABEhUKEUVWRU5UX1RZUEVfUEVOREVEEAISFQoRRVZFTlRfVFlQRV9QT1NURUQQAxIVChFFVkVOVF9UWVBFX1ZPSURFRBAEEhYKEkVWRU5UX1RZUEVfRVhQSVJFRBAFEh0KGUVWRU5UX1RZUEVfQUNDT1VOVF9PUEVORUQQBmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_ledger_v1_account, file_sovr_ledger_v1_transfer]);
 
 /**
  * Event is one thing that the ledger committed: a whole chain of transfers, an expiry, or a new account.
- * It is final; none is ever retracted.
+ * It is final; none is ever retracted. A credential that is bound to a wallet is told of an event if an account of the
+ * wallet stands on a side of one transfer. If the intent is in another's name, or has transfers that touch no account
+ * of the wallet, the event is masked.
  *
  * @generated from message sovr.eventstream.v1.Event
  */
@@ -63,35 +65,36 @@ export type Event = Message<"sovr.eventstream.v1.Event"> & {
   digest: string;
 
   /**
-   * The wallet that authorised it, or whose account was opened, EIP-55; the zero address for house entries.
+   * The wallet that authorised it, or whose account was opened, EIP-55; the zero address for house entries. If masked,
+   * empty unless an account of it stands on a side of one of `transfers`.
    *
    * @generated from field: string wallet = 6;
    */
   wallet: string;
 
   /**
-   * The merchant named in the intent; may be empty.
+   * The merchant named in the intent; may be empty, and is if masked.
    *
    * @generated from field: string merchant_id = 7;
    */
   merchantId: string;
 
   /**
-   * The reference named in the intent; may be empty.
+   * The reference named in the intent; may be empty, and is if masked.
    *
    * @generated from field: string reference = 8;
    */
   reference: string;
 
   /**
-   * The digest of the intent that this one corrects, or empty.
+   * The digest of the intent that this one corrects, or empty, as it is if masked.
    *
    * @generated from field: string corrects = 9;
    */
   corrects: string;
 
   /**
-   * The transfers, in the order of their legs; empty for ACCOUNT_OPENED.
+   * The transfers, in the order of their legs; empty for ACCOUNT_OPENED. If masked, the caller's own alone.
    *
    * @generated from field: repeated sovr.ledger.v1.Transfer transfers = 10;
    */
@@ -111,6 +114,20 @@ export type Event = Message<"sovr.eventstream.v1.Event"> & {
    * @generated from field: bool attested = 12;
    */
   attested: boolean;
+
+  /**
+   * How many transfers the event has; 0 for ACCOUNT_OPENED.
+   *
+   * @generated from field: uint32 leg_count = 13;
+   */
+  legCount: number;
+
+  /**
+   * True: what is not the caller's to see was left out.
+   *
+   * @generated from field: bool masked = 14;
+   */
+  masked: boolean;
 };
 
 /**
@@ -121,7 +138,8 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_sovr_eventstream_v1_event, 0);
 
 /**
- * EventFilter selects events that match all that is set; within a list one match is enough.
+ * EventFilter selects events that match all that is set; within a list one match is enough. It is asked of what the
+ * caller may see of an event, and of nothing else.
  *
  * @generated from message sovr.eventstream.v1.EventFilter
  */

@@ -19,10 +19,12 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sovr/ledger/v1/journal_entry.proto.
  */
 export const file_sovr_ledger_v1_journal_entry: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb3ZyL2xlZGdlci92MS9qb3VybmFsX2VudHJ5LnByb3RvEg5zb3ZyLmxlZGdlci52MSKzAwoMSm91cm5hbEVudHJ5EhoKCWludGVudF9pZBgBIAEoCUIHukgEcgIYJBInCgZkaWdlc3QYAiABKAlCF7pIFHISMhBeMHhbMC05YS1mXXs2NH0kEjAKBXBoYXNlGAMgASgOMhcuc292ci5hdHRlc3Rvci52MS5QaGFzZUIIukgFggECEAESHQoLbWVyY2hhbnRfaWQYBCABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgFIAEoCUIIukgFcgMYgAESKgoGd2FsbGV0GAYgASgJQhq6SBdyFTITXjB4WzAtOWEtZkEtRl17NDB9JBIsCghjb3JyZWN0cxgHIAEoCUIaukgXchUyE14oMHhbMC05YS1mXXs2NH0pPyQSMQoFbGluZXMYCCADKAsyGC5zb3ZyLmxlZGdlci52MS5UcmFuc2ZlckIIukgFkgECEEASLwoLY29tbWl0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC2F0dGVzdGF0aW9uGAogASgLMh0uc292ci5hdHRlc3Rvci52MS5BdHRlc3RhdGlvbmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_ledger_v1_transfer]);
+  fileDesc("CiJzb3ZyL2xlZGdlci92MS9qb3VybmFsX2VudHJ5LnByb3RvEg5zb3ZyLmxlZGdlci52MSLiAwoMSm91cm5hbEVudHJ5EhoKCWludGVudF9pZBgBIAEoCUIHukgEcgIYJBInCgZkaWdlc3QYAiABKAlCF7pIFHISMhBeMHhbMC05YS1mXXs2NH0kEjAKBXBoYXNlGAMgASgOMhcuc292ci5hdHRlc3Rvci52MS5QaGFzZUIIukgFggECEAESHQoLbWVyY2hhbnRfaWQYBCABKAlCCLpIBXIDGIABEhsKCXJlZmVyZW5jZRgFIAEoCUIIukgFcgMYgAESLQoGd2FsbGV0GAYgASgJQh26SBpyGDIWXigweFswLTlhLWZBLUZdezQwfSk/JBIsCghjb3JyZWN0cxgHIAEoCUIaukgXchUyE14oMHhbMC05YS1mXXs2NH0pPyQSMQoFbGluZXMYCCADKAsyGC5zb3ZyLmxlZGdlci52MS5UcmFuc2ZlckIIukgFkgECEEASLwoLY29tbWl0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC2F0dGVzdGF0aW9uGAogASgLMh0uc292ci5hdHRlc3Rvci52MS5BdHRlc3RhdGlvbhIaCglsZWdfY291bnQYCyABKA1CB7pIBCoCGEASDgoGbWFza2VkGAwgASgIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_ledger_v1_transfer]);
 
 /**
- * JournalEntry is a chain of transfers, read back from the ledger, with the evidence that authorised it.
+ * JournalEntry is a chain of transfers, read back from the ledger, with the evidence that authorised it. A credential
+ * that is bound to a wallet sees an entry if an account of the wallet stands on a side of one leg. If the entry is in
+ * another's name, or has legs that touch no account of the wallet, it is masked.
  *
  * @generated from message sovr.ledger.v1.JournalEntry
  */
@@ -49,35 +51,36 @@ export type JournalEntry = Message<"sovr.ledger.v1.JournalEntry"> & {
   phase: Phase;
 
   /**
-   * The merchant named in the intent; may be empty.
+   * The merchant named in the intent; may be empty, and is if masked.
    *
    * @generated from field: string merchant_id = 4;
    */
   merchantId: string;
 
   /**
-   * The reference named in the intent; may be empty.
+   * The reference named in the intent; may be empty, and is if masked.
    *
    * @generated from field: string reference = 5;
    */
   reference: string;
 
   /**
-   * The wallet that authorised it, EIP-55; the zero address for house entries.
+   * The wallet that authorised it, EIP-55; the zero address for house entries. If masked, empty unless an account of
+   * it stands on a side of one of `lines`.
    *
    * @generated from field: string wallet = 6;
    */
   wallet: string;
 
   /**
-   * The digest of the intent that this one corrects, or empty.
+   * The digest of the intent that this one corrects, or empty, as it is if masked.
    *
    * @generated from field: string corrects = 7;
    */
   corrects: string;
 
   /**
-   * The transfers, in the order of their legs.
+   * The transfers, in the order of their legs. If masked, the caller's own alone; `leg` says which each is.
    *
    * @generated from field: repeated sovr.ledger.v1.Transfer lines = 8;
    */
@@ -91,11 +94,26 @@ export type JournalEntry = Message<"sovr.ledger.v1.JournalEntry"> & {
   commitTime?: Timestamp | undefined;
 
   /**
-   * The attestation under the intent.
+   * The attestation under the intent. If masked, without the wallet's signature.
    *
    * @generated from field: sovr.attestor.v1.Attestation attestation = 10;
    */
   attestation?: Attestation | undefined;
+
+  /**
+   * How many legs the chain has, 1 to 64.
+   *
+   * @generated from field: uint32 leg_count = 11;
+   */
+  legCount: number;
+
+  /**
+   * True: what is not the caller's to see was left out. The attestation's signature can be checked over `digest`, and
+   * the ids and digest prefixes of `lines`; not that the digest is the intent's.
+   *
+   * @generated from field: bool masked = 12;
+   */
+  masked: boolean;
 };
 
 /**

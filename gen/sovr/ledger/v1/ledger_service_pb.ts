@@ -525,7 +525,8 @@ export const GetJournalEntryResponseSchema: GenMessage<GetJournalEntryResponse> 
 export type ListJournalEntriesRequest = Message<"sovr.ledger.v1.ListJournalEntriesRequest"> & {
   /**
    * Only entries that this wallet authorised or whose lines touch an account of its; all lower, all upper or
-   * EIP-55 case; empty means any. A credential that is bound to a wallet sees its own in any case. INVALID_FIELD.
+   * EIP-55 case; empty means any. A credential that is bound to a wallet sees its own in any case, masked where others
+   * have legs. INVALID_FIELD.
    *
    * @generated from field: string wallet = 1;
    */
@@ -801,7 +802,8 @@ export const GetTrialBalanceResponseSchema: GenMessage<GetTrialBalanceResponse> 
 
 /**
  * LedgerService reads the ledger. It cannot write. Reads honour the caller: an operator sees everything, a
- * credential bound to a wallet its own accounts, and what it may not see is NOT_FOUND.
+ * credential bound to a wallet its own accounts and of an intent its own legs, and what it may not see is NOT_FOUND and
+ * found by no filter.
  *
  * @generated from service sovr.ledger.v1.LedgerService
  */

@@ -12,8 +12,10 @@ import { digestIntent, recoverSigner } from "../wallet/intent-digest.ts";
 /** One thing that this browser found out by itself. */
 export interface Check {
   readonly name: string;
-  /** Undefined: the rules ask for nothing here. */
+  /** Undefined: the rules ask for nothing here, or it could not be checked. */
   readonly ok: boolean | undefined;
+  /** True: it could not be checked, for what it needs is not this wallet's to see. */
+  readonly unseen?: boolean;
   /** What it means, or what is wrong. */
   readonly says: string;
 }
@@ -24,6 +26,16 @@ export interface Evidence {
   readonly cleared: GetClearingResponse;
   readonly domain: GetDomainResponse;
 }
+
+/** What each check is called. */
+export const names = {
+  digest: "The digest is that of the intent",
+  signer: "A trusted signer attested it",
+  wallet: "The wallet signed it",
+  ids: "Every transfer's id follows from the intent",
+  rows: "Every row is what was signed",
+  prefixes: "Every row names the digest",
+} as const;
 
 const zeroWallet = `0x${"0".repeat(40)}`;
 /** How far clocks may differ, in milliseconds: as the Attestor and Clearing allow. */
@@ -44,16 +56,11 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
   } catch (error) {
     return [{ name: "Digest", ok: false, says: String(error) }];
   }
-  const told = [
-    entry.digest,
-    attestation.digest,
-    entry.attestation?.digest,
-    cleared.clearing?.digest,
-  ];
+  const told = toldDigests({ entry, cleared, domain });
   const ids = entry.lines.map((line) => line.transferId);
   return [
     {
-      name: "The digest is that of the intent",
+      name: names.digest,
       ...result(
         told.every((other) => other === digest),
         {
@@ -64,11 +71,11 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
     },
     checkSigner(recoverSigner(digest, attestation.signature), attestation.signer, {
       domain,
-      issueMs: intent.issueTime === undefined ? 0 : timestampMs(intent.issueTime),
+      intent,
     }),
     checkWallet(digest, intent, attestation.walletSignature),
     {
-      name: "Every transfer's id follows from the intent",
+      name: names.ids,
       ...result(
         entry.intentId === intent.intentId &&
           same(
@@ -82,7 +89,7 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
       ),
     },
     {
-      name: "Every row is what was signed",
+      name: names.rows,
       ...result(
         entry.lines.length === intent.postings.length &&
           entry.lines.every((line, leg) => isLeg(line, leg, cleared)),
@@ -93,7 +100,7 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
       ),
     },
     {
-      name: "Every row names the digest",
+      name: names.prefixes,
       ...result(
         entry.lines.length > 0 &&
           entry.lines.every(({ digestPrefix }) => digestPrefix === digest.slice(0, 50)),
@@ -106,7 +113,13 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
   ];
 }
 
-function result(ok: boolean, says: { readonly good: string; readonly bad: string }) {
+/** The digest by everyone's word. */
+export function toldDigests({ entry, cleared }: Evidence): (string | undefined)[] {
+  const { attestation, clearing } = cleared;
+  return [entry.digest, attestation?.digest, entry.attestation?.digest, clearing?.digest];
+}
+
+export function result(ok: boolean, says: { readonly good: string; readonly bad: string }) {
   return { ok, says: ok ? says.good : says.bad };
 }
 
@@ -114,12 +127,14 @@ function same(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((text, index) => text === others[index]);
 }
 
-function checkSigner(
+/** Whether who made the signature is trusted, and was when the intent was made. */
+export function checkSigner(
   recovered: string | undefined,
   claimed: string,
-  { domain, issueMs }: { readonly domain: GetDomainResponse; readonly issueMs: number },
+  { domain, intent }: { readonly domain: GetDomainResponse; readonly intent: ClearingIntent },
 ): Check {
-  const name = "A trusted signer attested it";
+  const name = names.signer;
+  const issueMs = intent.issueTime === undefined ? 0 : timestampMs(intent.issueTime);
   if (recovered === undefined || recovered !== claimed) {
     return { name, ok: false, says: `The signature is not that of ${claimed} over this digest.` };
   }
@@ -146,7 +161,7 @@ function checkWallet(
   { wallet, postings }: ClearingIntent,
   walletSignature: string,
 ): Check {
-  const name = "The wallet signed it";
+  const name = names.wallet;
   if (wallet === zeroWallet) {
     return {
       name,

@@ -1,13 +1,18 @@
 import { CircleCheck, CircleMinus, CircleX, ShieldAlert, ShieldCheck } from "lucide-react";
 import { useMemo } from "react";
 import { type Check, checkEntry, type Evidence } from "./check-entry.ts";
+import { checkMasked } from "./check-masked.ts";
 import classes from "./checks-panel.module.css";
 
 /** What this browser found when it checked an entry by itself. */
 export function ChecksPanel({ entry, cleared, domain }: Evidence) {
-  const checks = useMemo(() => checkEntry({ entry, cleared, domain }), [entry, cleared, domain]);
+  const checks = useMemo(() => {
+    const evidence = { entry, cleared, domain };
+    return entry.masked || cleared.masked ? checkMasked(evidence) : checkEntry(evidence);
+  }, [entry, cleared, domain]);
   const failed = checks.filter(({ ok }) => ok === false).length;
   const asked = checks.filter(({ ok }) => ok !== undefined).length;
+  const unseen = checks.filter((check) => check.unseen === true).length;
   const verdict = failed === 0 ? "good" : "bad";
   const Icon = failed === 0 ? ShieldCheck : ShieldAlert;
   return (
@@ -22,7 +27,7 @@ export function ChecksPanel({ entry, cleared, domain }: Evidence) {
           </h2>
           <p>
             {failed === 0
-              ? `All ${asked} checks hold. Nobody's word was taken for them.`
+              ? `${holdWords(asked, unseen)} Nobody's word was taken for them.`
               : `${failed} of ${asked} checks failed. Do not rely on what is shown here.`}
           </p>
         </div>
@@ -36,9 +41,15 @@ export function ChecksPanel({ entry, cleared, domain }: Evidence) {
   );
 }
 
-function CheckRow({ name, ok, says }: Check) {
+function holdWords(asked: number, unseen: number): string {
+  if (unseen === 0) return `All ${asked} checks hold.`;
+  return `${asked} checks hold, ${unseen} could not be made: what others have in it is not shown.`;
+}
+
+function CheckRow({ name, ok, says, unseen }: Check) {
   const Icon = ok === undefined ? CircleMinus : ok ? CircleCheck : CircleX;
-  const word = ok === undefined ? "not asked for" : ok ? "holds" : "fails";
+  const notAsked = unseen === true ? "not checked" : "not asked for";
+  const word = ok === undefined ? notAsked : ok ? "holds" : "fails";
   return (
     <li className={classes.check} data-ok={String(ok)}>
       <Icon size={20} aria-hidden />

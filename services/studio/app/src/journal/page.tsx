@@ -116,7 +116,7 @@ function Lines({ entry }: { readonly entry: JournalEntry }) {
   return (
     <section className={classes.panel} aria-labelledby="postings">
       <header className={classes.head}>
-        <h2 id="postings">Postings</h2>
+        <h2 id="postings">{entry.lines.length < entry.legCount ? "Your postings" : "Postings"}</h2>
         <strong>
           <Money amount={total} ledger={ledger} />
         </strong>
@@ -143,6 +143,11 @@ function Lines({ entry }: { readonly entry: JournalEntry }) {
           </li>
         ))}
       </ol>
+      {entry.lines.length < entry.legCount && (
+        <p className={classes.hidden}>
+          {entry.lines.length} of {entry.legCount} legs are yours. The others are not shown to you.
+        </p>
+      )}
     </section>
   );
 }
@@ -156,6 +161,7 @@ const phases: Readonly<Record<number, string>> = {
 
 function Facts({ entry }: { readonly entry: JournalEntry }) {
   const { attestation, commitTime } = entry;
+  const none = entry.masked ? "not shown" : "—";
   return (
     <section className={classes.panel} aria-labelledby="evidence">
       <header className={classes.head}>
@@ -166,12 +172,12 @@ function Facts({ entry }: { readonly entry: JournalEntry }) {
         <Fact name="Committed">
           <span className="numeric">{commitTime === undefined ? "—" : exactTime(commitTime)}</span>
         </Fact>
-        <Fact name="Merchant">{entry.merchantId === "" ? "—" : entry.merchantId}</Fact>
-        <Fact name="Reference">{entry.reference === "" ? "—" : entry.reference}</Fact>
+        <Fact name="Merchant">{entry.merchantId === "" ? none : entry.merchantId}</Fact>
+        <Fact name="Reference">{entry.reference === "" ? none : entry.reference}</Fact>
         <Fact name="Authorised by">
-          {entry.wallet === zeroWallet ? (
-            "the house"
-          ) : (
+          {entry.wallet === zeroWallet && "the house"}
+          {entry.wallet === "" && none}
+          {entry.wallet !== zeroWallet && entry.wallet !== "" && (
             <Copyable text={entry.wallet} what="wallet" short />
           )}
         </Fact>

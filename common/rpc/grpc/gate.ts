@@ -14,7 +14,7 @@ import type { MethodPlan } from "../method-plan.ts";
 import { type HeaderReader, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
 
-/** A call that passed the gate. */
+/** A call that was admitted. */
 export interface GatedCall {
   readonly call: RpcCall;
   readonly values: ContextValues;
@@ -89,7 +89,7 @@ export function createGrpcGate(guard: Guard): GrpcGate {
     },
     take(metadata) {
       const gated = gatedCalls.get(metadata);
-      if (gated === undefined) throw new Error("the call did not pass the gate");
+      if (gated === undefined) throw new Error("the call was not admitted");
       return gated;
     },
     answerUnknownPaths,

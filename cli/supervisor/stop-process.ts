@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { isRunning, type ProcessIdentity } from "../state/process-identity.ts";
 
 export interface StopRequest {
@@ -32,6 +33,6 @@ async function isGoneWithin(identity: ProcessIdentity, limitMs: number): Promise
   for (;;) {
     if (!isRunning(identity)) return true;
     if (Date.now() >= deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await sleep(25);
   }
 }

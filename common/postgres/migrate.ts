@@ -21,6 +21,13 @@ const lockTimeoutMs = 4_000;
 const lockPatienceMs = 600_000;
 const statementTimeoutMs = 3_600_000;
 
+/**
+ * How a file says which is the oldest migration that a program must know to run on what it leaves, by that one's name; `none`
+ * or no such line: only programs that know the file itself. It is kept with the migration, for programs that do not have
+ * the file.
+ */
+const compatibleLine = /^-- compatible-from: (\S+)$/m;
+
 /** Applied at every start, after all others: roles and grants do not come with a restored dump. */
 const rolesFile = "roles.sql";
 
@@ -80,9 +87,10 @@ function gaveUp(isLocked: boolean, why: string): ConfigError {
 /**
  * Applies the SQL files of a folder that were not applied yet, in the order of their names, each in a transaction
  * of its own, and then `roles.sql`, every time. A file that changed after it was applied stops the start: history is
- * not rewritten. So does one that was applied and is not here: a newer version made the tables, and what this one would
- * write may not fit. `owner` keeps the files of two services apart. Returns the names applied; `log` hears what the
- * login may not do. Throws ConfigError, and a lock timeout when others hold what it needs.
+ * not rewritten. So does one that was applied and is not here, for a newer version made the tables and what this one would
+ * write may not fit; unless it says that it does (`compatibleLine`). `owner` keeps the files of two services apart. Returns
+ * the names applied; `log` hears of newer ones, and of what the login may not do. Throws ConfigError, and a lock timeout
+ * when others hold what it needs.
  */
 export async function migrate(
   pool: Pool,
@@ -101,12 +109,16 @@ export async function migrate(
       name text not null,
       sha256 bytea not null,
       apply_time timestamptz not null default now(),
+      compatible_from text,
       primary key (owner, name))`);
-    await refuseNewer(client, owner, files);
+    await addCompatibleFrom(client);
+    const newer = await refuseNewer(client, owner, files);
+    if (newer.length > 0) log({ owner, newer }, "a newer version has migrated the database");
     const applied: string[] = [];
     for (const name of files) {
       const sql = await readFile(new URL(name, folder), "utf8");
-      if (await applyOnce(client, owner, name, sql)) applied.push(name);
+      const migration = { owner, name, sql, compatibleFrom: compatibleFrom(name, sql, files) };
+      if (await applyOnce(client, migration)) applied.push(name);
     }
     if (all.includes(rolesFile)) {
       const why = await grantRoles(client, await readFile(new URL(rolesFile, folder), "utf8"));
@@ -124,21 +136,43 @@ export async function migrate(
   }
 }
 
+/** The first versions made the table without it. Asked before, for even to find it there takes a lock on the table. */
+async function addCompatibleFrom(client: PoolClient): Promise<void> {
+  const { rows } = await client.query(
+    "select from pg_attribute where attrelid = 'schema_migration'::regclass and attname = 'compatible_from'",
+  );
+  if (rows.length > 0) return;
+  await client.query("alter table schema_migration add column compatible_from text");
+}
+
+/** What a migration says of older programs; null if nothing but that they must know it. */
+function compatibleFrom(name: string, sql: string, files: readonly string[]): string | null {
+  const oldest = compatibleLine.exec(sql)?.[1] ?? "none";
+  if (oldest === "none") return null;
+  if (files.includes(oldest) && oldest <= name) return oldest;
+  throw new Error(`migration ${name} is compatible from ${oldest}, which is none before it`);
+}
+
+/** Returns the migrations of newer versions on which this one may run. Throws ConfigError if there is one more. */
 async function refuseNewer(
   client: PoolClient,
   owner: string,
   files: readonly string[],
-): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(
-    "select name from schema_migration where owner = $1 and name <> all($2::text[]) order by name",
+): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; compatible_from: string | null }>(
+    `select name, compatible_from from schema_migration
+     where owner = $1 and name <> all($2::text[]) order by name`,
     [owner, files],
   );
-  if (rows.length === 0) return;
-  const names = rows.map(({ name }) => name).join(", ");
+  const unfit = rows.filter((row) => !files.includes(row.compatible_from ?? row.name));
+  if (unfit.length === 0) return rows.map(({ name }) => name);
+  const names = unfit.map(({ name }) => name).join(", ");
+  const needed = unfit.map((row) => row.compatible_from ?? row.name).at(-1);
   throw new ConfigError(
     "DATABASE_URL",
     "(hidden)",
-    `the database is newer than this version of ${owner}, which does not know ${names}; start a newer one`,
+    `the database is newer than this version of ${owner}, which does not know ${names}; ` +
+      `start one that knows ${needed}: this one ends with ${files.at(-1)}`,
   );
 }
 
@@ -168,11 +202,17 @@ async function inTransaction(client: PoolClient, work: () => Promise<unknown>): 
   }
 }
 
+interface Migration {
+  readonly owner: string;
+  /** Of its file. */
+  readonly name: string;
+  readonly sql: string;
+  readonly compatibleFrom: string | null;
+}
+
 async function applyOnce(
   client: PoolClient,
-  owner: string,
-  name: string,
-  sql: string,
+  { owner, name, sql, compatibleFrom: from }: Migration,
 ): Promise<boolean> {
   const sha256 = createHash("sha256").update(sql).digest();
   const known = await client.query<{ sha256: Buffer }>(
@@ -186,11 +226,10 @@ async function applyOnce(
   }
   await inTransaction(client, async () => {
     await client.query(sql);
-    await client.query("insert into schema_migration (owner, name, sha256) values ($1, $2, $3)", [
-      owner,
-      name,
-      sha256,
-    ]);
+    await client.query(
+      "insert into schema_migration (owner, name, sha256, compatible_from) values ($1, $2, $3, $4)",
+      [owner, name, sha256, from],
+    );
   });
   return true;
 }

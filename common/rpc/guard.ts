@@ -197,7 +197,7 @@ function isStream(method: DescMethod): boolean {
 export function callOf(ctx: HandlerContext): RpcCall {
   const call = ctx.values.get(rpcCallKey);
   // Unreachable through a mount, which refuses a call that it could not begin.
-  if (call === undefined) throw new ConnectError("the call did not pass the gate", Code.Internal);
+  if (call === undefined) throw new ConnectError("the call was not admitted", Code.Internal);
   return call;
 }
 

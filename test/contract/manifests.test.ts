@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../../cli/bring/envoy.ts";
-import { requireKubernetesTools } from "../../cli/bring/kubernetes-tools.ts";
 import { describeError } from "../../cli/command/problem.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
 import { renderTemplate } from "../../cli/parts/envoy-config.ts";
 import { given, referenceProblems, selectorProblems } from "../support/manifests/checks.ts";
+import { requireKubernetesTools } from "../support/manifests/kubernetes-tools.ts";
 import {
   type Container,
   environmentOf,

@@ -305,7 +305,7 @@ describe("start", () => {
 describe("stop", () => {
   it("tells load balancers first, lets calls in flight finish, ends streams with closing, and closes last", async () => {
     // Long enough for two checks also where the machine stands still in between.
-    const service = await start({ env: { DRAIN_DELAY_MS: "2500", DRAIN_GRACE_MS: "60000" } });
+    const service = await start({ env: { DRAIN_DELAY_MS: "6000", DRAIN_GRACE_MS: "60000" } });
     using ledgerClient = createRpcClient(LedgerService, clientOptions(service));
     using eventsClient = createRpcClient(EventStreamService, clientOptions(service));
     using channel = channelTo(service);
@@ -329,7 +329,7 @@ describe("stop", () => {
     await stopped;
     expect(closed).toBe(1);
     await expect(fetch(`http://127.0.0.1:${service.ports.connect}/`)).rejects.toThrow();
-  }, 30_000);
+  });
 
   it("cuts off what outlasts the grace", async () => {
     const service = await start({ env: { DRAIN_GRACE_MS: "100" } });

@@ -1,8 +1,14 @@
 // Goal: a start brings tables, roles and grants up to date whatever others do meanwhile, or says why it cannot. Method:
 // the services' migrations on a real PostgreSQL of the test's own, with locks held, roles gone and files unknown.
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { migrateAtStart } from "#common/postgres/migrate.ts";
+import { migrate, migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { clearOne, startClearingWorld } from "../support/clearing/world.ts";
+import { engines } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
 let postgres: TestPostgres;
@@ -19,12 +25,10 @@ afterAll(async () => {
 
 const owners = ["checkout", "attestor", "clearing"] as const;
 const lines: string[] = [];
+const folderOf = (owner: string) => new URL(`../../services/${owner}/migrations/`, import.meta.url);
 const start = (owner: string, databaseUrl = postgres.databaseUrl) =>
-  migrateAtStart(
-    databaseUrl,
-    owner,
-    new URL(`../../services/${owner}/migrations/`, import.meta.url),
-    (details, message) => lines.push(`${message} ${JSON.stringify(details)}`),
+  migrateAtStart(databaseUrl, owner, folderOf(owner), (details, message) =>
+    lines.push(`${message} ${JSON.stringify(details)}`),
   );
 
 /** Every right that a role of the services has on a table or a column, in a database. */
@@ -119,7 +123,73 @@ test("a database that a newer version has made stops the start and names what is
     "insert into schema_migration (owner, name, sha256) values ('clearing', '0999-newer.sql', '')",
   );
   await expect(start("clearing")).rejects.toThrow(
-    /newer than this version of clearing, which does not know 0999-newer\.sql/,
+    /newer than this version of clearing, which does not know 0999-newer\.sql; start one that knows 0999-newer\.sql: this one ends with 00\d\d-[a-z-]+\.sql$/,
   );
   expect(await start("attestor")).toEqual([]);
+  await pool.query("delete from schema_migration where name = '0999-newer.sql'");
+});
+
+/** The migrations of a later version of Clearing: those of this one, and what is added. */
+async function migrateAsNewer(added: Readonly<Record<string, string>>): Promise<string[]> {
+  const folder = mkdtempSync(join(tmpdir(), "sovr-migrations-"));
+  try {
+    cpSync(fileURLToPath(folderOf("clearing")), folder, { recursive: true });
+    for (const [name, sql] of Object.entries(added)) writeFileSync(join(folder, name), sql);
+    return await migrate(pool, "clearing", pathToFileURL(`${folder}/`));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("this version runs on what a newer one has migrated, if that says so, and is refused where it ends", async () => {
+  const additive = {
+    "0991-additive.sql": `-- compatible-from: 0005-ledger-identity.sql
+      create table later_table (id integer primary key);
+      alter table evidence add column later_column text;`,
+    "0992-additive.sql": `-- compatible-from: 0991-additive.sql
+      create index later_index on later_table (id);`,
+  };
+  const [embedded] = engines;
+  if (embedded === undefined) throw new Error("there is no engine");
+  const world = await startClearingWorld(embedded, postgres.databaseUrl);
+  try {
+    // The first half of a roll-out, and back: the old program starts on the new tables, and clears.
+    expect(await migrateAsNewer({ "0991-additive.sql": additive["0991-additive.sql"] })).toEqual([
+      "0991-additive.sql",
+    ]);
+    lines.length = 0;
+    expect(await start("clearing")).toEqual([]);
+    expect(lines.join()).toContain("a newer version has migrated the database");
+    const old = await world.openReplica();
+    const key = await world.openFunded(old, 10n);
+    await world.closeReplica(old);
+    // And forward again, by one more that an old program must not meet: it knows nothing of 0991.
+    expect(await migrateAsNewer(additive)).toEqual(["0992-additive.sql"]);
+    await expect(world.openReplica()).rejects.toThrow(
+      /does not know 0992-additive\.sql; start one that knows 0991-additive\.sql: this one ends with /,
+    );
+    await pool.query("delete from schema_migration where name = '0992-additive.sql'");
+    const again = await world.openReplica();
+    await clearOne(again, world.purchase(key, 1n));
+  } finally {
+    await world.close();
+    await pool.query("drop table later_table; alter table evidence drop column later_column");
+    await pool.query("delete from schema_migration where name like '099_-additive.sql'");
+  }
+});
+
+test("a migration can be compatible with none but itself and those before it", async () => {
+  for (const oldest of ["0994-later.sql", "0000-nowhere.sql"]) {
+    const sql = `-- compatible-from: ${oldest}\nselect 1;`;
+    await expect(
+      migrateAsNewer({ "0993-wrong.sql": sql, "0994-later.sql": "select 1;" }),
+    ).rejects.toThrow(`migration 0993-wrong.sql is compatible from ${oldest}`);
+  }
+});
+
+test("tables of the first versions learn what may run on them", async () => {
+  await pool.query("alter table schema_migration drop column compatible_from");
+  expect(await start("clearing")).toEqual([]);
+  const { rows } = await pool.query("select from schema_migration where compatible_from is null");
+  expect(rows.length).toBeGreaterThan(0);
 });

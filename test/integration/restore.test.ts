@@ -35,7 +35,7 @@ import { nodeEnvironment } from "../support/process/node-environment.ts";
 const page = "docs/operations/restore-postgres.md";
 const blocks = codeBlocks(readFileSync(join(repositoryRoot, page), "utf8"));
 const commands = blocks.filter(({ language }) => language === "sh");
-const commandMsMax = 60_000;
+const commandMsMax = 100_000;
 
 const canRestore = await hasPostgresClient();
 const skipped = canRestore ? "" : " [no pg_dump of PostgreSQL 18 or newer on PATH]";

@@ -15,7 +15,7 @@ import type { OpenStreams } from "../open-streams.ts";
 import { type HeaderReader, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
 
-/** A call that passed the gate. */
+/** A call that was admitted. */
 export interface GatedCall {
   readonly call: RpcCall;
   readonly values: ContextValues;
@@ -96,7 +96,7 @@ export function createGrpcGate(guard: Guard, streams: OpenStreams): GrpcGate {
     },
     take(metadata) {
       const gated = gatedCalls.get(metadata);
-      if (gated === undefined) throw new Error("the call did not pass the gate");
+      if (gated === undefined) throw new Error("the call was not admitted");
       return gated;
     },
     answerUnknownPaths,

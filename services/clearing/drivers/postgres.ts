@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type GroupCommitOptions, groupCommit } from "#common/group-commit.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
 import { arrayLiteral, byteaCell, textCell } from "#common/postgres/array-literal.ts";
@@ -253,10 +254,7 @@ export function createAnnouncer(pool: Pool, onLost: (error: unknown) => void): (
     busy = true;
     while (wanted) {
       wanted = false;
-      await Promise.all([
-        withRecords(() => pool.query(text)).catch(onLost),
-        new Promise((resolve) => setTimeout(resolve, announceMs)),
-      ]);
+      await Promise.all([withRecords(() => pool.query(text)).catch(onLost), sleep(announceMs)]);
     }
     busy = false;
   };

@@ -76,14 +76,3 @@ function close(value: string | OpenMap): FormValue {
   if (items.length > listMax) throw new FormError("", `at most ${listMax} items in a list`);
   return items.map(close);
 }
-
-/** Writes what `decodeForm` reads, lists with their numbers, as the SDK does. */
-export function encodeForm(form: FormMap): string {
-  const pairs = new URLSearchParams();
-  const add = (name: string, value: FormValue): void => {
-    if (typeof value === "string") pairs.append(name, value);
-    else for (const [key, item] of Object.entries(value)) add(`${name}[${key}]`, item);
-  };
-  for (const [key, value] of Object.entries(form)) add(key, value);
-  return pairs.toString();
-}

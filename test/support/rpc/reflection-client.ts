@@ -26,7 +26,7 @@ export function askReflection(
     (bytes: Uint8Array) => Buffer.from(bytes),
     decodeAnswer,
     metadata,
-    { deadline: Date.now() + 5_000 },
+    { deadline: Date.now() + 30_000 },
   );
   return new Promise((resolve, reject) => {
     call.on("error", (error: ServiceError) => reject(error));

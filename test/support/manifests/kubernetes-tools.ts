@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Problem } from "../command/problem.ts";
-import { findProgram, type ProgramResult, runProgram } from "../command/run-program.ts";
-import { pipInstall } from "./pip-install.ts";
+import { pipInstall } from "../../../cli/bring/pip-install.ts";
+import { Problem } from "../../../cli/command/problem.ts";
+import { findProgram, type ProgramResult, runProgram } from "../../../cli/command/run-program.ts";
 
 /** What checks the manifests, without a cluster. */
 export interface KubernetesTools {

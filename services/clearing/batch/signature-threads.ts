@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { recoverAddress } from "#common/intent/signature.ts";
 import {
@@ -40,8 +41,8 @@ export function startSignatureThreads(count: number): SignatureThreads {
 /** A thread holds a few messages at a time and needs no room to grow. What exceeds this ends it, and is done here. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 };
 
-/** How long a thread may take to end by itself, in milliseconds. */
-const closeMs = 2_000;
+/** How long a thread is waited for that ends by itself, in milliseconds: one that still loads, on a busy machine. */
+const closeMs = 20_000;
 
 function startThread() {
   const worker = new Worker(new URL("./signature-worker.ts", import.meta.url), { resourceLimits });
@@ -72,12 +73,12 @@ function startThread() {
         worker.postMessage(message, [message.bytes.buffer]);
       });
     },
-    // It ends by itself: one that is cut off while it loads the native library takes the process with it (SIGABRT).
+    // It ends by itself, and is never cut off: while it loads the native library that takes the process with it (SIGABRT).
     close: async () => {
       worker.postMessage(lastMessage);
-      const late = setTimeout(() => void worker.terminate(), closeMs);
-      await exited;
-      clearTimeout(late);
+      const waited = new AbortController();
+      await Promise.race([exited, sleep(closeMs, undefined, { signal: waited.signal })]);
+      waited.abort();
     },
   };
 }

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { contracts } from "#common/contracts.ts";
 import { createPool } from "#common/postgres/pool.ts";
 import { createLogger } from "#common/process/logger.ts";
+import { serviceScopes } from "#common/roles.ts";
 import { createRpcClient, type RpcClient } from "#common/rpc/client.ts";
 import { mountOf } from "#common/rpc/mount.ts";
 import { type Running, serve } from "#common/rpc/serve.ts";
-import { serviceScopes } from "#common/roles.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
 import { newUuidV7 } from "#common/uuid.ts";
@@ -258,7 +258,12 @@ function addCredential(jwksPath: string): string {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const { keys } = JSON.parse(readFileSync(jwksPath, "utf8")) as { keys: object[] };
   const rights = { sovr_scopes: serviceScopes.checkout };
-  const known = { ...publicKey.export({ format: "jwk" }), kid: "checkout", alg: "EdDSA", ...rights };
+  const known = {
+    ...publicKey.export({ format: "jwk" }),
+    kid: "checkout",
+    alg: "EdDSA",
+    ...rights,
+  };
   writeFileSync(jwksPath, JSON.stringify({ keys: [...keys, known] }));
   return JSON.stringify({ ...privateKey.export({ format: "jwk" }), kid: "checkout" });
 }

@@ -22,3 +22,13 @@ grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clea
 grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
 grant select on ledger_adoption to sovr_clearing;
 grant select on evidence to sovr_attestor;
+
+-- Records that are older than the ledger's identity know the ledger by what Checkout was told; by nothing else of it.
+do $$
+begin
+  if to_regclass('checkout_attempt') is not null then
+    grant select (intent_id, state) on checkout_attempt to sovr_clearing;
+  end if;
+exception
+  when insufficient_privilege then null;
+end $$;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DatabaseError, type Pool, type PoolClient } from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import { ConfigError } from "#common/process/environment.ts";
-import { createPool, withRecords } from "./pool.ts";
+import { createPool, isForbidden, withRecords } from "./pool.ts";
 
 /** Any number, the same in every process: two migrations at once take turns on it. */
 const migrationLock = 7_107_112;
@@ -185,10 +185,6 @@ async function grantRoles(client: PoolClient, sql: string): Promise<string | und
     if (!isForbidden(error)) throw error;
     return error.message;
   }
-}
-
-function isForbidden(error: unknown): error is DatabaseError {
-  return error instanceof DatabaseError && error.code === "42501";
 }
 
 async function inTransaction(client: PoolClient, work: () => Promise<unknown>): Promise<void> {

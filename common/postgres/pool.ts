@@ -63,6 +63,11 @@ export function isMissingTable(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === "42P01";
 }
 
+/** Whether an error says that a role may not do what it was to do. */
+export function isForbidden(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.code === "42501";
+}
+
 /** Asks PostgreSQL for a sign of life. Throws RECORDS_UNAVAILABLE. */
 export async function probePostgres(pool: pg.Pool): Promise<void> {
   await withRecords(() => pool.query("select 1"));

@@ -4,11 +4,14 @@
 import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
 import { userInfo } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool } from "#common/postgres/pool.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
 import { emptyTransfer } from "../../engine/testing/empty-rows.ts";
+import { migrations } from "../../services/checkout/drivers/postgres/store.ts";
 import type { ClearingDeps } from "../../services/clearing/deps.ts";
+import { insertSold } from "../support/checkout/sold.ts";
 import {
   type ClearingWorld,
   chart,
@@ -19,6 +22,7 @@ import {
   soon,
   startClearingWorld,
 } from "../support/clearing/world.ts";
+import { insertEvidence } from "../support/intents/seed.ts";
 import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
 import { copyDatabase, openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
@@ -159,6 +163,28 @@ describeOnEngines("The ledger's identity", (engine) => {
     await expect(world.openReplica()).rejects.toThrow(
       /a row of .* was seen and is not in this ledger.* rolled back, and has gone on since/,
     );
+  });
+
+  it("refuses a ledger without what others were told, also where the last release wrote no identity", async () => {
+    await migrateAtStart(records.databaseUrl, "checkout", migrations);
+    await history();
+    const pool = createPool({ databaseUrl: records.databaseUrl, applicationName: "test" });
+    try {
+      // What an old copy looks like: most is there, and the last is not.
+      const lost = world.funding(newKey().address, 5n);
+      await insertEvidence(pool, lost);
+      await forgetIdentity();
+      await world.closeReplica(await world.openReplica());
+      await forgetIdentity();
+      await insertSold(pool, lost, { orderId: "A-1", commitTimestamp: 1n });
+      await expect(world.openReplica()).rejects.toThrow(
+        `of the 1 newest intents that have cleared by the records 1 are not in the ledger, the newest of them ${lost.intent.intentId}`,
+      );
+      await pool.query("update checkout_attempt set state = 'DEAD'");
+      await world.closeReplica(await world.openReplica());
+    } finally {
+      await pool.end();
+    }
   });
 
   it("refuses records that are older than the ledger, or empty", async () => {

@@ -13,6 +13,7 @@ const nothing: StartFindings = {
   },
   hasEvidence: false,
   newest: { looked: 0, whole: 0 },
+  acknowledged: { looked: 0, missing: [] },
   unattested: { count: 0, more: false, first: [] },
 };
 const chart = { ...nothing.signs, birthTimestamp: 100n, newest: 120n };
@@ -49,6 +50,17 @@ describe("goes on", () => {
       "RECOGNISED",
       { ...nothing, signs: used, hasEvidence: true, newest: { looked: 100, whole: 1 } },
     ],
+    [
+      "the last release's records, of which others know what cleared",
+      "RECOGNISED",
+      {
+        ...nothing,
+        signs: used,
+        hasEvidence: true,
+        newest: { looked: 100, whole: 60 },
+        acknowledged: { looked: 100, missing: [] },
+      },
+    ],
     ["records of failures alone", "RECOGNISED", { ...nothing, signs: chart, hasEvidence: true }],
   ])("with %s", (_, kind, found) => {
     expect(judgeStart(found)).toEqual({ kind });
@@ -81,6 +93,17 @@ describe("refuses", () => {
     ],
     ["an empty database", "the records hold no evidence", { ...nothing, signs: used }],
     ["a lost ledger without an identity", "the ledger is empty", { ...nothing, hasEvidence: true }],
+    [
+      "an old copy that holds all but the last",
+      "of the 100 newest intents that have cleared by the records 2 are not in the ledger, the newest of them id-9",
+      {
+        ...nothing,
+        signs: used,
+        hasEvidence: true,
+        newest: { looked: 100, whole: 98 },
+        acknowledged: { looked: 100, missing: ["id-9", "id-8"] },
+      },
+    ],
     [
       "evidence of which the ledger holds nothing",
       "of the 3 newest intents",

@@ -14,6 +14,7 @@ import {
   type CommittedTransfer,
   formatDigestPrefix,
   isDerivedRow,
+  type TransferRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
 
@@ -23,6 +24,11 @@ export interface IdentityRecords {
   hasEvidence(): Promise<boolean>;
   /** The newest evidence without a recorded failure. */
   newestEvidence(limit: number): Promise<readonly AttestedIntent[]>;
+  /**
+   * The newest evidence of which the records tell that it has cleared: Checkout was told so, or a POST or VOID of it failed
+   * because it had been posted, voided or had expired.
+   */
+  newestAcknowledged(limit: number): Promise<readonly AttestedIntent[]>;
   /** Which of these digest prefixes (24 bytes as `0x` hex) have evidence. */
   knownPrefixes(prefixes: readonly string[]): Promise<ReadonlySet<string>>;
   /** Writes the identity, unless somebody else has. */
@@ -49,6 +55,8 @@ export interface StartFindings {
   readonly hasEvidence: boolean;
   /** Looked at only where the identity is absent: intents that may have cleared, and how many of them are there whole. */
   readonly newest: { readonly looked: number; readonly whole: number };
+  /** Likewise: intents that have cleared, and the ids of those that are not there whole, the newest first. */
+  readonly acknowledged: { readonly looked: number; readonly missing: readonly string[] };
   /** Looked at only where the identity is there. */
   readonly unattested: Unattested;
 }
@@ -60,7 +68,7 @@ export type StartVerdict =
 
 /** Decides whether Clearing may start on a ledger. */
 export function judgeStart(found: StartFindings): StartVerdict {
-  const { identity, signs, hasEvidence, newest, unattested } = found;
+  const { identity, signs, hasEvidence, newest, acknowledged, unattested } = found;
   if (identity !== undefined) {
     const fault = identityFault(identity, signs);
     if (fault !== undefined) return refused(fault);
@@ -77,6 +85,13 @@ export function judgeStart(found: StartFindings): StartVerdict {
   if (signs.birthTimestamp === undefined) {
     return refused(
       "the records hold evidence, and the ledger is empty: it was lost, or is another",
+    );
+  }
+  // An old copy holds most of what may have cleared, and lacks the last of what did.
+  const [missing] = acknowledged.missing;
+  if (missing !== undefined) {
+    return refused(
+      `of the ${acknowledged.looked} newest intents that have cleared by the records ${acknowledged.missing.length} are not in the ledger, the newest of them ${missing}; the ledger's newest row is of ${nanosecondsText(signs.newest)}: it is an old copy`,
     );
   }
   // Where every intent has failed there is nothing to look for; the chart is all that the ledger ever held.
@@ -121,12 +136,13 @@ export async function lookAtStart(ports: IdentityPorts): Promise<StartFindings> 
   const signs = await readLedgerSigns(reader, clusterId, identity ?? noMarks);
   const fits = identity !== undefined && identityFault(identity, signs) === undefined;
   const hasEvidence = await records.hasEvidence();
+  const isUnknown = identity === undefined && hasEvidence;
   return {
     identity,
     signs,
     hasEvidence,
-    newest:
-      identity === undefined && hasEvidence ? await lookForNewest(ports) : { looked: 0, whole: 0 },
+    newest: isUnknown ? await lookForNewest(ports) : { looked: 0, whole: 0 },
+    acknowledged: isUnknown ? await lookForAcknowledged(ports) : { looked: 0, missing: [] },
     unattested: fits
       ? await findUnattested(ports, identity.highWaterMark)
       : { count: 0, more: false, first: [] },
@@ -135,17 +151,34 @@ export async function lookAtStart(ports: IdentityPorts): Promise<StartFindings> 
 
 async function lookForNewest({ reader, records }: IdentityPorts): Promise<StartFindings["newest"]> {
   const evidence = await records.newestEvidence(newestMax);
+  const missing = await findMissing(reader, evidence);
+  return { looked: evidence.length, whole: evidence.length - missing.length };
+}
+
+async function lookForAcknowledged({
+  reader,
+  records,
+}: IdentityPorts): Promise<StartFindings["acknowledged"]> {
+  const evidence = await records.newestAcknowledged(newestMax);
+  const missing = await findMissing(reader, evidence);
+  return { looked: evidence.length, missing: missing.map(({ intent }) => intent.intentId) };
+}
+
+/** The intents of which not every transfer is in the ledger as derived, in their order. */
+async function findMissing(
+  reader: LedgerReader,
+  evidence: readonly AttestedIntent[],
+): Promise<AttestedIntent[]> {
   const chains = evidence.map(({ intent, attestation }) =>
     transferRows(intent, attestation.digest),
   );
   const transfers = await reader.findTransfers(chains.flat().map(({ id }) => id));
-  const whole = chains.filter((rows) =>
+  const isWhole = (rows: readonly TransferRow[]) =>
     rows.every((row) => {
       const transfer = transfers.get(row.id);
       return transfer !== undefined && isDerivedRow(transfer, row);
-    }),
-  );
-  return { looked: evidence.length, whole: whole.length };
+    });
+  return evidence.filter((_, index) => !isWhole(chains[index] ?? []));
 }
 
 /** Rows that a start reads above the mark: it lags by seconds, so there are few, unless the database is an old one. */

@@ -6,8 +6,35 @@ import {
   unhex,
 } from "#common/postgres/evidence.ts";
 import { readLedgerIdentity } from "#common/postgres/ledger-identity.ts";
-import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import { isForbidden, isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
 import type { IdentityRecords } from "../core/ledger-identity.ts";
+
+const columns = evidenceColumns.replaceAll(/\w+/g, "evidence.$&");
+
+/** The reservations that somebody came too late for: the ledger had them. */
+const selectResolved = `
+  select distinct ${columns} from clearing_failure failure
+  join evidence resolving on resolving.intent_id = failure.intent_id
+  join evidence on evidence.intent_id = resolving.pending_intent_id
+  where failure.reason in ('PENDING_ALREADY_POSTED', 'PENDING_ALREADY_VOIDED', 'PENDING_EXPIRED')
+  order by evidence.intent_id desc limit $1`;
+
+/** What Checkout was told, in its own table. */
+const selectTold = `
+  select ${columns} from checkout_attempt told join evidence on evidence.intent_id = told.intent_id
+  where told.state = 'CLEARED' order by told.intent_id desc limit $1`;
+
+/** There may be no Checkout, or one that keeps its tables to itself. */
+async function orNothing<Rows>(
+  read: () => Promise<{ readonly rows: Rows[] }>,
+): Promise<{ readonly rows: Rows[] }> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isMissingTable(error) || isForbidden(error)) return { rows: [] };
+    throw error;
+  }
+}
 
 /** The ledger's identity and what it is checked by, in PostgreSQL. */
 export function createIdentityRecords(pool: Pool): IdentityRecords {
@@ -30,6 +57,16 @@ export function createIdentityRecords(pool: Pool): IdentityRecords {
         [limit],
       );
       return rows.map(parseEvidence);
+    },
+    async newestAcknowledged(limit) {
+      const resolved = await ask<EvidenceRow>(selectResolved, [limit]);
+      const told = await orNothing(() => ask<EvidenceRow>(selectTold, [limit]));
+      const found = new Map([...told.rows, ...resolved.rows].map((row) => [row.intent_id, row]));
+      const newestFirst = [...found.keys()].sort().reverse().slice(0, limit);
+      return newestFirst.flatMap((intentId) => {
+        const row = found.get(intentId);
+        return row === undefined ? [] : [parseEvidence(row)];
+      });
     },
     async knownPrefixes(prefixes) {
       if (prefixes.length === 0) return new Set();

@@ -67,3 +67,12 @@ export function lastLine(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   return lines.at(-1)?.trim().slice(0, 300) ?? "no output";
 }
+
+/** Why a program says that it has failed: the last line that names an error, else the last at all. On one line. */
+export function failureIn(output: string): string {
+  const lines = output.split("\n").filter((line) => /\b(error|FATAL|PANIC)\b/.test(line));
+  const line = lastLine(lines.length === 0 ? output : lines.join("\n"));
+  return line.includes("No space left on device")
+    ? `${line}: make room, then run this again`
+    : line;
+}

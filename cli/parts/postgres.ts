@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import pg from "pg";
 import { postgresPrograms } from "../bring/postgres.ts";
 import { Problem } from "../command/problem.ts";
-import { lastLine, runProgram } from "../command/run-program.ts";
+import { failureIn, runProgram } from "../command/run-program.ts";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 import { keepWhole, makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
@@ -143,7 +143,7 @@ async function initialise(
   rmSync(passwordFile);
   if (result.code !== 0) {
     throw new Problem(
-      `could not make a PostgreSQL data folder in ${data}: ${lastLine(result.output)}`,
+      `could not make a PostgreSQL data folder in ${data}: ${failureIn(result.output)}`,
     );
   }
   // initdb has synced what is in it. What is at its place and no data is what an older version's initdb left.

@@ -1,7 +1,7 @@
 // Goal: a full disk is an outage and not a crash. Method: a mesh whose state lies on a small disk of its own, under
 // clearings; the disk is filled and kept full, parts and the supervisor are killed on it, commands are run on it, and it
 // is freed again; then every answer is held against the ledger, and the audit reads it all. FAULT_SEED: on TigerBeetle too.
-import { appendFileSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isRunning } from "../../cli/state/process-identity.ts";
@@ -19,6 +19,7 @@ const megabytes = { embedded: 160, tigerbeetle: 1_400 };
 const clientsCount = 4;
 /** To end what hangs, and far above what a slow machine needs. */
 const patience = { timeout: 120_000, interval: 100 };
+const hookMs = 300_000;
 /** What a program that keeps records may end of, where it cannot write. */
 const keepers = ["postgres", "tigerbeetle"];
 
@@ -32,7 +33,7 @@ for (const engine of engines) {
   const name = `a mesh on a full disk on ${engine.name}`;
   describe.skipIf(reason !== undefined)(
     reason === undefined ? name : `${name} (skipped: ${reason})`,
-    { timeout: 400_000 },
+    { timeout: 600_000 },
     () => describeFullDisk(engine),
   );
 }
@@ -48,14 +49,14 @@ function describeFullDisk(engine: TestEngine): void {
     load = new MeshLoad(await steadyClient(mesh.settings), mesh.wallet().address);
     await load.open();
     load.start(clientsCount);
-  });
+  }, hookMs);
   afterAll(async () => {
     await load?.stop();
     disk?.free();
     await mesh?.run("down");
     await mesh?.stop();
     disk?.remove();
-  });
+  }, hookMs);
 
   test("refuses with a reason while it is full, and clears as soon as it is not", async () => {
     await moreCleared(20);
@@ -88,12 +89,10 @@ function describeFullDisk(engine: TestEngine): void {
         .map(({ pid }) => pid)
         .toSorted(),
     );
-    expect(readFileSync(logFile(mesh.settings, "mesh"), "utf8")).toMatch(
-      /^[0-9]+ lines were dropped here/m,
-    );
   });
 
   test.skipIf(engine.name !== "embedded")("lets commands tell the truth on it", async () => {
+    forgetLastLog(mesh);
     disk.fill();
     const supervisor = readState(mesh.settings)?.supervisor;
     if (supervisor === undefined) throw new Error("a mesh runs");
@@ -107,6 +106,7 @@ function describeFullDisk(engine: TestEngine): void {
     expectNoDoubles(mesh);
     await moreCleared(20);
 
+    forgetLastLog(mesh);
     disk.fill();
     expect(await mesh.run("down")).toMatchObject({ code: 0, stderr: "" });
     expect(findStrays(mesh.settings.state)).toEqual([]);
@@ -138,7 +138,7 @@ function describeFullDisk(engine: TestEngine): void {
     const beganMs = performance.now();
     await moreCleared(1);
     const clearedMs = performance.now() - beganMs;
-    const status = await healthyStatus(mesh);
+    const status = await healthyStatus(mesh, patience);
     const all = performance.now() - beganMs;
     console.log(
       `${when}: cleared ${Math.round(clearedMs)} ms after there was room, all served ${Math.round(all)} ms after`,
@@ -174,6 +174,11 @@ async function expectRefusedStart(mesh: TestMesh): Promise<void> {
     /^mesh: .* cannot be used: the disk is full: make room, then run this again\n$/,
   );
   expect(code).toBe(1);
+}
+
+/** Deletes the log before the last one, which a start would do on the full disk, and make room for itself. */
+function forgetLastLog({ settings }: TestMesh): void {
+  rmSync(`${logFile(settings, "mesh")}.1`, { force: true });
 }
 
 /** Grows a log to the end of a block, so that another line needs one more. */

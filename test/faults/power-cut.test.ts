@@ -33,7 +33,7 @@ for (const engine of engines) {
   const name = `a mesh whose power is cut (FAULT_SEED=${randomSeed}) on ${engine.name}`;
   describe.skipIf(reason !== undefined)(
     reason === undefined ? name : `${name} (skipped: ${reason})`,
-    { timeout: 400_000 },
+    { timeout: 600_000 },
     () => describePowerCuts(engine),
   );
 }

@@ -123,7 +123,7 @@ function createBallast(folder: string) {
     },
     drop() {
       stop();
-      const fd = openSync(file, "r+");
+      const fd = openSync(file, "a");
       ftruncateSync(fd, 0);
       closeSync(fd);
     },

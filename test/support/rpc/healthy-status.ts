@@ -3,15 +3,18 @@ import type { TestMesh } from "../mesh/mesh.ts";
 
 /**
  * What ./mesh status --json prints, once every part is healthy: a part has three seconds to answer, which a busy machine
- * may pass by.
+ * may pass by. `patience`: the suite's unless it is given, in milliseconds.
  */
-export async function healthyStatus(mesh: TestMesh): Promise<string> {
+export async function healthyStatus(
+  mesh: TestMesh,
+  patience: { readonly timeout?: number } = {},
+): Promise<string> {
   let printed = "";
   const status = async () => {
     const { code, stdout } = await mesh.run("status", "--json");
     printed = stdout;
     return code;
   };
-  await expect.poll(status).toBe(0);
+  await expect.poll(status, patience).toBe(0);
   return printed;
 }

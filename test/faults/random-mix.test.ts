@@ -62,7 +62,7 @@ function mix(engine: TestEngine): void {
   test(
     "loses nothing, doubles nothing, and tells a reason each time",
     async () => {
-      const done = await breakFor(engineMs, meshFaults({ mesh, proxy }));
+      const done = await breakFor(engineMs, meshFaults({ mesh, proxy }), load);
       await healthyStatus(mesh);
       await load.servedAfter("clearing", performance.now(), patienceMs);
       const verdict = await passVerdict(mesh, load);
@@ -93,16 +93,31 @@ function mix(engine: TestEngine): void {
   );
 }
 
-/** Follows the plan until the time is over, and says what it does. Resolves with how many faults there were. */
-async function breakFor(forMs: number, faults: readonly Fault[]): Promise<number> {
+/**
+ * Follows the plan until the time is over, and says what it does. In the first round it waits until callers are served
+ * again, and tells how long that took since what had hit them was gone; from then on faults may meet. Resolves with how
+ * many there were.
+ */
+async function breakFor(
+  forMs: number,
+  faults: readonly Fault[],
+  load: JudgedLoad,
+): Promise<number> {
   const endMs = performance.now() + forMs;
   let count = 0;
   for (const { what, pauseMs, lengthMs } of planFaults(seed, faults)) {
     await sleep(pauseMs);
     if (performance.now() >= endMs) break;
-    console.log(`${what.name} (${lengthMs} ms)`);
     await what.happen(lengthMs);
     count += 1;
+    if (count > faults.length) {
+      console.log(what.name);
+      continue;
+    }
+    const sinceMs = performance.now();
+    const took = what.hits.map((service) => load.servedAfter(service, sinceMs, patienceMs));
+    const ms = Math.max(0, ...(await Promise.all(took)));
+    console.log(`${what.name}: served again after ${(ms / 1_000).toFixed(1)} s`);
   }
   return count;
 }

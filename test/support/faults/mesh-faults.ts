@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { createRpcClient } from "#common/rpc/client.ts";
-import { serviceNames } from "#common/service-names.ts";
+import { type ServiceName, serviceNames } from "#common/service-names.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { replicasOf } from "../../../cli/parts/replicas.ts";
 import { isRunning } from "../../../cli/state/process-identity.ts";
@@ -13,6 +13,8 @@ import type { TcpProxy } from "../rpc/tcp-proxy.ts";
 /** One thing that goes wrong with a mesh. */
 export interface Fault {
   readonly name: string;
+  /** The services whose callers feel it: once they are served again, it is over. */
+  readonly hits: readonly ServiceName[];
   /** Does it, and undoes after so many milliseconds what does not pass by itself. Resolves when that is done. */
   happen(lengthMs: number): Promise<void>;
 }
@@ -44,10 +46,19 @@ export function meshFaults(world: FaultWorld): readonly Fault[] {
   ];
 }
 
+/** Whose callers feel a part. */
+function hitsOf(part: string): readonly ServiceName[] {
+  if (part === "envoy") return serviceNames;
+  if (part === "postgres") return ["attestor", "clearing"];
+  if (part.startsWith("tigerbeetle")) return ["clearing"];
+  return serviceNames.filter((name) => name === part);
+}
+
 /** kill -9; the supervisor starts it again. */
 export function kill(mesh: TestMesh, name: string): Fault {
   return {
     name: `kill ${name}`,
+    hits: hitsOf(name),
     happen: async () => void signalPart(mesh, name, "SIGKILL"),
   };
 }
@@ -56,6 +67,7 @@ export function kill(mesh: TestMesh, name: string): Fault {
 export function killAll(mesh: TestMesh, names: readonly string[]): Fault {
   return {
     name: `kill ${names.join(" and ")}`,
+    hits: [...new Set(names.flatMap(hitsOf))],
     happen: async () => {
       for (const name of names) signalPart(mesh, name, "SIGKILL");
     },
@@ -66,6 +78,7 @@ export function killAll(mesh: TestMesh, names: readonly string[]): Fault {
 export function pause(mesh: TestMesh, name: string): Fault {
   return {
     name: `pause ${name}`,
+    hits: hitsOf(name),
     happen: async (lengthMs) => {
       const pid = signalPart(mesh, name, "SIGSTOP");
       await sleep(lengthMs);
@@ -77,6 +90,7 @@ export function pause(mesh: TestMesh, name: string): Fault {
 function restart(mesh: TestMesh, name: string): Fault {
   return {
     name: `restart ${name}`,
+    hits: hitsOf(name),
     happen: async () => void signalPart(mesh, name, "SIGTERM"),
   };
 }
@@ -84,6 +98,7 @@ function restart(mesh: TestMesh, name: string): Fault {
 function pausePostgres(mesh: TestMesh): Fault {
   return {
     name: "pause postgres",
+    hits: hitsOf("postgres"),
     happen: async (lengthMs) => {
       const pid = signalPart(mesh, "postgres", "SIGSTOP");
       if (pid === undefined) return;
@@ -98,6 +113,7 @@ function pausePostgres(mesh: TestMesh): Fault {
 function killSupervisor(mesh: TestMesh): Fault {
   return {
     name: "kill the supervisor",
+    hits: [],
     happen: async () => {
       const supervisor = readState(mesh.settings)?.supervisor;
       if (supervisor === undefined) throw new Error("a mesh has one");
@@ -116,6 +132,7 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
   return [
     {
       name: "a subscriber who reads nothing",
+      hits: [],
       happen: async (lengthMs) => {
         using client = createRpcClient(EventStreamService, {
           address: mesh.address,
@@ -133,6 +150,7 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
     },
     {
       name: "a slow network to the edge",
+      hits: serviceNames,
       happen: async (lengthMs) => {
         for (const endMs = performance.now() + lengthMs; performance.now() < endMs; ) {
           proxy.stall();
@@ -142,9 +160,14 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
         }
       },
     },
-    { name: "cut the connections to the edge", happen: async () => proxy.cut() },
+    {
+      name: "cut the connections to the edge",
+      hits: serviceNames,
+      happen: async () => proxy.cut(),
+    },
     {
       name: "stall the network to the edge",
+      hits: serviceNames,
       happen: async (lengthMs) => {
         proxy.stall();
         await sleep(lengthMs);

@@ -6,6 +6,7 @@ import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_servic
 import { replicasOf } from "../../../cli/parts/replicas.ts";
 import { isRunning } from "../../../cli/state/process-identity.ts";
 import { readState } from "../../../cli/state/state.ts";
+import type { TestDisk } from "../disk/disk.ts";
 import type { TestMesh } from "../mesh/mesh.ts";
 import { signalPostgres } from "../postgres/postgres.ts";
 import type { TcpProxy } from "../rpc/tcp-proxy.ts";
@@ -23,14 +24,16 @@ export interface FaultWorld {
   readonly mesh: TestMesh;
   /** Between clients and the edge. */
   readonly proxy: TcpProxy;
+  /** Where its state lies, if that is a disk of its own. */
+  readonly disk: TestDisk | undefined;
 }
 
 /** To end what hangs, and far above what a slow machine needs. */
 const patience = { timeout: 120_000, interval: 100 };
 
-/** Every fault of a mesh that does not depend on the machine. A disk that is full belongs here too, where one can be had. */
+/** Every fault that a mesh can meet here: that of a disk needs one of its own. */
 export function meshFaults(world: FaultWorld): readonly Fault[] {
-  const { mesh } = world;
+  const { mesh, disk } = world;
   const services: readonly string[] = [...serviceNames, "stripe-sim"];
   const replicas = replicasOf(mesh.settings, mesh.identity).map(({ name }) => name);
   return [
@@ -42,6 +45,7 @@ export function meshFaults(world: FaultWorld): readonly Fault[] {
     killSupervisor(mesh),
     killAll(mesh, serviceNames),
     ...(replicas.length > 1 ? [killAll(mesh, replicas)] : []),
+    ...(disk === undefined ? [] : [fullDisk(disk)]),
     ...networkFaults(world),
   ];
 }
@@ -121,6 +125,22 @@ function killSupervisor(mesh: TestMesh): Fault {
       await expect.poll(() => isRunning(supervisor), patience).toBe(false);
       const again = await mesh.run("up", "--detach");
       expect(again, again.stderr).toMatchObject({ code: 0 });
+    },
+  };
+}
+
+/** Of everything: records, ledger, logs, what the supervisor writes down. */
+export function fullDisk(disk: TestDisk): Fault {
+  return {
+    name: "a full disk",
+    hits: serviceNames,
+    happen: async (lengthMs) => {
+      disk.fill();
+      try {
+        await sleep(lengthMs);
+      } finally {
+        disk.free();
+      }
     },
   };
 }

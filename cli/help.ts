@@ -33,5 +33,9 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           measures a mesh of its own, and the bare ledger beside it
   ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser;
                           the first three alone: ./mesh test quick
+  ./mesh test faults --minutes N [--seed S]
+                          a random mix of all faults under clients whose every answer is judged
+  ./mesh test soak --minutes N
+                          steady load: memory, descriptors and latency of every process over time
 
 Ports and everything else that can be set: .env.example. State lives in .mesh/, or where MESH_STATE says.`);

@@ -3,13 +3,26 @@ import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { seconds } from "./command/text.ts";
 import { repositoryRoot } from "./state/settings.ts";
+import { longRuns, readLongRun, runLong } from "./test/long-runs.ts";
 import { addResults, type SuiteRow, suiteTable, summaryLine } from "./test/report.ts";
 import { quickSuites, runSuite, type SuiteName, suiteNames } from "./test/suites.ts";
 
-const usage = `./mesh test [quick|${suiteNames.join("|")}]…`;
+const usage = `./mesh test [quick|${suiteNames.join("|")}]… | ${longRuns.join("|")} --minutes N [--seed S]`;
 
 runCommand(async () => {
-  const { positionals } = readArguments({}, usage);
+  const { positionals, values } = readArguments(
+    { minutes: { type: "string" }, seed: { type: "string" } },
+    usage,
+  );
+  const isLong = values.minutes !== undefined || positionals.includes("soak");
+  if (isLong || values.seed !== undefined) {
+    const run = longRuns.find((name) => name === positionals[0]);
+    if (run === undefined || positionals.length !== 1 || values.minutes === undefined) {
+      throw new Problem(`--minutes goes with one of ${longRuns.join(", ")} (usage: ${usage})`);
+    }
+    const options = readLongRun(values.minutes, values.seed);
+    return runLong(run, options, repositoryRoot, await bringTestPrograms(repositoryRoot));
+  }
   const names = positionals.flatMap((name): readonly string[] =>
     name === "quick" ? quickSuites : [name],
   );

@@ -46,8 +46,11 @@ interface Running {
 // A part that dies comes back by itself, as under Kubernetes: at once the first time, then ever later.
 const backoffMsMin = 250;
 const backoffMsMax = 5_000;
-/** A part that ran this long counts as healthy: its next death is its first again. */
-const healthyMs = 30_000;
+/**
+ * A part that ran this long counts as healthy: its next death is its first again. Longer than what cannot start takes to
+ * end, and so short that one which is killed now and then is always back at once.
+ */
+const healthyMs = 5_000;
 const probeMsMax = 3_000;
 const probePauseMs = 50;
 

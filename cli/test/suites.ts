@@ -24,8 +24,21 @@ export const suiteNames = Object.keys(suites) as SuiteName[];
 /** What says most in the least time: before every commit. */
 export const quickSuites: readonly SuiteName[] = ["static", "unit", "contract"];
 
-/** Runs one suite to its end. `path` is PATH for the tests. */
-export async function runSuite(name: SuiteName, root: string, path: string): Promise<SuiteRow> {
+/** What a run differs in from that of the whole suite. */
+export interface PartOfSuite {
+  /** The test files, from the repository's root, one after the other. */
+  readonly files: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly budgetSeconds: number;
+}
+
+/** Runs one suite to its end, or a part of it. `path` is PATH for the tests. */
+export async function runSuite(
+  name: SuiteName,
+  root: string,
+  path: string,
+  part?: PartOfSuite,
+): Promise<SuiteRow> {
   const folder = mkdtempSync(join(tmpdir(), "mesh-test-"));
   const started = join(folder, "started");
   writeFileSync(started, "");
@@ -34,7 +47,7 @@ export async function runSuite(name: SuiteName, root: string, path: string): Pro
     const result =
       name === "static"
         ? await runStaticChecks(root)
-        : await runVitest(name, { root, path, folder, started });
+        : await runVitest(name, { root, path, folder, started, part });
     const ms = performance.now() - beganMs;
     return { name, result, ms, started: countStarted(readFileSync(started, "utf8")) };
   } finally {
@@ -49,13 +62,14 @@ interface VitestRun {
   readonly folder: string;
   /** The file in which its tests note what they start. */
   readonly started: string;
+  readonly part: PartOfSuite | undefined;
 }
 
 async function runVitest(name: SuiteName, run: VitestRun): Promise<SuiteResult> {
-  const { budgetSeconds } = suites[name];
   const { root } = run;
+  const budgetSeconds = run.part?.budgetSeconds ?? suites[name].budgetSeconds;
   const report = join(run.folder, "report.json");
-  const ended = await spawnVitest(name, report, run);
+  const ended = await spawnVitest(name, report, run, budgetSeconds);
   if (!existsSync(report)) {
     const why =
       ended === "timeout" ? `did not end within ${budgetSeconds} s` : `vitest ended (${ended})`;
@@ -67,9 +81,16 @@ async function runVitest(name: SuiteName, run: VitestRun): Promise<SuiteResult> 
   return { ...result, failed: [`${name}: vitest ended with ${ended}, see above`] };
 }
 
-function spawnVitest(name: SuiteName, report: string, run: VitestRun): Promise<number | "timeout"> {
+function spawnVitest(
+  name: SuiteName,
+  report: string,
+  run: VitestRun,
+  budgetSeconds: number,
+): Promise<number | "timeout"> {
+  const { files = [], environment = {} } = run.part ?? {};
   // The star: a suite whose files run in different ways is several projects (vitest.config.ts).
   const flags = ["run", "--project", `${name}*`, "--passWithNoTests", "--reporter=default"];
+  if (files.length > 0) flags.push("--no-file-parallelism", ...files);
   const json = ["--reporter=json", `--outputFile.json=${report}`];
   return new Promise((resolve, reject) => {
     const vitest = join(run.root, "node_modules/vitest/vitest.mjs");
@@ -77,6 +98,7 @@ function spawnVitest(name: SuiteName, report: string, run: VitestRun): Promise<n
       cwd: run.root,
       env: {
         ...process.env,
+        ...environment,
         PATH: run.path,
         // What one process compiled, hundreds more load.
         NODE_COMPILE_CACHE: join(run.root, ".toolchain/compile-cache"),
@@ -96,7 +118,7 @@ function spawnVitest(name: SuiteName, report: string, run: VitestRun): Promise<n
     const timer = setTimeout(() => {
       timedOut = true;
       end("SIGKILL");
-    }, suites[name].budgetSeconds * 1000);
+    }, budgetSeconds * 1000);
     child.once("error", reject);
     child.once("exit", (code) => {
       clearTimeout(timer);

@@ -5,8 +5,10 @@
 // the file that the last line of the command is made of.
 import { appendFileSync } from "node:fs";
 import { freemem } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDisk, type TestDisk, whyNoDisk } from "../support/disk/disk.ts";
 import { planFaults } from "../support/faults/fault-schedule.ts";
 import { JudgedLoad } from "../support/faults/judged-load.ts";
 import { type Fault, meshFaults } from "../support/faults/mesh-faults.ts";
@@ -24,6 +26,10 @@ const engineMs = (Number(FAULT_MINUTES ?? 0) * 60_000) / present.length;
 const patienceMs = 300_000;
 /** Of three replicas. With less there is one. */
 const memoryBytes = 6e9;
+/** What a mesh writes in a long run. A disk here takes up only what is written to it. */
+const diskMb = 2_000;
+/** A data file of TigerBeetle takes a gigabyte from its first day on. */
+const replicaMb = 1_200;
 
 for (const engine of engines) {
   const unwanted =
@@ -38,14 +44,20 @@ for (const engine of engines) {
 
 function mix(engine: TestEngine): void {
   const replicas = engine.name === "tigerbeetle" && freemem() > memoryBytes ? 3 : undefined;
+  const withoutDisk = FAULT_MINUTES === undefined ? undefined : whyNoDisk();
+  let disk: TestDisk | undefined;
   let mesh: TestMesh;
   let proxy: TcpProxy;
   let load: JudgedLoad;
 
   beforeAll(async () => {
+    const megabytes = diskMb + (engine.name === "tigerbeetle" ? (replicas ?? 1) * replicaMb : 0);
+    if (withoutDisk === undefined) disk = openDisk(megabytes);
+    else console.log(`no full disk among the faults: ${withoutDisk}`);
     mesh = await startMesh({
       engine: engine.name,
       ...(replicas === undefined ? {} : { replicas }),
+      ...(disk === undefined ? {} : { state: join(disk.folder, "state") }),
     });
     proxy = await startTcpProxy(mesh.address);
     load = new JudgedLoad({ mesh, seed, address: `127.0.0.1:${proxy.port}`, pauseMsMax: 30 });
@@ -57,12 +69,13 @@ function mix(engine: TestEngine): void {
     await proxy?.stop();
     await mesh?.run("down"); // the supervisor may be another one by now
     await mesh?.stop();
+    disk?.remove();
   }, patienceMs);
 
   test(
     "loses nothing, doubles nothing, and tells a reason each time",
     async () => {
-      const done = await breakFor(engineMs, meshFaults({ mesh, proxy }));
+      const done = await breakFor(engineMs, meshFaults({ mesh, proxy, disk }), load);
       await healthyStatus(mesh);
       await load.servedAfter("clearing", performance.now(), patienceMs);
       const verdict = await passVerdict(mesh, load);
@@ -93,16 +106,31 @@ function mix(engine: TestEngine): void {
   );
 }
 
-/** Follows the plan until the time is over, and says what it does. Resolves with how many faults there were. */
-async function breakFor(forMs: number, faults: readonly Fault[]): Promise<number> {
+/**
+ * Follows the plan until the time is over, and says what it does. In the first round it waits until callers are served
+ * again, and tells how long that took since what had hit them was gone; from then on faults may meet. Resolves with how
+ * many there were.
+ */
+async function breakFor(
+  forMs: number,
+  faults: readonly Fault[],
+  load: JudgedLoad,
+): Promise<number> {
   const endMs = performance.now() + forMs;
   let count = 0;
   for (const { what, pauseMs, lengthMs } of planFaults(seed, faults)) {
     await sleep(pauseMs);
     if (performance.now() >= endMs) break;
-    console.log(`${what.name} (${lengthMs} ms)`);
     await what.happen(lengthMs);
     count += 1;
+    if (count > faults.length) {
+      console.log(what.name);
+      continue;
+    }
+    const sinceMs = performance.now();
+    const took = what.hits.map((service) => load.servedAfter(service, sinceMs, patienceMs));
+    const ms = Math.max(0, ...(await Promise.all(took)));
+    console.log(`${what.name}: served again after ${(ms / 1_000).toFixed(1)} s`);
   }
   return count;
 }

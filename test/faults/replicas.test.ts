@@ -1,12 +1,14 @@
 // Goal: with three replicas of a real TigerBeetle, one that dies, hangs, is cut off or loses its disk costs seconds and
 // nothing else. Method: a mesh of its own by ./mesh up --replicas 3 under clients over every protocol; each replica is
-// killed in turn, one is stopped, one is cut off from the others, the majority is stopped, all die at once, and one loses
-// its data file and is recovered; then every answer is held against the ledger. FAULT_SEED repeats a run's clients.
+// killed in turn, one is stopped, one is cut off from the others, the majority is stopped, all die at once, the disk of one
+// is full, and one loses its data file and is recovered; then every answer is held against the ledger. FAULT_SEED repeats
+// what its clients do.
 import { rmSync } from "node:fs";
 import { connect } from "node:net";
 import { freemem } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { replicasOf } from "../../cli/parts/replicas.ts";
+import { openDisk, type TestDisk, whyNoDisk } from "../support/disk/disk.ts";
 import { JudgedLoad } from "../support/faults/judged-load.ts";
 import { kill, killAll, pause } from "../support/faults/mesh-faults.ts";
 import { type ReplicaNetwork, startReplicaNetwork } from "../support/faults/replica-network.ts";
@@ -21,6 +23,9 @@ const patienceMs = 180_000;
 /** Replicas that elect another primary need a second or two: longer than that, and far shorter than any patience. */
 const hangMs = 2_500;
 const memoryBytes = 6e9;
+/** A data file of TigerBeetle takes a gigabyte from its first day on. */
+const diskMb = 1_400;
+const clearedWhileFull = 40;
 
 const missing = hasTigerBeetle
   ? freemem() < memoryBytes && "three replicas take 5 GB of memory"
@@ -30,13 +35,17 @@ describe.skipIf(missing !== false)(
   `three replicas among faults (FAULT_SEED=${seed})${missing === false ? "" : ` (skipped: ${missing})`}`,
   { timeout: 2 * patienceMs },
   () => {
+    let disk: TestDisk | undefined;
     let network: ReplicaNetwork;
     let mesh: TestMesh;
     let load: JudgedLoad;
     let names: readonly string[];
 
     beforeAll(async () => {
-      network = await startReplicaNetwork(3);
+      // The first has a disk of its own, where one can be had.
+      if (whyNoDisk() === undefined) disk = openDisk(diskMb);
+      const disks = disk === undefined ? [] : [[0, disk.folder] as const];
+      network = await startReplicaNetwork(3, new Map(disks));
       mesh = await startMesh({
         engine: "tigerbeetle",
         replicas: 3,
@@ -51,6 +60,7 @@ describe.skipIf(missing !== false)(
       load?.close();
       await mesh?.stop();
       await network?.stop();
+      disk?.remove();
     }, patienceMs);
 
     /** Waits until a clearing begins and ends well after that instant, and tells how long that took. */
@@ -123,6 +133,21 @@ describe.skipIf(missing !== false)(
       await killAll(mesh, names).happen(0);
       await clearsAfter("all three killed", performance.now());
       for (const name of names) await listens(name);
+    });
+
+    test("go on while the disk of one is full, and have it back once it is not", async (context) => {
+      if (disk === undefined) return context.skip(whyNoDisk());
+      disk.fill();
+      try {
+        const cleared = load.cleared;
+        await expect
+          .poll(() => load.cleared, { timeout: patienceMs })
+          .toBeGreaterThan(cleared + clearedWhileFull);
+        await clearsAfter(`the disk of ${names[0]} is full`, performance.now());
+      } finally {
+        disk.free();
+      }
+      await listens(names[0] ?? "");
     });
 
     test("bring back one that has lost its data, and never format it", async () => {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { createRpcClient } from "#common/rpc/client.ts";
-import { serviceNames } from "#common/service-names.ts";
+import { type ServiceName, serviceNames } from "#common/service-names.ts";
 import { EventStreamService } from "#gen/sovr/eventstream/v1/event_stream_service_pb.ts";
 import { replicasOf } from "../../../cli/parts/replicas.ts";
 import { isRunning } from "../../../cli/state/process-identity.ts";
 import { readState } from "../../../cli/state/state.ts";
+import type { TestDisk } from "../disk/disk.ts";
 import type { TestMesh } from "../mesh/mesh.ts";
 import { signalPostgres } from "../postgres/postgres.ts";
 import type { TcpProxy } from "../rpc/tcp-proxy.ts";
@@ -13,6 +14,8 @@ import type { TcpProxy } from "../rpc/tcp-proxy.ts";
 /** One thing that goes wrong with a mesh. */
 export interface Fault {
   readonly name: string;
+  /** The services whose callers feel it: once they are served again, it is over. */
+  readonly hits: readonly ServiceName[];
   /** Does it, and undoes after so many milliseconds what does not pass by itself. Resolves when that is done. */
   happen(lengthMs: number): Promise<void>;
 }
@@ -21,14 +24,16 @@ export interface FaultWorld {
   readonly mesh: TestMesh;
   /** Between clients and the edge. */
   readonly proxy: TcpProxy;
+  /** Where its state lies, if that is a disk of its own. */
+  readonly disk: TestDisk | undefined;
 }
 
 /** To end what hangs, and far above what a slow machine needs. */
 const patience = { timeout: 120_000, interval: 100 };
 
-/** Every fault of a mesh that does not depend on the machine. A disk that is full belongs here too, where one can be had. */
+/** Every fault that a mesh can meet here: that of a disk needs one of its own. */
 export function meshFaults(world: FaultWorld): readonly Fault[] {
-  const { mesh } = world;
+  const { mesh, disk } = world;
   const services: readonly string[] = [...serviceNames, "stripe-sim"];
   const replicas = replicasOf(mesh.settings, mesh.identity).map(({ name }) => name);
   return [
@@ -40,14 +45,24 @@ export function meshFaults(world: FaultWorld): readonly Fault[] {
     killSupervisor(mesh),
     killAll(mesh, serviceNames),
     ...(replicas.length > 1 ? [killAll(mesh, replicas)] : []),
+    ...(disk === undefined ? [] : [fullDisk(disk)]),
     ...networkFaults(world),
   ];
+}
+
+/** Whose callers feel a part. */
+function hitsOf(part: string): readonly ServiceName[] {
+  if (part === "envoy") return serviceNames;
+  if (part === "postgres") return ["attestor", "clearing"];
+  if (part.startsWith("tigerbeetle")) return ["clearing"];
+  return serviceNames.filter((name) => name === part);
 }
 
 /** kill -9; the supervisor starts it again. */
 export function kill(mesh: TestMesh, name: string): Fault {
   return {
     name: `kill ${name}`,
+    hits: hitsOf(name),
     happen: async () => void signalPart(mesh, name, "SIGKILL"),
   };
 }
@@ -56,6 +71,7 @@ export function kill(mesh: TestMesh, name: string): Fault {
 export function killAll(mesh: TestMesh, names: readonly string[]): Fault {
   return {
     name: `kill ${names.join(" and ")}`,
+    hits: [...new Set(names.flatMap(hitsOf))],
     happen: async () => {
       for (const name of names) signalPart(mesh, name, "SIGKILL");
     },
@@ -66,6 +82,7 @@ export function killAll(mesh: TestMesh, names: readonly string[]): Fault {
 export function pause(mesh: TestMesh, name: string): Fault {
   return {
     name: `pause ${name}`,
+    hits: hitsOf(name),
     happen: async (lengthMs) => {
       const pid = signalPart(mesh, name, "SIGSTOP");
       await sleep(lengthMs);
@@ -77,6 +94,7 @@ export function pause(mesh: TestMesh, name: string): Fault {
 function restart(mesh: TestMesh, name: string): Fault {
   return {
     name: `restart ${name}`,
+    hits: hitsOf(name),
     happen: async () => void signalPart(mesh, name, "SIGTERM"),
   };
 }
@@ -84,6 +102,7 @@ function restart(mesh: TestMesh, name: string): Fault {
 function pausePostgres(mesh: TestMesh): Fault {
   return {
     name: "pause postgres",
+    hits: hitsOf("postgres"),
     happen: async (lengthMs) => {
       const pid = signalPart(mesh, "postgres", "SIGSTOP");
       if (pid === undefined) return;
@@ -98,6 +117,7 @@ function pausePostgres(mesh: TestMesh): Fault {
 function killSupervisor(mesh: TestMesh): Fault {
   return {
     name: "kill the supervisor",
+    hits: [],
     happen: async () => {
       const supervisor = readState(mesh.settings)?.supervisor;
       if (supervisor === undefined) throw new Error("a mesh has one");
@@ -109,6 +129,22 @@ function killSupervisor(mesh: TestMesh): Fault {
   };
 }
 
+/** Of everything: records, ledger, logs, what the supervisor writes down. */
+export function fullDisk(disk: TestDisk): Fault {
+  return {
+    name: "a full disk",
+    hits: serviceNames,
+    happen: async (lengthMs) => {
+      disk.fill();
+      try {
+        await sleep(lengthMs);
+      } finally {
+        disk.free();
+      }
+    },
+  };
+}
+
 const dripStallMs = 150;
 const dripFlowMs = 30;
 
@@ -116,6 +152,7 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
   return [
     {
       name: "a subscriber who reads nothing",
+      hits: [],
       happen: async (lengthMs) => {
         using client = createRpcClient(EventStreamService, {
           address: mesh.address,
@@ -133,6 +170,7 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
     },
     {
       name: "a slow network to the edge",
+      hits: serviceNames,
       happen: async (lengthMs) => {
         for (const endMs = performance.now() + lengthMs; performance.now() < endMs; ) {
           proxy.stall();
@@ -142,9 +180,14 @@ function networkFaults({ mesh, proxy }: FaultWorld): readonly Fault[] {
         }
       },
     },
-    { name: "cut the connections to the edge", happen: async () => proxy.cut() },
+    {
+      name: "cut the connections to the edge",
+      hits: serviceNames,
+      happen: async () => proxy.cut(),
+    },
     {
       name: "stall the network to the edge",
+      hits: serviceNames,
       happen: async (lengthMs) => {
         proxy.stall();
         await sleep(lengthMs);

@@ -22,8 +22,14 @@ interface Way {
   readonly proxy: TcpProxy;
 }
 
-/** Prepares it. The mesh's `tigerbeetle` is a script that tells each replica to go through the proxies to the others. */
-export async function startReplicaNetwork(count: number): Promise<ReplicaNetwork> {
+/**
+ * Prepares it. The mesh's `tigerbeetle` is a script that tells each replica to go through the proxies to the others.
+ * `disks`: folders in which the data of some replicas lies, by their index; the mesh sees links to there.
+ */
+export async function startReplicaNetwork(
+  count: number,
+  disks: ReadonlyMap<number, string> = new Map(),
+): Promise<ReplicaNetwork> {
   const program = findProgram("tigerbeetle");
   if (program === undefined) throw new Error("tigerbeetle is not on PATH");
   const first = await freePortRun(count);
@@ -32,7 +38,9 @@ export async function startReplicaNetwork(count: number): Promise<ReplicaNetwork
     ways.push({ from, to, proxy: await startTcpProxy(`127.0.0.1:${first + to}`) });
   }
   const folder = mkdtempSync(join(tmpdir(), "sovr-replica-network-"));
-  writeFileSync(join(folder, "tigerbeetle"), script(program, first, count, ways), { mode: 0o755 });
+  writeFileSync(join(folder, "tigerbeetle"), script({ program, first, count, ways, disks }), {
+    mode: 0o755,
+  });
   const { PATH = "" } = process.env;
   return {
     environment: { PATH: `${folder}${delimiter}${PATH}`, TIGERBEETLE_PORT: String(first) },
@@ -56,8 +64,16 @@ function pairs(count: number): readonly (readonly [number, number])[] {
   return all.flatMap((from) => all.flatMap((to) => (from === to ? [] : [[from, to] as const])));
 }
 
+interface ScriptOptions {
+  readonly program: string;
+  readonly first: number;
+  readonly count: number;
+  readonly ways: readonly Way[];
+  readonly disks: ReadonlyMap<number, string>;
+}
+
 /** A replica knows itself by its data file, which comes last. */
-function script(program: string, first: number, count: number, ways: readonly Way[]): string {
+function script({ program, first, count, ways, disks }: ScriptOptions): string {
   const cases = Array.from({ length: count }, (_, self) => {
     const ports = Array.from({ length: count }, (_entry, other) => {
       const way = ways.find(({ from, to }) => from === self && to === other);
@@ -65,13 +81,17 @@ function script(program: string, first: number, count: number, ways: readonly Wa
     });
     return `  start:*tigerbeetle-${self}.data) addresses=${ports.join(",")} ;;`;
   });
+  const homes = [...disks].map(
+    ([self, folder]) => `  format:*tigerbeetle-${self}.data.new) home=${folder}/${self}.data ;;`,
+  );
   return `#!/bin/sh
-addresses=
+addresses= home=
 for last; do :; done
 case "$1:$last" in
-${cases.join("\n")}
+${[...cases, ...homes].join("\n")}
 esac
 [ -z "$addresses" ] || exec ${program} start --addresses="$addresses" --development "$last"
+[ -z "$home" ] || { ln -s "$home" "$last" && exec ${program} "$1" "$2" "$3" "$4" "$5" "$home"; }
 exec ${program} "$@"
 `;
 }

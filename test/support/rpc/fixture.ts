@@ -7,6 +7,7 @@ import {
   createConnectTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { createGrpcWebTransport as createWebGrpcWebTransport } from "@connectrpc/connect-web";
 import {
   compressionAlgorithms,
   credentials,
@@ -22,6 +23,7 @@ import { createGrpcMount } from "#common/rpc/grpc/mount.ts";
 import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import type { Mount } from "#common/rpc/mount.ts";
+import { fetchText } from "./grpc-web-text.ts";
 
 export interface FixtureOptions {
   readonly mounts: readonly Mount[];
@@ -142,6 +144,11 @@ export function protocolsOf(fixture: Fixture): Protocol[] {
     {
       name: "gRPC-Web",
       transport: createGrpcWebTransport({ baseUrl, httpVersion }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "gRPC-Web text",
+      transport: createWebGrpcWebTransport({ baseUrl, fetch: fetchText }),
       [Symbol.dispose]: none,
     },
     {

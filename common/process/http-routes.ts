@@ -26,6 +26,12 @@ export function routeRequests(options: {
       return answerError(response, 503, "draining");
     }
     route(request, response).catch((error: unknown) => {
+      // Whoever leaves in the middle of a body has cut it off, and nobody failed.
+      if (request.errored !== null) {
+        logger.debug({ path, err: error }, "the caller left");
+        response.destroy();
+        return;
+      }
       logger.error({ path, err: error }, "request failed");
       if (response.headersSent) response.destroy();
       else answerError(response, 500, "internal");

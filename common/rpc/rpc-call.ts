@@ -182,6 +182,9 @@ export function methodNotFound(path: string): DomainError {
   });
 }
 
+/** How both libraries say that there was no message, or a second one. Both call it UNIMPLEMENTED; the method is not. */
+const messageCount = /\b(?:input|request) message\b/;
+
 function libraryError(call: RpcCall, code: Code, message: string, cause: unknown): DomainError {
   switch (code) {
     case Code.InvalidArgument:
@@ -191,8 +194,11 @@ function libraryError(call: RpcCall, code: Code, message: string, cause: unknown
     case Code.DeadlineExceeded:
       return deadlineError(call);
     case Code.Canceled:
+    // What Connect says of a connection that broke while it was read.
+    case Code.Aborted:
       return new DomainError("CANCELLED", "The caller gave up.");
     case Code.Unimplemented:
+      if (messageCount.test(message)) return undecodable(message);
       return new DomainError("METHOD_NOT_FOUND", message, { metadata: { method: call.plan.path } });
     default:
       return new DomainError("INTERNAL", "Something went wrong on our side.", {

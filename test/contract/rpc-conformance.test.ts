@@ -56,6 +56,7 @@ const protocolNames = [
   "grpc-js",
   "connect-node gRPC",
   "gRPC-Web",
+  "gRPC-Web text",
   "Connect binary",
   "Connect JSON",
   "Connect GET",

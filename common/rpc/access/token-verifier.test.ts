@@ -69,6 +69,36 @@ describe("a good token", () => {
   });
 });
 
+describe("what is remembered", () => {
+  it("is the token, however its header is written", async () => {
+    const verifier = createTokenVerifier(rules, openKeys());
+    const token = await issuer.token();
+    const first = await verifier.verify(`Bearer ${token}`);
+    for (const scheme of ["bearer", "BEARER", "bEaReR"])
+      for (let spaces = 1; spaces <= 100; spaces += 1)
+        expect(verifier.verify(`${scheme}${" ".repeat(spaces)}${token}`)).toBe(first);
+    expect(verifier.remembered).toBe(1);
+  });
+
+  it("is no token that was refused, nor another spelling of one that was not", async () => {
+    const verifier = createTokenVerifier(rules, openKeys());
+    const token = await issuer.token();
+    await verifier.verify(`Bearer ${token}`);
+    const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const [last = ""] = token.slice(-1);
+    // Only the first two bits of the last letter are of the signature.
+    const same = [...letters].filter(
+      (letter) => letter !== last && letters.indexOf(letter) >> 4 === letters.indexOf(last) >> 4,
+    );
+    expect(same).toHaveLength(15);
+    for (const letter of same)
+      await expect(
+        (async () => await verifier.verify(`Bearer ${token.slice(0, -1)}${letter}`))(),
+      ).rejects.toEqual(refusal("malformed"));
+    expect(verifier.remembered).toBe(1);
+  });
+});
+
 describe("a bad token", () => {
   it("is told apart from none", () => {
     const verifier = createTokenVerifier(rules, openKeys());

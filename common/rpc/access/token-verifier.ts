@@ -23,6 +23,11 @@ export interface TokenVerifier {
   verify(authorization: string | undefined): Principal | Promise<Principal>;
 }
 
+/** A verifier that says how many tokens it remembers now. */
+export interface RememberingVerifier extends TokenVerifier {
+  readonly remembered: number;
+}
+
 const algorithms = ["EdDSA", "ES256"];
 const lifetimeSecondsMax = 3_600;
 /** How far the issuer's clock may be off. */
@@ -45,39 +50,43 @@ export function createTokenVerifier(
   rules: TokenRules,
   keys: KeyStore,
   nowMs: () => number = Date.now,
-): TokenVerifier {
-  // By the whole header, which is what a known caller is recognised by; most recently used last.
+): RememberingVerifier {
+  // By the token, of which there is one spelling, and not by the header, of which there are many; most recently used last.
   const cache = new Map<string, CachedToken>();
 
-  function recall(authorization: string, generation: number): Principal | undefined {
-    const cached = cache.get(authorization);
+  function recall(token: string, generation: number): Principal | undefined {
+    const cached = cache.get(token);
     if (cached === undefined) return undefined;
-    cache.delete(authorization);
+    cache.delete(token);
     if (cached.generation !== generation || nowMs() >= cached.staleAtMs) return undefined;
-    cache.set(authorization, cached);
+    cache.set(token, cached);
     return cached.principal;
   }
 
-  function remember(authorization: string, entry: CachedToken): void {
+  function remember(token: string, entry: CachedToken): void {
     if (cache.size >= cacheTokensMax) {
       const oldest = cache.keys().next();
       if (!oldest.done) cache.delete(oldest.value);
     }
-    cache.set(authorization, entry);
+    cache.set(token, entry);
   }
 
-  async function verifyAnew(authorization: string, generation: number): Promise<Principal> {
-    const principal = await verifyToken(bearerToken(authorization), rules, keys, nowMs());
+  async function verifyAnew(token: string, generation: number): Promise<Principal> {
+    const principal = await verifyToken(token, rules, keys, nowMs());
     const staleAtMs = Math.min(principal.expiresAtMs, nowMs() + cacheAgeMsMax);
-    remember(authorization, { principal, generation, staleAtMs });
+    remember(token, { principal, generation, staleAtMs });
     return principal;
   }
 
   return {
+    get remembered() {
+      return cache.size;
+    },
     verify(authorization) {
       if (authorization === undefined || authorization === "") throw missing();
+      const token = bearerToken(authorization);
       const generation = keys.generation();
-      return recall(authorization, generation) ?? verifyAnew(authorization, generation);
+      return recall(token, generation) ?? verifyAnew(token, generation);
     },
   };
 }
@@ -96,12 +105,20 @@ function bearerToken(authorization: string): string {
   return match[1];
 }
 
+/** The last letter of a part may hold bits that no byte has: they must be zero, or one signature has sixteen spellings. */
+function checkSpelling(token: string): void {
+  for (const part of token.split("."))
+    if (Buffer.from(part, "base64url").toString("base64url") !== part)
+      throw invalid("malformed", "The token is malformed.");
+}
+
 async function verifyToken(
   token: string,
   rules: TokenRules,
   keys: KeyStore,
   nowMs: number,
 ): Promise<Principal> {
+  checkSpelling(token);
   try {
     const { payload, protectedHeader } = await jwtVerify(token, keys.getKey, {
       algorithms,

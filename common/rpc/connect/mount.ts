@@ -23,6 +23,7 @@ import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../g
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
 import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
@@ -79,7 +80,9 @@ async function answer(
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   // By itself a request that is not read to its end cuts its connection, and with it the answer that says why.
   const body = request.iterator({ destroyOnReturn: false });
-  const result = await handler({ ...universal, body });
+  const whole = { ...universal, body };
+  const isText = isGrpcWebText(request.headers["content-type"]);
+  const result = await (isText ? answerText(whole, handler) : handler(whole));
   await universalResponseToNodeResponse(result, response);
 }
 

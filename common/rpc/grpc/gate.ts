@@ -1,4 +1,4 @@
-import { type ContextValues, createContextValues } from "@connectrpc/connect";
+import { Code, type ContextValues, createContextValues } from "@connectrpc/connect";
 import {
   status as grpcStatus,
   type Metadata,
@@ -125,14 +125,28 @@ function cutStream(call: ServerCall): void {
  */
 function completeStatuses(plan: MethodPlan, call: ServerCall, values: ContextValues): void {
   const send = call.sendStatus.bind(call);
-  call.sendStatus = (status) => send(complete(plan, status, values));
+  call.sendStatus = (status) => send(complete(plan, status, values, isGone(call)));
 }
 
-function complete(plan: MethodPlan, status: Status, values: ContextValues): Status {
+function complete(
+  plan: MethodPlan,
+  status: Status,
+  values: ContextValues,
+  callerIsGone: boolean,
+): Status {
   if (status.code === grpcStatus.OK || hasDetails(status.metadata)) return status;
   const rpcCall = values.get(rpcCallKey);
   if (rpcCall === undefined) return status;
-  return toGrpcStatus(rpcCall.failLibrary(toCode(status.code), status.details ?? plan.path));
+  // A caller that leaves in the middle of its message has sent none, as far as grpc-js knows.
+  const code = callerIsGone ? Code.Canceled : toCode(status.code);
+  return toGrpcStatus(rpcCall.failLibrary(code, status.details ?? plan.path));
+}
+
+/** True if the HTTP/2 stream behind a call was cut by its caller. The conformance test watches it. */
+function isGone(call: ServerCall): boolean {
+  const stream: unknown = Reflect.get(call, "stream");
+  if (typeof stream !== "object" || stream === null) return false;
+  return Reflect.get(stream, "aborted") === true || Number(Reflect.get(stream, "rstCode")) > 0;
 }
 
 /** Runs a check when the headers are there; a body is read only if it passes. */

@@ -8,6 +8,7 @@ import {
   createConnectTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { createGrpcWebTransport as createWebGrpcWebTransport } from "@connectrpc/connect-web";
 import {
   compressionAlgorithms,
   credentials,
@@ -24,6 +25,7 @@ import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
 import { createGuard } from "#common/rpc/guard.ts";
 import type { Mount } from "#common/rpc/mount.ts";
 import { createOpenStreams } from "#common/rpc/open-streams.ts";
+import { fetchText } from "./grpc-web-text.ts";
 
 export interface FixtureOptions {
   readonly mounts: readonly Mount[];
@@ -150,6 +152,11 @@ export function protocolsOf(fixture: Fixture): Protocol[] {
     {
       name: "gRPC-Web",
       transport: createGrpcWebTransport({ baseUrl, httpVersion }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "gRPC-Web text",
+      transport: createWebGrpcWebTransport({ baseUrl, fetch: fetchText }),
       [Symbol.dispose]: none,
     },
     {

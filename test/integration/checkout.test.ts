@@ -529,6 +529,50 @@ describe("a merchant's token", () => {
   });
 });
 
+test("an order id is each shopper's own, and the merchant's own, and an operator says whose", async () => {
+  const merchantId = `market-${newUuidV7().slice(-12)}`;
+  const orderId = "1";
+  const [mine, theirs] = [shopper(), shopper()];
+  const market = world.client("checkout.buy", undefined, merchantId);
+  const admin = world.client("checkout.buy checkout.admin");
+  const buy = async (client: typeof market, wallet: string) => {
+    const order = { ...world.order(wallet, PaymentMethod.BALANCE, milk), merchantId, orderId };
+    return (await client.createCheckout(order)).checkout;
+  };
+  const made = [
+    await buy(mine.client, mine.key.address),
+    await buy(theirs.client, theirs.key.address),
+    await buy(market, mine.key.address),
+  ];
+  expect(made.map((each) => each?.order?.wallet)).toEqual([
+    mine.key.address,
+    theirs.key.address,
+    "",
+  ]);
+  const taken = { reason: "ORDER_ID_REUSED", metadata: { merchantId, orderId } };
+  expect(await refusal(buy(mine.client, mine.key.address))).toEqual(taken);
+  // Whoever is bound to no wallet asks for the merchant.
+  expect(await refusal(buy(admin, theirs.key.address))).toEqual(taken);
+
+  const find = async (client: typeof market, wallet = "") => {
+    const key = { case: "order", value: { merchantId, orderId, wallet } } as const;
+    return (await client.getCheckout({ key })).checkout?.intentId;
+  };
+  const [first, second, third] = made.map((each) => each?.intentId);
+  expect([await find(mine.client), await find(theirs.client)]).toEqual([first, second]);
+  expect([await find(market), await find(market, mine.key.address)]).toEqual([third, first]);
+  const named = [mine.key.address, theirs.key.address, zeroWallet];
+  expect(await Promise.all(named.map((wallet) => find(admin, wallet)))).toEqual([
+    first,
+    second,
+    third,
+  ]);
+  expect(await refusal(find(admin))).toMatchObject({
+    reason: "INVALID_FIELD",
+    metadata: { field: "order.wallet" },
+  });
+});
+
 test("what was sold is listed newest first, page by page", async () => {
   const { key, client } = shopper();
   const made: string[] = [];

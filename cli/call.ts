@@ -13,13 +13,14 @@ import { Problem } from "./command/problem.ts";
 import { readSettings } from "./state/settings.ts";
 
 const usage =
-  "./mesh call Service/Method [JSON | - for stdin] [--scope SCOPE]… [--wallet WALLET] [--timeout SECONDS]";
+  "./mesh call Service/Method [JSON | - for stdin] [--scope SCOPE]… [--wallet WALLET | --merchant ID] [--timeout SECONDS]";
 
 runCommand(async () => {
   const { values, positionals } = readArguments(
     {
       scope: { type: "string", multiple: true, default: [] },
       wallet: { type: "string" },
+      merchant: { type: "string" },
       timeout: { type: "string", default: "30" },
     },
     usage,
@@ -33,6 +34,7 @@ runCommand(async () => {
   const { transport } = openMesh(settings, {
     scopes: parseScopes(values.scope),
     wallet: values.wallet === undefined ? undefined : resolveAddress(settings, values.wallet),
+    merchant: values.merchant,
   });
   const input = readMessage(method.input, body === "-" ? await text(process.stdin) : body);
   try {

@@ -18,7 +18,7 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           one call through Envoy, with a token
   ./mesh tail [--since TIME|CURSOR|earliest] [--wallet WALLET]… [--json]
                           the event stream, as it happens
-  ./mesh token [--role ROLE | --scope SCOPE…] [--wallet WALLET] [--ttl SECONDS]
+  ./mesh token [--role ROLE | --scope SCOPE…] [--wallet WALLET | --merchant ID] [--ttl SECONDS]
                           prints a token for grpcurl, curl and others
   ./mesh keys DATABASE_HOST:PORT
                           makes the keys for a mesh in containers (k8s/README.md)

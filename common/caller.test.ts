@@ -56,6 +56,18 @@ describe("a binding", () => {
     expect([...scopesHeld({ wallet: undefined }, ["clearing.batch"])]).toEqual(["clearing.batch"]);
   });
 
+  it("to a merchant speaks for no wallet, and leaves a token what is a merchant's", () => {
+    const caller = { wallet: undefined, merchant: "market-1" };
+    const named = ["ledger.read", "attest", "clearing.write", "checkout.refund", "wallet.open"];
+    const scopes = scopesHeld(caller, named);
+    expect([...scopes]).toEqual(["ledger.read", "checkout.refund"]);
+    expect(() => requireScope({ ...caller, scopes }, ["clearing.write"])).toThrow(
+      refusal({ scope: "clearing.write", merchant: "market-1" }),
+    );
+    expect(() => requireOwnWallet(caller, wallet)).toThrow(refusal({ merchant: "market-1" }));
+    expect(() => requireUnbound(caller, "no")).toThrow(refusal({ merchant: "market-1" }));
+  });
+
   it("speaks for its own wallet, and never for the house", () => {
     expect(() => requireOwnWallet({ wallet }, wallet)).not.toThrow();
     expect(() => requireOwnWallet({ wallet: undefined }, other)).not.toThrow();

@@ -15,12 +15,31 @@ export interface ScopedCaller extends Caller {
   readonly scopes: ReadonlySet<string>;
 }
 
-/** What a credential that is bound to a wallet can hold: all else is the house's, and is not the holder's to use. */
-const boundScopes: ReadonlySet<string> = new Set([...roles.shopper.scopes, "reflection"]);
+/** What a bound credential can hold: all else is the house's, and is not the holder's to use. */
+const scopesOf = {
+  wallet: new Set<string>([...roles.shopper.scopes, "reflection"]),
+  merchant: new Set<string>([...roles.merchant.scopes, "reflection"]),
+} as const;
+
+/** To what a credential is bound. */
+interface Binding {
+  /** As metadata of a refusal. */
+  readonly claim: { readonly wallet: string } | { readonly merchant: string };
+  readonly says: string;
+  readonly scopes: ReadonlySet<string>;
+}
+
+function bindingOf({ wallet, merchant }: Caller): Binding | undefined {
+  if (merchant !== undefined) {
+    return { claim: { merchant }, says: `the merchant ${merchant}`, scopes: scopesOf.merchant };
+  }
+  if (wallet === undefined) return undefined;
+  return { claim: { wallet }, says: `the wallet ${wallet}`, scopes: scopesOf.wallet };
+}
 
 /** True for what a shopper can never hold. */
 export function isHouseScope(scope: string): boolean {
-  return !boundScopes.has(scope);
+  return !scopesOf.wallet.has(scope);
 }
 
 /**
@@ -28,41 +47,44 @@ export function isHouseScope(scope: string): boolean {
  * may clear, may clear batches: ClearBatch asked for nothing else before it had a scope of its own.
  */
 export function scopesHeld(caller: Caller, named: readonly string[]): ReadonlySet<string> {
-  if (caller.wallet !== undefined) return new Set(named.filter((scope) => boundScopes.has(scope)));
+  const binding = bindingOf(caller);
+  if (binding !== undefined) return new Set(named.filter((scope) => binding.scopes.has(scope)));
   return new Set(named.includes("clearing.write") ? [...named, "clearing.batch"] : named);
 }
 
-/** Throws SCOPE_MISSING unless the caller has one of the scopes; with `wallet` if its binding keeps one from it. */
+/**
+ * Throws SCOPE_MISSING unless the caller has one of the scopes; with `wallet` or `merchant` if its binding keeps one from
+ * it.
+ */
 export function requireScope(caller: ScopedCaller, scopes: readonly string[]): void {
   for (const scope of scopes) {
     if (caller.scopes.has(scope)) return;
   }
   const scope = scopes.join(" ");
-  const { wallet } = caller;
-  if (wallet === undefined || scopes.every((each) => boundScopes.has(each))) {
+  const binding = bindingOf(caller);
+  if (binding === undefined || scopes.every((each) => binding.scopes.has(each))) {
     throw new DomainError("SCOPE_MISSING", `The token lacks the scope ${scopes.join(" or ")}.`, {
       metadata: { scope },
     });
   }
   throw new DomainError(
     "SCOPE_MISSING",
-    `The token is bound to the wallet ${wallet} and cannot have the scope ${scopes.join(" or ")}.`,
-    { metadata: { scope, wallet } },
+    `The token is bound to ${binding.says} and cannot have the scope ${scopes.join(" or ")}.`,
+    { metadata: { scope, ...binding.claim } },
   );
 }
 
-/** A credential of one wallet speaks for no other. Throws SCOPE_MISSING. */
+/** A credential of one wallet speaks for no other, and one of a merchant for none. Throws SCOPE_MISSING. */
 export function requireOwnWallet(caller: Caller, wallet: string): void {
-  if (caller.wallet === undefined || caller.wallet === wallet) return;
-  throw new DomainError("SCOPE_MISSING", `The token is bound to the wallet ${caller.wallet}.`, {
-    metadata: { wallet: caller.wallet },
-  });
+  if (caller.merchant === undefined && caller.wallet === wallet) return;
+  requireUnbound(caller, "it speaks for no other wallet");
 }
 
 /** What only the house does is refused to whoever is bound. Throws SCOPE_MISSING. `what`: for people. */
-export function requireUnbound({ wallet }: Caller, what: string): void {
-  if (wallet === undefined) return;
-  throw new DomainError("SCOPE_MISSING", `The token is bound to the wallet ${wallet}: ${what}.`, {
-    metadata: { wallet },
+export function requireUnbound(caller: Caller, what: string): void {
+  const binding = bindingOf(caller);
+  if (binding === undefined) return;
+  throw new DomainError("SCOPE_MISSING", `The token is bound to ${binding.says}: ${what}.`, {
+    metadata: binding.claim,
   });
 }

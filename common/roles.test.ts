@@ -16,6 +16,7 @@ it("no person holds the house's authority alone", () => {
 
 it("what binds a role leaves it all that it has", () => {
   const wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
-  const { scopes } = roles.shopper;
-  expect([...scopesHeld({ wallet }, scopes)]).toEqual(scopes);
+  expect([...scopesHeld({ wallet }, roles.shopper.scopes)]).toEqual(roles.shopper.scopes);
+  const merchant = { wallet: undefined, merchant: "market-1" };
+  expect([...scopesHeld(merchant, roles.merchant.scopes)]).toEqual(roles.merchant.scopes);
 });

@@ -3,7 +3,7 @@ export interface Role {
   /** Who that is. */
   readonly who: string;
   /** The claim that narrows its tokens to what is its own; undefined sees and does everything that its scopes say. */
-  readonly boundBy: "wallet" | undefined;
+  readonly boundBy: "wallet" | "merchant" | undefined;
   /** Empty for services: what each of them needs stands with its key. */
   readonly scopes: readonly string[];
 }
@@ -23,6 +23,11 @@ export const roles = {
       "wallet.open",
       "checkout.buy",
     ],
+  },
+  merchant: {
+    who: "sells: sees, refunds and fulfils what names it, and buys for others in its own orders",
+    boundBy: "merchant",
+    scopes: ["ledger.read", "events.read", "checkout.buy", "checkout.refund"],
   },
   viewer: { who: "sees everything, changes nothing", boundBy: undefined, scopes: viewerScopes },
   auditor: {

@@ -16,6 +16,8 @@ export interface MeshClientOptions {
   readonly scopes?: readonly string[] | undefined;
   /** The wallet that the token is bound to. */
   readonly wallet?: string | undefined;
+  /** The merchant that it is bound to. */
+  readonly merchant?: string | undefined;
 }
 
 /** Opens the mesh of this state folder; a Problem if none runs. */

@@ -38,6 +38,12 @@ describe("signToken", () => {
   });
 });
 
+it("a token that is bound to a merchant carries a merchant's scopes by default", async () => {
+  const { payload } = await verify(await signToken(settings, { merchant: "market-1" }));
+  const scope = roles.merchant.scopes.join(" ");
+  expect(payload).toMatchObject({ sub: "market-1", merchant: "market-1", scope });
+});
+
 describe("ensureKeys", () => {
   const { stripe, folder, databaseUrl: _, ...own } = keyFiles(settings);
   const read = (file: string) => readFileSync(file, "utf8");
@@ -101,15 +107,18 @@ describe("scopesOfRole", () => {
   it("knows each role of people by scopes that exist", () => {
     for (const [name, { boundBy, scopes: own }] of Object.entries(roles)) {
       if (name === "service") continue;
-      expect(scopesOfRole(name, boundBy === "wallet")).toEqual(own);
+      expect(scopesOfRole(name, boundBy)).toEqual(own);
       expect(scopes).toEqual(expect.arrayContaining([...own]));
     }
   });
 
   it("says what does not fit", () => {
-    expect(() => scopesOfRole("king", false)).toThrow('unknown role "king": the roles are shopper');
-    expect(() => scopesOfRole("service", false)).toThrow("name them with --scope");
-    expect(() => scopesOfRole("shopper", false)).toThrow("needs --wallet");
-    expect(() => scopesOfRole("operator", true)).toThrow("bound to no wallet");
+    expect(() => scopesOfRole("king", undefined)).toThrow(
+      'unknown role "king": the roles are shopper',
+    );
+    expect(() => scopesOfRole("service", undefined)).toThrow("name them with --scope");
+    expect(() => scopesOfRole("shopper", undefined)).toThrow("needs --wallet");
+    expect(() => scopesOfRole("merchant", "wallet")).toThrow("needs --merchant");
+    expect(() => scopesOfRole("operator", "wallet")).toThrow("bound to no wallet");
   });
 });

@@ -64,8 +64,8 @@ export interface Visible<Own extends Leg> {
  * The one rule of what is visible, wherever an intent or its transfers are told, filtered or found: whoever owns an
  * account on a side of one leg sees that the intent exists and how it was attested, and his own legs. Nothing of the
  * legs of others, not even by a hash: the reference may be what keeps the digest from being guessed. All of it sees
- * only in whose name it is, if all legs are his; a merchant sees what names him, without the wallet's signature. Undefined: he sees
- * nothing of it. `legs`: all there are.
+ * only in whose name it is, if all legs are his; a merchant sees what names him, without the wallet's signature.
+ * Undefined: he sees nothing of it. `legs`: all there are.
  */
 export function visibleTo<Own extends Leg>(
   viewer: Viewer,

@@ -115,7 +115,11 @@ export function formatCheckout(record: CheckoutRecord): Checkout {
   const cleared = clearedAttempt(purchase);
   return create(CheckoutSchema, {
     intentId: order.intentId,
-    order: { merchantId: order.merchantId, orderId: order.orderId },
+    order: {
+      merchantId: order.merchantId,
+      orderId: order.orderId,
+      wallet: order.merchantsOwn ? "" : order.wallet,
+    },
     wallet: order.wallet,
     items: itemsOf(record).map((item) => ({
       sku: item.sku,

@@ -62,10 +62,18 @@ export interface CheckoutFilter {
   readonly state: CheckoutState | undefined;
 }
 
+/** By what an order is found. */
+export interface StoredOrderKey {
+  readonly merchantId: string;
+  readonly orderId: string;
+  /** A wallet, EIP-55: among its orders. MERCHANT: among those that the merchant made itself. ANY: among all. */
+  readonly owner: string;
+}
+
 /** Where checkouts are kept. Throws RECORDS_UNAVAILABLE. */
 export interface CheckoutStore {
   /**
-   * Stores an order with its purchase intent and its first transitions, unless its intent id or its order id is
+   * Stores an order with its purchase intent and its first transitions, unless its intent id or its order key is
    * taken. Returns what is stored under either; `inserted` tells whether it is new.
    */
   insert(
@@ -74,7 +82,8 @@ export interface CheckoutStore {
     transitions: readonly { readonly to: CheckoutState; readonly cause: string }[],
   ): Promise<{ readonly record: CheckoutRecord; readonly inserted: boolean }>;
   read(intentId: string): Promise<CheckoutRecord | undefined>;
-  readByOrder(merchantId: string, orderId: string): Promise<CheckoutRecord | undefined>;
+  /** The orders of a key: at most one, but for "ANY" at most two, which says that there are several. */
+  findOrders(key: StoredOrderKey): Promise<readonly CheckoutRecord[]>;
   /** By the PaymentIntent's id. Returns the checkout's intent id. */
   findByPayment(paymentIntentId: string): Promise<string | undefined>;
   /** Newest first, after `after` (an intent id, exclusive); at most `limit`. */

@@ -29,6 +29,7 @@ import {
   parseWebhookState,
 } from "./codec.ts";
 import type { CheckoutKey, Checkouts, Created, CreateRequest } from "./order/checkouts.ts";
+import type { OrderName } from "./order/find-order.ts";
 import type { Fulfilments } from "./order/fulfilment.ts";
 import { products } from "./order/products.ts";
 import { clearedAttempt, currentAttempt, purchaseOf } from "./order/record.ts";
@@ -58,12 +59,12 @@ export function createCheckoutService(
     listProducts: () => ({ products: products.map(formatProduct) }),
 
     async createCheckout(request, ctx) {
-      const { wallet } = requirePrincipal(ctx);
-      return formatCreated(await checkouts.create(parseCreate(request), wallet, limitOf(ctx)));
+      const caller = requirePrincipal(ctx);
+      return formatCreated(await checkouts.create(parseCreate(request), caller, limitOf(ctx)));
     },
 
     async getCheckout(request, ctx) {
-      const record = await checkouts.get(parseKey(request.key), requirePrincipal(ctx).wallet);
+      const record = await checkouts.get(parseKey(request.key), requirePrincipal(ctx));
       return { checkout: formatCheckout(record) };
     },
 
@@ -72,12 +73,14 @@ export function createCheckoutService(
     listCheckouts: (request, ctx) => listCheckouts(deps, request, ctx),
 
     async refundCheckout(request, ctx) {
-      const { entry, record } = await deps.refunds.refundByItems(parseOrder(request), limitOf(ctx));
+      const asked = parseOrder(request, ctx);
+      const { entry, record } = await deps.refunds.refundByItems(asked, limitOf(ctx));
       return { refund: formatRefund(entry), checkout: formatCheckout(record) };
     },
 
     async fulfilCheckout(request, ctx) {
-      const { entry, record } = await deps.fulfilments.fulfil(parseOrder(request), limitOf(ctx));
+      const asked = parseOrder(request, ctx);
+      const { entry, record } = await deps.fulfilments.fulfil(asked, limitOf(ctx));
       return { fulfilment: formatFulfilment(entry), checkout: formatCheckout(record) };
     },
 
@@ -99,9 +102,9 @@ async function* watchCheckout(
   request: WatchCheckoutRequest,
   ctx: HandlerContext,
 ) {
-  const { wallet } = requirePrincipal(ctx);
+  const caller = requirePrincipal(ctx);
   const ends = streamEnds(ctx, deps.streamAgeMsMax);
-  for await (const record of deps.checkouts.watch(parseKey(request.key), wallet, ends)) {
+  for await (const record of deps.checkouts.watch(parseKey(request.key), caller, ends)) {
     yield { checkout: formatCheckout(record) };
   }
 }
@@ -111,16 +114,17 @@ async function listCheckouts(
   request: ListCheckoutsRequest,
   ctx: HandlerContext,
 ) {
-  const viewer = requirePrincipal(ctx).wallet;
+  const caller = requirePrincipal(ctx);
   const filter: CheckoutFilter = {
     merchantId: request.merchantId,
     wallet: request.wallet === "" ? "" : parseWallet(request.wallet, "wallet"),
     state: parseState(request.state),
   };
-  const list: List = ["checkouts", viewer, filter.merchantId, filter.wallet, filter.state];
+  const { merchantId, wallet, state } = filter;
+  const list: List = ["checkouts", caller.wallet, caller.merchant, merchantId, wallet, state];
   const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
   const after = openPage(pageTokens, list, request.pageToken);
-  const found = await checkouts.list(filter, viewer, after, limit + 1);
+  const found = await checkouts.list(filter, caller, after, limit + 1);
   const page = found.slice(0, limit);
   const last = found.length > limit ? page.at(-1)?.order.intentId : undefined;
   return {
@@ -197,20 +201,26 @@ function parseKey(key: GetCheckoutRequest["key"] | WatchCheckoutRequest["key"]):
     case "intentId":
       return { intentId: key.value };
     case "order":
-      return { merchantId: key.value.merchantId, orderId: key.value.orderId };
+      return parseOrderKey(key.value);
     case undefined:
       throw invalidField("key", "oneof.required", "names the checkout");
   }
 }
 
+function parseOrderKey({ merchantId, orderId, wallet }: OrderKey): OrderName {
+  const owner = wallet === "" ? "" : parseWallet(wallet, "order.wallet");
+  return { merchantId, orderId, wallet: owner };
+}
+
 function parseOrder(
   request: Pick<RefundCheckoutRequest, "items" | "intentId"> & { order?: OrderKey | undefined },
+  ctx: HandlerContext,
 ) {
   const { order } = request;
   if (order === undefined) throw invalidField("order", "required", "is required");
   return {
-    merchantId: order.merchantId,
-    orderId: order.orderId,
+    ...parseOrderKey(order),
+    caller: requirePrincipal(ctx),
     items: request.items.map(({ sku, quantity }) => ({ sku, quantity })),
     intentId: request.intentId,
   };

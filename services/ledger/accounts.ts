@@ -3,6 +3,7 @@ import { accountType } from "#common/ledger/account.ts";
 import { findAsset } from "#common/ledger/assets.ts";
 import type { AccountType } from "#common/ledger/chart.ts";
 import type { AccountRecord, Range } from "#common/ledger/reader.ts";
+import { everyone } from "#common/ledger/visibility.ts";
 import { walletAccountId, walletAccountIds } from "#common/ledger/wallet-account.ts";
 import type { List } from "#common/wire/page-token.ts";
 import type { LedgerView } from "./ledger.ts";
@@ -108,6 +109,8 @@ function accountSource(
   filter: AccountFilter,
 ): (range: Range) => Promise<AccountRecord[]> {
   const wallet = filter.wallet ?? view.viewer.wallet;
+  // A merchant owns no account.
+  if (wallet === undefined && view.viewer !== everyone) return async () => [];
   if (wallet === undefined) {
     const which = filter.code === undefined ? "any" : { code: filter.code };
     return (range) => view.reader.listAccounts(which, range);

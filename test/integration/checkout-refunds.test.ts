@@ -17,7 +17,7 @@ import {
   type Item,
 } from "../../services/checkout/order/record.ts";
 import { type CheckoutCoreWorld, startCheckoutCoreWorld } from "../support/checkout/core-world.ts";
-import { chart, soon } from "../support/clearing/world.ts";
+import { chart, operator, soon } from "../support/clearing/world.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";
 
 const losses = 7_000_002n;
@@ -62,7 +62,8 @@ function pendingOf({ entries }: CheckoutRecord): Entry[] {
 const one = (sku: string): Item[] => [{ sku, quantity: 1 }];
 
 function request({ order }: CheckoutRecord, items: readonly Item[], intentId = "") {
-  return { merchantId: order.merchantId, orderId: order.orderId, items, intentId };
+  const { merchantId, orderId, wallet } = order;
+  return { merchantId, orderId, wallet, items, intentId, caller: operator };
 }
 
 function refund(record: CheckoutRecord, items: readonly Item[], intentId = "") {
@@ -186,7 +187,7 @@ describe("a refund by items", () => {
       burnPoscr: false,
     };
 
-    expect(await kindOf(world.checkouts.create(asked, undefined, soon()))).toEqual({
+    expect(await kindOf(world.checkouts.create(asked, operator, soon()))).toEqual({
       kind: "INTENT_ID_REUSED",
       intentId,
     });

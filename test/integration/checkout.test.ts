@@ -485,6 +485,94 @@ describe("what is wrong", () => {
   });
 });
 
+describe("a merchant's token", () => {
+  const scope = "checkout.buy checkout.refund checkout.admin attest.house";
+  const merchantOf = (merchant: string) => world.client(scope, undefined, merchant);
+
+  test("sells, refunds and fulfils at its own shop, and sees nothing of another's", async () => {
+    const [market, other] = [merchantOf("market-1"), merchantOf("market-2")];
+    const { key, client } = shopper();
+    const eggs = [{ sku: "EGGS", quantity: 1 }];
+    const order = world.order(key.address, PaymentMethod.CARD, [...milk, ...eggs]);
+    const { clientSecret, checkout } = await market.createCheckout(order);
+    const { merchantId, orderId } = order;
+    expect(checkout?.order).toMatchObject({ merchantId, orderId, wallet: "" });
+    await world.pay(clientSecret);
+    await reached(client, order.intentId, CheckoutState.CLEARED);
+
+    const named = { merchantId, orderId };
+    const byOrder = { case: "order", value: named } as const;
+    const byId = { case: "intentId", value: order.intentId } as const;
+    for (const key of [byOrder, byId]) {
+      for (const seer of [market, client, world.client("checkout.admin")]) {
+        expect((await seer.getCheckout({ key })).checkout?.intentId).toBe(order.intentId);
+      }
+      expect((await refusal(other.getCheckout({ key }))).reason).toBe("CHECKOUT_NOT_FOUND");
+    }
+    const listed = (await market.listCheckouts({ pageSize: 1_000 })).checkouts;
+    expect(listed.map(({ intentId }) => intentId)).toContain(order.intentId);
+    expect(new Set(listed.map((each) => each.order?.merchantId))).toEqual(new Set([merchantId]));
+    expect((await other.listCheckouts({})).checkouts).toEqual([]);
+    expect((await other.listCheckouts({ merchantId })).checkouts).toEqual([]);
+
+    const foreign = { order: named, items: milk };
+    expect((await refusal(other.refundCheckout(foreign))).reason).toBe("CHECKOUT_NOT_FOUND");
+    expect((await refusal(other.fulfilCheckout(foreign))).reason).toBe("CHECKOUT_NOT_FOUND");
+    const fulfilled = await market.fulfilCheckout({ order: named, items: milk });
+    expect(fulfilled.fulfilment?.state).toBe(EntryState.CLEARED);
+    const refunded = await market.refundCheckout({ order: named, items: eggs });
+    expect(refunded.refund?.state).toBe(EntryState.CLEARED);
+    expect((await refusal(market.listWebhookEvents({}))).reason).toBe("SCOPE_MISSING");
+    expect(
+      await refusal(other.createCheckout(world.order(key.address, PaymentMethod.CARD, milk))),
+    ).toEqual({ reason: "SCOPE_MISSING", metadata: { merchant: "market-2" } });
+  });
+});
+
+test("an order id is each shopper's own, and the merchant's own, and an operator says whose", async () => {
+  const merchantId = `market-${newUuidV7().slice(-12)}`;
+  const orderId = "1";
+  const [mine, theirs] = [shopper(), shopper()];
+  const market = world.client("checkout.buy", undefined, merchantId);
+  const admin = world.client("checkout.buy checkout.admin");
+  const buy = async (client: typeof market, wallet: string) => {
+    const order = { ...world.order(wallet, PaymentMethod.BALANCE, milk), merchantId, orderId };
+    return (await client.createCheckout(order)).checkout;
+  };
+  const made = [
+    await buy(mine.client, mine.key.address),
+    await buy(theirs.client, theirs.key.address),
+    await buy(market, mine.key.address),
+  ];
+  expect(made.map((each) => each?.order?.wallet)).toEqual([
+    mine.key.address,
+    theirs.key.address,
+    "",
+  ]);
+  const taken = { reason: "ORDER_ID_REUSED", metadata: { merchantId, orderId } };
+  expect(await refusal(buy(mine.client, mine.key.address))).toEqual(taken);
+  // Whoever is bound to no wallet asks for the merchant.
+  expect(await refusal(buy(admin, theirs.key.address))).toEqual(taken);
+
+  const find = async (client: typeof market, wallet = "") => {
+    const key = { case: "order", value: { merchantId, orderId, wallet } } as const;
+    return (await client.getCheckout({ key })).checkout?.intentId;
+  };
+  const [first, second, third] = made.map((each) => each?.intentId);
+  expect([await find(mine.client), await find(theirs.client)]).toEqual([first, second]);
+  expect([await find(market), await find(market, mine.key.address)]).toEqual([third, first]);
+  const named = [mine.key.address, theirs.key.address, zeroWallet];
+  expect(await Promise.all(named.map((wallet) => find(admin, wallet)))).toEqual([
+    first,
+    second,
+    third,
+  ]);
+  expect(await refusal(find(admin))).toMatchObject({
+    reason: "INVALID_FIELD",
+    metadata: { field: "order.wallet" },
+  });
+});
+
 test("what was sold is listed newest first, page by page", async () => {
   const { key, client } = shopper();
   const made: string[] = [];

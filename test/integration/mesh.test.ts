@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
+import { testAccess } from "./mesh/access.ts";
 import { testBadInput } from "./mesh/bad-input.ts";
 import { testWalk } from "./mesh/walk.ts";
 
@@ -16,4 +17,5 @@ describeOnEngines("the mesh", (engine) => {
   // In this order: the first looks at a ledger in which nothing has cleared.
   describe("bad input", () => testBadInput(() => mesh));
   describe("a walk", () => testWalk(() => mesh));
+  describe("access", () => testAccess(() => mesh));
 });

@@ -47,6 +47,13 @@ describe("a good token", () => {
     expect([...unbound.scopes]).toEqual([...scope.split(" "), "clearing.batch"]);
   });
 
+  it("may be bound to a merchant, with no more than a merchant's scopes", async () => {
+    const scope = "ledger.read attest attest.house clearing.write wallet.open checkout.refund";
+    const bound = await verify(await issuer.token({ scope, merchant: "market-1" }));
+    expect(bound).toMatchObject({ merchant: "market-1", wallet: undefined });
+    expect([...bound.scopes]).toEqual(["ledger.read", "checkout.refund"]);
+  });
+
   it("may be signed with ES256", async () => {
     using es256 = await createTokenIssuer("ES256");
     const verifier = createTokenVerifier(rules, openKeys(es256.jwksPath));
@@ -119,6 +126,9 @@ describe("a bad token", () => {
       [await issuer.token({ issuer: "x" }), "iss"],
       [await issuer.token({ wallet: wallet.toLowerCase() }), "wallet"],
       [await issuer.token({ wallet: "0x12" }), "wallet"],
+      [await issuer.token({ merchant: "" }), "merchant"],
+      [await issuer.token({ merchant: "x".repeat(129) }), "merchant"],
+      [await issuer.token({ merchant: "market-1", wallet }), "merchant"],
       [await foreign.token(), "signature"],
       [`${good.slice(0, -6)}AAAAAA`, "signature"],
       ["a.b.c", "malformed"],

@@ -150,13 +150,31 @@ function toPrincipal(payload: JWTPayload, nowMs: number): Principal {
   if (typeof scope !== "string") throw invalid("scope", "The claim `scope` is not a text.");
   const scopes = scope.split(" ").filter((name) => name !== "");
   if (scopes.length > scopesMax) throw invalid("scope", "The token carries too many scopes.");
-  const wallet = payload["wallet"] === undefined ? undefined : claimedWallet(payload["wallet"]);
+  const { wallet, merchant } = bindingOf(payload);
   return {
     subject: sub,
-    scopes: scopesHeld({ wallet }, scopes),
+    scopes: scopesHeld({ wallet, merchant }, scopes),
     wallet,
+    merchant,
     expiresAtMs: exp * 1_000,
   };
+}
+
+/** To whom a token is bound: to a wallet, or to a merchant, or to nobody. */
+function bindingOf({ wallet, merchant }: JWTPayload) {
+  if (wallet !== undefined && merchant !== undefined) {
+    throw invalid("merchant", "The token is bound to a wallet and to a merchant.");
+  }
+  return {
+    wallet: wallet === undefined ? undefined : claimedWallet(wallet),
+    merchant: merchant === undefined ? undefined : claimedMerchant(merchant),
+  };
+}
+
+/** The merchant claim, in the form of an intent's `merchant_id`: one that is empty would name what nobody sells. */
+function claimedMerchant(claim: unknown): string {
+  if (typeof claim === "string" && /^[ -~]{1,128}$/.test(claim)) return claim;
+  throw invalid("merchant", "The claim `merchant` is not 1 to 128 characters of printable ASCII.");
 }
 
 /** The wallet claim, which must be in EIP-55 case: the issuer, not a person, wrote it. */

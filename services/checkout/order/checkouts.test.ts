@@ -31,7 +31,7 @@ function open(ends: Partial<StreamEnds> = {}) {
   const { signal } = new AbortController();
   const endsAtMs = Date.now() + 60_000;
   const all: StreamEnds = { signal, drain: signal, endsAtMs, endsBecause: "max_age", ...ends };
-  return checkouts.watch({ intentId }, undefined, all)[Symbol.asyncIterator]();
+  return checkouts.watch({ intentId }, { wallet: undefined }, all)[Symbol.asyncIterator]();
 }
 
 const revisionOf = ({ value }: IteratorResult<CheckoutRecord>) => value?.order.revision;

@@ -1,4 +1,5 @@
 import { zeroWallet } from "#common/address.ts";
+import { type Caller, requireOwnWallet, requireUnbound } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { intentExpired } from "#common/intent/rules.ts";
@@ -6,6 +7,7 @@ import { formatAmount } from "#common/ledger/assets.ts";
 import { type StreamEnds, StreamLife } from "#common/stream-life.ts";
 import type { CheckoutFilter, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
+import { findOrder, isVisibleTo, type OrderName } from "./find-order.ts";
 import { purchaseIntent } from "./intents.ts";
 import { findProduct, priceOf, usd } from "./products.ts";
 import {
@@ -17,9 +19,6 @@ import {
   purchaseOf,
 } from "./record.ts";
 import type { CheckoutWatch } from "./watch.ts";
-
-/** Who asks: undefined is an operator or a merchant's server, who may see all; else the wallet that is bound. */
-export type Viewer = string | undefined;
 
 export interface CreateRequest {
   readonly intentId: string;
@@ -40,9 +39,7 @@ export interface Created {
   readonly payment: Payment | undefined;
 }
 
-export type CheckoutKey =
-  | { readonly intentId: string }
-  | { readonly merchantId: string; readonly orderId: string };
+export type CheckoutKey = { readonly intentId: string } | OrderName;
 
 /** What is bought, and what became of it. */
 export interface Checkouts {
@@ -51,18 +48,18 @@ export interface Checkouts {
    * INVALID_FIELD, SCOPE_MISSING, PAYMENT_METHOD_UNAVAILABLE, AMOUNT_MISMATCH, INTENT_ID_REUSED, ORDER_ID_REUSED,
    * INTENT_EXPIRED, INTENT_FAILED, and what the Attestor, Clearing and Stripe refuse it with.
    */
-  create(request: CreateRequest, viewer: Viewer, limit: CallLimit): Promise<Created>;
-  /** Throws CHECKOUT_NOT_FOUND. */
-  get(key: CheckoutKey, viewer: Viewer): Promise<CheckoutRecord>;
+  create(request: CreateRequest, caller: Caller, limit: CallLimit): Promise<Created>;
+  /** Throws CHECKOUT_NOT_FOUND, INVALID_FIELD. */
+  get(key: CheckoutKey, caller: Caller): Promise<CheckoutRecord>;
   /** Newest first, after the intent id `after`; one more than `limit` is never given. */
   list(
     filter: CheckoutFilter,
-    viewer: Viewer,
+    caller: Caller,
     after: string | undefined,
     limit: number,
   ): Promise<CheckoutRecord[]>;
   /** As it is, then after every change, until it has to end. Throws CHECKOUT_NOT_FOUND, LIMIT_EXCEEDED, DRAINING. */
-  watch(key: CheckoutKey, viewer: Viewer, ends: StreamEnds): AsyncIterable<CheckoutRecord>;
+  watch(key: CheckoutKey, caller: Caller, ends: StreamEnds): AsyncIterable<CheckoutRecord>;
 }
 
 export interface CheckoutOptions {
@@ -81,12 +78,10 @@ const lookMs = 15_000;
 
 export function createCheckouts(options: CheckoutOptions): Checkouts {
   const { store } = options;
-  const get = async (key: CheckoutKey, viewer: Viewer) => {
-    const record =
-      "intentId" in key
-        ? await store.read(key.intentId)
-        : await store.readByOrder(key.merchantId, key.orderId);
-    if (record === undefined || (viewer !== undefined && record.order.wallet !== viewer)) {
+  const get = async (key: CheckoutKey, caller: Caller) => {
+    if (!("intentId" in key)) return findOrder(store, key, caller);
+    const record = await store.read(key.intentId);
+    if (record === undefined || !isVisibleTo(caller, record)) {
       throw new DomainError("CHECKOUT_NOT_FOUND", "there is no such checkout", {
         metadata: { ...key },
       });
@@ -94,21 +89,21 @@ export function createCheckouts(options: CheckoutOptions): Checkouts {
     return record;
   };
   return {
-    create: (request, viewer, limit) => createCheckout(options, request, viewer, limit),
+    create: (request, caller, limit) => createCheckout(options, request, caller, limit),
     get,
-    list: (filter, viewer, after, limit) =>
-      viewer !== undefined && filter.wallet !== "" && filter.wallet !== viewer
-        ? Promise.resolve([])
-        : store.list({ ...filter, wallet: viewer ?? filter.wallet }, after, limit),
-    async *watch(key, viewer, ends) {
-      const { intentId } = (await get(key, viewer)).order;
+    async list(filter, caller, after, limit) {
+      const narrowed = narrow(filter, caller);
+      return narrowed === undefined ? [] : store.list(narrowed, after, limit);
+    },
+    async *watch(key, caller, ends) {
+      const { intentId } = (await get(key, caller)).order;
       const life = new StreamLife({ ends, beatMs: lookMs });
       try {
         life.own(options.changes.listen(intentId, life.wake));
         let revision = -1n;
         // Read again: what changed before we listened was told to nobody.
         for (let isLive = true; isLive; isLive = await life.wait()) {
-          const record = await get({ intentId }, viewer);
+          const record = await get({ intentId }, caller);
           if (record.order.revision <= revision) continue;
           revision = record.order.revision;
           yield record;
@@ -123,13 +118,24 @@ export function createCheckouts(options: CheckoutOptions): Checkouts {
   };
 }
 
+/** A filter within what a caller may see; undefined if nothing is in both. */
+function narrow(filter: CheckoutFilter, { wallet, merchant }: Caller): CheckoutFilter | undefined {
+  if (merchant !== undefined) {
+    const isOthers = filter.merchantId !== "" && filter.merchantId !== merchant;
+    return isOthers ? undefined : { ...filter, merchantId: merchant };
+  }
+  if (wallet === undefined) return filter;
+  const isOthers = filter.wallet !== "" && filter.wallet !== wallet;
+  return isOthers ? undefined : { ...filter, wallet };
+}
+
 async function createCheckout(
   options: CheckoutOptions,
   request: CreateRequest,
-  viewer: Viewer,
+  caller: Caller,
   limit: CallLimit,
 ): Promise<Created> {
-  const order = orderOf(options, request, viewer);
+  const order = orderOf(options, request, caller);
   const transitions =
     order.paymentMethod === "BALANCE"
       ? ([
@@ -155,16 +161,12 @@ async function createCheckout(
 function orderOf(
   { lifetimeMs, nowMs, payments }: CheckoutOptions,
   request: CreateRequest,
-  viewer: Viewer,
+  caller: Caller,
 ): Order {
   const { wallet, walletSignature, expectedAmount } = request;
   const paymentMethod = checkPaymentMethod(request, payments !== undefined);
   if (wallet === zeroWallet) throw invalidField("wallet", "wallet.zero", "is nobody's");
-  if (viewer !== undefined && viewer !== wallet) {
-    throw new DomainError("SCOPE_MISSING", `the token is bound to ${viewer}`, {
-      metadata: { wallet: viewer },
-    });
-  }
+  checkBuyer(caller, request);
   if (paymentMethod === "CARD" && walletSignature !== "") {
     throw invalidField("wallet_signature", "wallet_signature.unexpected", "a card needs none");
   }
@@ -182,6 +184,8 @@ function orderOf(
     merchantId: request.merchantId,
     orderId: request.orderId,
     wallet,
+    // Whoever is bound to no wallet is the merchant's server, or acts for it.
+    merchantsOwn: caller.wallet === undefined,
     paymentMethod,
     items: request.items,
     amount,
@@ -197,6 +201,12 @@ function orderOf(
     returnedRefundId: "",
     revision: 1n,
   };
+}
+
+/** A shopper buys for himself, wherever he likes; a merchant sells at its own. Throws SCOPE_MISSING. */
+function checkBuyer(caller: Caller, { wallet, merchantId }: CreateRequest): void {
+  if (caller.merchant === undefined) requireOwnWallet(caller, wallet);
+  else if (caller.merchant !== merchantId) requireUnbound(caller, "it sells for no other merchant");
 }
 
 function checkPaymentMethod(
@@ -229,7 +239,10 @@ function amountOf(items: readonly Item[]): bigint {
   return amount;
 }
 
-/** Throws INTENT_ID_REUSED or ORDER_ID_REUSED unless what is stored was asked for by the same request. */
+/**
+ * Throws INTENT_ID_REUSED or ORDER_ID_REUSED unless what is stored was asked for by the same request, whoever asks: the
+ * buyer signs what the merchant has made.
+ */
 function checkSame(stored: Order, asked: Order): void {
   if (stored.intentId !== asked.intentId) {
     const { merchantId, orderId } = asked;

@@ -1,9 +1,11 @@
+import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import type { CheckoutStore } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
+import { findOrder, type OrderName } from "./find-order.ts";
 import type { Issue } from "./intents.ts";
 import { readCheckout } from "./read-checkout.ts";
 import {
@@ -16,9 +18,9 @@ import {
 } from "./record.ts";
 
 /** A refund or a fulfilment of items, as it is asked for. */
-export interface ItemRequest {
-  readonly merchantId: string;
-  readonly orderId: string;
+export interface ItemRequest extends OrderName {
+  /** Who asks; what is not his to see is not there. */
+  readonly caller: Caller;
   readonly items: readonly Item[];
   /** UUIDv7, reused on every retry; "" to have one made: then a retry is another refund or fulfilment. */
   readonly intentId: string;
@@ -49,7 +51,7 @@ const entriesMax = 1_000;
 /**
  * Stores an entry for items under the checkout's lock, then brings it on. The same request again is the same entry,
  * as it is then. Once it is stored nothing is lost: what stops it now is left to the next look, and the answer says
- * PENDING. Throws CHECKOUT_NOT_FOUND, INTENT_ID_REUSED, LIMIT_EXCEEDED, and what `decide` throws.
+ * PENDING. Throws CHECKOUT_NOT_FOUND, INVALID_FIELD, INTENT_ID_REUSED, LIMIT_EXCEEDED, and what `decide` throws.
  */
 export async function enterItems(
   ports: ItemEntryPorts,
@@ -58,13 +60,8 @@ export async function enterItems(
   decide: DecideItems,
   limit: CallLimit,
 ): Promise<ItemEntry> {
-  const { merchantId, orderId, items } = request;
-  const found = await ports.store.readByOrder(merchantId, orderId);
-  if (found === undefined) {
-    throw new DomainError("CHECKOUT_NOT_FOUND", `there is no order ${orderId} of ${merchantId}`, {
-      metadata: { merchantId, orderId },
-    });
-  }
+  const { items } = request;
+  const found = await findOrder(ports.store, request, request.caller);
   const nowMs = ports.nowMs();
   const issue = { intentId: request.intentId || newUuidV7(nowMs), nowMs };
   const stored = await ports.store.change(found.order.intentId, (record) => {

@@ -31,6 +31,7 @@ function recordOf(items: readonly Item[], entries: readonly Entry[] = []): Recor
     merchantId: "market-1",
     orderId: "A-17",
     wallet: alice.address,
+    merchantsOwn: false,
     paymentMethod: "CARD",
     items,
     amount: items.reduce((sum, item) => sum + priceOfItem(item), 0n),

@@ -27,8 +27,10 @@ export interface Order {
   readonly intentId: string;
   readonly merchantId: string;
   readonly orderId: string;
-  /** EIP-55. */
+  /** Who buys, EIP-55. */
   readonly wallet: string;
+  /** True: the merchant or its server made it, and its id is one of the merchant's own; else one of the wallet's. */
+  readonly merchantsOwn: boolean;
   readonly paymentMethod: PaymentMethod;
   readonly items: readonly Item[];
   /** Minor units of `ledger`. */

@@ -25,6 +25,7 @@ const order: Order = {
   merchantId: "market-1",
   orderId: "A-17",
   wallet: alice.address,
+  merchantsOwn: false,
   paymentMethod: "CARD",
   items: [{ sku: "BUNDLE", quantity: 1 }],
   amount: 750n,

@@ -40,6 +40,7 @@ function record(
       merchantId: "market-1",
       orderId: "A-17",
       wallet: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+      merchantsOwn: false,
       paymentMethod: options.paymentMethod ?? "CARD",
       items: [{ sku: "MILK", quantity: 1 }],
       amount: 350n,

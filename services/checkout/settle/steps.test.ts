@@ -36,6 +36,7 @@ function recordIn(state: CheckoutState, more: Partial<Order> = {}): CheckoutReco
     merchantId: "market-1",
     orderId: "A-17",
     wallet: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    merchantsOwn: false,
     paymentMethod: "CARD",
     items: [{ sku: "MILK", quantity: 1 }],
     amount: 350n,

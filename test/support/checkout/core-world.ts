@@ -134,7 +134,7 @@ export class CheckoutCoreWorld {
       walletSignature: "",
       burnPoscr: false,
     };
-    const { record } = await this.checkouts.create(request, undefined, soon());
+    const { record } = await this.checkouts.create(request, operator, soon());
     if (paymentMethod === "CARD") {
       if (confirm) await this.confirm(record);
       return record;
@@ -145,7 +145,7 @@ export class CheckoutCoreWorld {
     const digest = world.digest(currentAttempt(purchaseOf(record)).intent);
     const walletSignature = signDigest(digest, key.privateKey);
     const signed = { ...request, walletSignature };
-    return (await this.checkouts.create(signed, undefined, soon())).record;
+    return (await this.checkouts.create(signed, operator, soon())).record;
   }
 
   /** The shopper pays by card. */

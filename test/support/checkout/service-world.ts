@@ -137,14 +137,19 @@ export class CheckoutServiceWorld {
     await pool.end();
   }
 
-  /** A client with a scope, bound to a wallet if one is given. */
-  client(scope: string, wallet?: string): CheckoutClient {
+  /** A client with a scope, bound to a wallet or a merchant if one is given. */
+  client(scope: string, wallet?: string, merchant?: string): CheckoutClient {
     const port = this.#checkout?.ports.grpc;
     if (port === undefined) throw new Error("Checkout does not run");
     const { issuer } = this.#parts;
     const client = createRpcClient(CheckoutService, {
       address: `127.0.0.1:${port}`,
-      token: () => issuer.token(wallet === undefined ? { scope } : { scope, wallet }),
+      token: () =>
+        issuer.token({
+          scope,
+          ...(wallet === undefined ? {} : { wallet }),
+          ...(merchant === undefined ? {} : { merchant }),
+        }),
       defaultTimeoutMs: callMs,
     });
     this.#clients.push(client);

@@ -7,6 +7,7 @@ import { allScopes } from "#common/rpc/access/access.ts";
 export interface TokenClaims {
   readonly scope?: string;
   readonly wallet?: string;
+  readonly merchant?: string;
   readonly subject?: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -36,6 +37,7 @@ export async function createTokenIssuer(
       const expSeconds = nowSeconds + (claims.expiresInSeconds ?? 600);
       const payload: Record<string, unknown> = { scope: claims.scope ?? "" };
       if (claims.wallet !== undefined) payload["wallet"] = claims.wallet;
+      if (claims.merchant !== undefined) payload["merchant"] = claims.merchant;
       return new SignJWT(payload)
         .setProtectedHeader({ alg: algorithm, kid })
         .setSubject(claims.subject ?? "test")

@@ -83,15 +83,15 @@ export type CreateCheckoutRequest = Message<"sovr.checkout.v1.CreateCheckoutRequ
   wallet: string;
 
   /**
-   * The merchant, at most 128 characters of printable ASCII, not empty. INVALID_FIELD.
+   * The merchant, at most 128 characters of printable ASCII, not empty. INVALID_FIELD, SCOPE_MISSING.
    *
    * @generated from field: string merchant_id = 3;
    */
   merchantId: string;
 
   /**
-   * The merchant's own name for the order, unique among its orders, at most 128 characters of printable ASCII, not
-   * empty. INVALID_FIELD, ORDER_ID_REUSED.
+   * The name of the order, at most 128 characters of printable ASCII, not empty: unique among the wallet's orders at this
+   * merchant if the token is bound to the wallet, else among the merchant's own. INVALID_FIELD, ORDER_ID_REUSED.
    *
    * @generated from field: string order_id = 4;
    */
@@ -751,8 +751,9 @@ export const WebhookEventStateSchema: GenEnum<WebhookEventState> = /*@__PURE__*/
   enumDesc(file_sovr_checkout_v1_checkout_service, 0);
 
 /**
- * CheckoutService sells. A credential that is bound to a wallet buys for that wallet and sees its checkouts alone;
- * those of others are CHECKOUT_NOT_FOUND.
+ * CheckoutService sells. A credential that is bound to a wallet buys for that wallet and sees its checkouts alone; one
+ * that is bound to a merchant sells for that merchant, and sees, refunds and fulfils its checkouts alone. Those of
+ * others are CHECKOUT_NOT_FOUND.
  *
  * @generated from service sovr.checkout.v1.CheckoutService
  */

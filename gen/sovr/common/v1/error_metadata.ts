@@ -37,7 +37,7 @@ export interface ErrorMetadata {
   readonly RATE_LIMITED: { readonly limit: string; readonly what: string; readonly wallet?: string };
   readonly CREDENTIALS_MISSING: { readonly [key: string]: never };
   readonly CREDENTIALS_INVALID: { readonly rule: string };
-  readonly SCOPE_MISSING: { readonly scope?: string; readonly wallet?: string };
+  readonly SCOPE_MISSING: { readonly scope?: string; readonly wallet?: string; readonly merchant?: string };
   readonly NOT_SENT: { readonly intentId?: string };
   readonly OUTCOME_UNKNOWN: { readonly intentId?: string };
   readonly LEDGER_UNAVAILABLE: { readonly [key: string]: never };

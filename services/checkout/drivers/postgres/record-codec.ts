@@ -20,6 +20,7 @@ export interface RecordRow {
   readonly merchant_id: string;
   readonly order_id: string;
   readonly wallet: Buffer;
+  readonly merchants_own: boolean;
   readonly payment_method: PaymentMethod;
   readonly items: readonly Item[];
   readonly amount: string;
@@ -127,14 +128,25 @@ export const selectById: Statement = {
   name: "checkout-by-id",
   text: `${selectRecord} where o.intent_id = $1`,
 };
-export const selectByOrder: Statement = {
-  name: "checkout-by-order",
-  text: `${selectRecord} where o.merchant_id = $1 and o.order_id = $2`,
+const ofOrder = "o.merchant_id = $1 and o.order_id = $2";
+export const selectByWallet: Statement = {
+  name: "checkout-by-wallet",
+  text: `${selectRecord} where ${ofOrder} and not o.merchants_own and o.wallet = $3`,
 };
+export const selectMerchantsOwn: Statement = {
+  name: "checkout-merchants-own",
+  text: `${selectRecord} where ${ofOrder} and o.merchants_own`,
+};
+export const selectTwoByOrder: Statement = {
+  name: "checkout-two-by-order",
+  text: `${selectRecord} where ${ofOrder} limit 2`,
+};
+/** What has the intent id, else the key, else the merchant's and the order's id. */
 export const selectConflicting: Statement = {
   name: "checkout-conflicting",
   text: `${selectRecord} where o.intent_id = $1 or (o.merchant_id = $2 and o.order_id = $3)
-    order by o.intent_id = $1 desc limit 1`,
+    order by o.intent_id = $1 desc,
+      o.merchants_own = $4 and (o.merchants_own or o.wallet = $5) desc limit 1`,
 };
 
 /** The domain's record of a row. */
@@ -154,6 +166,7 @@ function parseOrder(row: RecordRow): Order {
     merchantId: row.merchant_id,
     orderId: row.order_id,
     wallet: formatWallet(row.wallet),
+    merchantsOwn: row.merchants_own,
     paymentMethod: row.payment_method,
     items: row.items,
     amount: BigInt(row.amount),

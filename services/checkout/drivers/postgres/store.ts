@@ -1,14 +1,22 @@
 import { walletBytes } from "#common/address.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
 import type { CheckoutRecord } from "../../order/record.ts";
-import type { CheckoutFilter, CheckoutStore, DueCheckout, Overdue } from "../../ports.ts";
+import type {
+  CheckoutFilter,
+  CheckoutStore,
+  DueCheckout,
+  Overdue,
+  StoredOrderKey,
+} from "../../ports.ts";
 import {
   parseRecord,
   type RecordRow,
   type Statement,
   selectById,
-  selectByOrder,
+  selectByWallet,
+  selectMerchantsOwn,
   selectRecord,
+  selectTwoByOrder,
 } from "./record-codec.ts";
 import { changeCheckout, insertCheckout } from "./write-checkout.ts";
 
@@ -22,18 +30,18 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
     onSuccess();
     return result;
   };
-  const readOne = async (statement: Statement, values: readonly unknown[]) => {
+  const readAll = async (statement: Statement, values: readonly unknown[]) => {
     const { rows } = await withRecords(() =>
       pool.query<RecordRow>({ ...statement, values: [...values] }),
     );
     onSuccess();
-    return rows[0] === undefined ? undefined : parseRecord(rows[0]);
+    return rows.map(parseRecord);
   };
   return {
     insert: (order, purchase, transitions) =>
       transaction((client) => insertCheckout(client, order, purchase, transitions)),
-    read: (intentId) => readOne(selectById, [intentId]),
-    readByOrder: (merchantId, orderId) => readOne(selectByOrder, [merchantId, orderId]),
+    read: async (intentId) => (await readAll(selectById, [intentId]))[0],
+    findOrders: (key) => readAll(...orderQuery(key)),
     async findByPayment(paymentIntentId) {
       const { rows } = await withRecords(() =>
         pool.query<{ intent_id: string }>(
@@ -48,6 +56,12 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
     claimDue: (limit) => claimDue(pool, limit),
     readOverdue: (forMs) => readOverdue(pool, forMs),
   };
+}
+
+function orderQuery({ merchantId, orderId, owner }: StoredOrderKey): [Statement, unknown[]] {
+  if (owner === "ANY") return [selectTwoByOrder, [merchantId, orderId]];
+  if (owner === "MERCHANT") return [selectMerchantsOwn, [merchantId, orderId]];
+  return [selectByWallet, [merchantId, orderId, walletBytes(owner)]];
 }
 
 async function inTransaction<Result>(

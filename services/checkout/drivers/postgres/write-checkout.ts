@@ -27,8 +27,8 @@ export async function insertCheckout(
 ): ReturnType<CheckoutStore["insert"]> {
   const inserted = await client.query(
     `insert into checkout_order (intent_id, merchant_id, order_id, wallet, payment_method, items, amount, ledger,
-       create_time, expire_time, state)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing`,
+       create_time, expire_time, state, merchants_own)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing`,
     [
       order.intentId,
       order.merchantId,
@@ -41,6 +41,7 @@ export async function insertCheckout(
       new Date(order.createTimeMs),
       new Date(order.expireTimeMs),
       order.state,
+      order.merchantsOwn,
     ],
   );
   if (inserted.rowCount === 1) {
@@ -68,11 +69,17 @@ export async function insertCheckout(
 
 const noRefund = { stripeRefundId: "", external: false, correctsEntryId: "" };
 
-/** What is stored under the intent id, or else under the order id. Another statement, so it sees who was first. */
+/** What is stored under the intent id, or else under the order key. Another statement, so it sees who was first. */
 async function readConflicting(client: PoolClient, order: Order): Promise<CheckoutRecord> {
   const { rows } = await client.query<RecordRow>({
     ...selectConflicting,
-    values: [order.intentId, order.merchantId, order.orderId],
+    values: [
+      order.intentId,
+      order.merchantId,
+      order.orderId,
+      order.merchantsOwn,
+      walletBytes(order.wallet),
+    ],
   });
   const [row] = rows;
   if (row === undefined) throw new Error(`checkout ${order.intentId} was not stored`);

@@ -228,7 +228,7 @@ export async function createBatchThreadDeps(
   return { clearing, clusterId, close: () => opened.disposeAsync() };
 }
 
-interface HouseParts extends Omit<ClearingPorts, "signers" | "now"> {
+interface HouseParts extends Omit<ClearingPorts, "signers" | "nowSeconds"> {
   readonly signersFile: SignersFile;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
@@ -241,7 +241,7 @@ function openHouse(config: ClearingConfig, parts: HouseParts): ClearingHouse {
     {
       ...ports,
       signers: signersFile.current,
-      now: () => BigInt(Math.floor(nowMs() / 1_000)),
+      nowSeconds: () => BigInt(Math.floor(nowMs() / 1_000)),
     },
   );
 }

@@ -39,11 +39,14 @@ const rights = {
   sovr_clearing: {
     own: ["evidence", "clearing_failure"],
     changeable: [],
-    foreign: ["attestation_intent", "attestation_signature", "checkout_order"],
+    // When an intent was first attested: what is dated back is refused.
+    readable: ["attestation_intent"],
+    foreign: ["attestation_signature", "checkout_order"],
   },
   sovr_attestor: {
     own: ["attestation_intent", "attestation_signature"],
     changeable: [],
+    readable: ["evidence"],
     foreign: ["clearing_failure", "checkout_order"],
   },
   sovr_checkout: {
@@ -55,6 +58,7 @@ const rights = {
       "checkout_webhook_event",
       "checkout_webhook_sweep",
     ],
+    readable: [],
     foreign: ["attestation_intent", "attestation_signature", "evidence", "clearing_failure"],
   },
 } as const;
@@ -78,7 +82,7 @@ it("knows every table that a service has", async () => {
   );
 });
 
-for (const [role, { own, changeable, foreign }] of Object.entries(rights)) {
+for (const [role, { own, changeable, readable, foreign }] of Object.entries(rights)) {
   describe(`the role ${role}`, () => {
     for (const table of own) {
       it(`reads ${table} and can neither change nor empty nor drop it`, async () => {
@@ -123,6 +127,13 @@ for (const [role, { own, changeable, foreign }] of Object.entries(rights)) {
             code: insufficientPrivilege,
           });
         }
+      });
+    }
+
+    for (const table of readable) {
+      it(`reads ${table} and may do nothing else to it`, async () => {
+        const allowed = Object.entries(await isAllowed(role, table)).filter(([, may]) => may);
+        expect(allowed).toEqual([["select", true]]);
       });
     }
 

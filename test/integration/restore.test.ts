@@ -30,7 +30,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from "../support/postgres/postgres.ts";
-import { nodeEnvironment } from "../support/process/node-environment.ts";
+import { nodeEnvironment, patience } from "../support/process/node-environment.ts";
 
 const page = "docs/operations/restore-postgres.md";
 const blocks = codeBlocks(readFileSync(join(repositoryRoot, page), "utf8"));
@@ -145,12 +145,18 @@ describe.skipIf(!canRestore)(`${page}${skipped}`, () => {
     const url = new URL(fresh.databaseUrl);
     Object.assign(url, { username: "viewer", password: "viewer" });
     const ledger = await createLedgerDeps(
-      ledgerConfig({ ...world.environment(), DATABASE_URL: url.href, LOG_LEVEL: "error" }),
+      ledgerConfig({
+        ...world.environment(),
+        ...patience,
+        DATABASE_URL: url.href,
+        LOG_LEVEL: "error",
+      }),
     );
+    const state = () => probeAll(ledger).then(() => "ready", String);
     try {
-      await expect(probeAll(ledger)).rejects.toThrow("permission denied");
+      await expect.poll(state).toContain("permission denied");
       await pool.query("grant select on all tables in schema public to viewer");
-      await probeAll(ledger);
+      await expect.poll(state).toBe("ready");
     } finally {
       await Promise.all([ledger.close(), pool.end()]);
     }

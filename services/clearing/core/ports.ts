@@ -133,7 +133,7 @@ export interface ClearingPorts {
   /** The signers, as of now. */
   readonly signers: () => Signers;
   /** Unix seconds. */
-  readonly now: () => bigint;
+  readonly nowSeconds: () => bigint;
   /**
    * Throws LEDGER_UNAVAILABLE while the ledger is not the one that the records belong to, or answers nothing. Asked
    * before each step that leaves something behind, so that who is refused can rely on it that nothing was sent.

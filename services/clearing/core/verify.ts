@@ -47,16 +47,16 @@ export interface VerifiedIntent {
 export async function verifyRequest(
   evidence: AttestedIntent,
   rules: Rules,
-  ports: Pick<ClearingPorts, "evidence" | "attestor" | "signers" | "now" | "recover">,
+  ports: Pick<ClearingPorts, "evidence" | "attestor" | "signers" | "nowSeconds" | "recover">,
   attempt: Attempt,
   recoverAhead?: RecoverAhead,
 ): Promise<VerifiedIntent> {
   const { intent, attestation } = evidence;
   checkShape(intent);
   const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
-  const now = ports.now();
+  const nowSeconds = ports.nowSeconds();
   const { digestIntent } = rules;
-  const verifier = { digestIntent, signers: ports.signers(), nowSeconds: now, recover };
+  const verifier = { digestIntent, signers: ports.signers(), nowSeconds, recover };
   const { digest, revoked } = checkGenuine(evidence, verifier);
   // What a revoked signer signed is refused whatever its age.
   if (revoked === undefined) {
@@ -67,8 +67,9 @@ export async function verifyRequest(
   const authority = checkPostings(intent, related);
   checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
   if (revoked !== undefined) return { digest, late: { why: revoked, kills: true } };
-  if (isExpired(intent, now)) return { digest, late: { why: intentExpired(intent), kills: true } };
-  checkIssued(intent, now);
+  if (isExpired(intent, nowSeconds))
+    return { digest, late: { why: intentExpired(intent), kills: true } };
+  checkIssued(intent, nowSeconds);
   const exceeded = limitExceeded(intent, rules.limits);
   // A limit that was lowered must not hide that an intent cleared under the old one.
   return { digest, late: exceeded && { why: exceeded, kills: false } };

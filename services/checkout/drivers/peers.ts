@@ -88,9 +88,25 @@ function unreachable(peer: "attestor" | "clearing", error: unknown): unknown {
     });
   }
   if (code !== Code.Unavailable && code !== Code.ResourceExhausted) return error;
+  if (peer === "clearing" && code === Code.Unavailable && !foundNobody(error)) {
+    return new DomainError("OUTCOME_UNKNOWN", "the way to clearing was cut before its answer", {
+      early: true,
+      retryAfterMs: 500,
+      cause: error,
+    });
+  }
   return new DomainError(
     peer === "attestor" ? "RECORDS_UNAVAILABLE" : "LEDGER_UNAVAILABLE",
     `the ${peer} cannot be reached`,
     { cause: error, retryAfterMs: 500 },
+  );
+}
+
+/** What grpc-js says where it had no connection, so that nothing was sent. */
+const noConnection = /no connection established|ECONNREFUSED|name resolution/i;
+
+function foundNobody({ rawMessage, cause }: ConnectError): boolean {
+  return (
+    noConnection.test(rawMessage) || (cause instanceof Error && noConnection.test(cause.message))
   );
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { asError, invalidField } from "#common/domain-error.ts";
+import { asError, DomainError, invalidField } from "#common/domain-error.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { limitOf } from "#common/rpc/call-limit.ts";
 import type { BatchHandler } from "#common/rpc/mount.ts";
@@ -45,8 +45,7 @@ export function createClearBatch(
       const answers: Promise<Uint8Array | Error>[] = [];
       for (const slice of batch.slices) {
         const leave = await enter(limit.signal);
-        // Nobody waits for the answer any more.
-        if (leave === undefined) break;
+        if (leave === undefined) throw answers.length === 0 ? notSent() : limit.signal?.reason;
         const gently = !clearing.isIdle();
         const answer = threads.clearSlice(slice, caller, { ...limit, gently });
         answers.push(answer.catch(asError).finally(leave));
@@ -76,6 +75,11 @@ function reserveUntilAbort(
   };
   signal?.addEventListener("abort", giveBack, { once: true });
   return giveBack;
+}
+
+/** The time was over before the first slice had its turn. Later only each intent's own answer would tell. */
+function notSent(): DomainError<"NOT_SENT"> {
+  return new DomainError("NOT_SENT", "the deadline passed before anything was sent");
 }
 
 const anyRequest = create(ClearRequestSchema);

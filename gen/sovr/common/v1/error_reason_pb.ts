@@ -336,7 +336,8 @@ export const ErrorReason = {
   OUTCOME_UNKNOWN: 37,
 
   /**
-   * TigerBeetle does not answer.
+   * TigerBeetle does not answer, or is not the ledger that the records belong to. Nothing of this was sent to it. What an
+   * order has done before stays done, and the same request goes on from there.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_LEDGER_UNAVAILABLE = 38;
@@ -344,7 +345,8 @@ export const ErrorReason = {
   LEDGER_UNAVAILABLE: 38,
 
   /**
-   * PostgreSQL does not answer.
+   * PostgreSQL does not answer. Before Clearing has its records it sends nothing to the ledger; what was to be stored may
+   * be stored. What an order has done before stays done, and the same request goes on from there.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_RECORDS_UNAVAILABLE = 39;
@@ -352,7 +354,8 @@ export const ErrorReason = {
   RECORDS_UNAVAILABLE: 39,
 
   /**
-   * The process is shutting down; call again.
+   * The process is shutting down. A call that comes then is not begun; one that was under way for longer than a process
+   * waits for it may have been carried out, and the same request tells. A stream has ended: take it up from its cursor.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_DRAINING = 40;
@@ -360,7 +363,8 @@ export const ErrorReason = {
   DRAINING: 40,
 
   /**
-   * A fault of ours; the cause is in the log under the trace id.
+   * A fault of ours; the cause is in the log under the trace id. What was asked for may have happened or not: the same
+   * request tells, and where it meets the same answer, whoever runs the mesh has to look.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 41;
@@ -376,7 +380,7 @@ export const ErrorReason = {
   METHOD_NOT_FOUND: 42,
 
   /**
-   * The caller gave up.
+   * The caller gave up. What was asked for may have been carried out, or still be: the same request tells.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_CANCELLED = 43;
@@ -408,7 +412,8 @@ export const ErrorReason = {
   WEBHOOK_EVENT_NOT_FOUND: 46,
 
   /**
-   * Stripe does not answer, or refuses for now.
+   * Stripe does not answer, or refuses for now. What an order has done before stays done, and each step has a key of its
+   * own at Stripe, so the same request pays or gives back nothing twice.
    * Example: {}
    *
    * @generated from enum value: ERROR_REASON_PAYMENTS_UNAVAILABLE = 47;

@@ -256,13 +256,15 @@ describeOnEngines("./mesh audit of the records", (engine) => {
   });
 
   describe("in a ledger that was put back", () => {
+    // TigerBeetle's smallest file is a gigabyte, and is copied here.
+    const patienceMs = 300_000;
     let folder: string;
     let file: string;
     beforeEach(async () => {
-      await open();
       folder = mkdtempSync(join(tmpdir(), "sovr-audit-"));
       file = join(folder, "checkpoint.json");
-    });
+      await open();
+    }, patienceMs);
     afterEach(async () => {
       await close();
       rmSync(folder, { recursive: true, force: true });

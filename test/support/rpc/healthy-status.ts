@@ -1,6 +1,9 @@
 import { expect } from "vitest";
 import type { TestMesh } from "../mesh/mesh.ts";
 
+/** To end what hangs, and far above what a slow machine needs. */
+const patience = { timeout: 120_000, interval: 200 };
+
 /**
  * What ./mesh status --json prints, once every part is healthy: a part has three seconds to answer, which a busy machine
  * may pass by.
@@ -12,6 +15,6 @@ export async function healthyStatus(mesh: TestMesh): Promise<string> {
     printed = stdout;
     return code;
   };
-  await expect.poll(status).toBe(0);
+  await expect.poll(status, patience).toBe(0);
   return printed;
 }

@@ -31,6 +31,8 @@ export interface JudgedLoadOptions {
 /** Longer than a client pauses after an error, and than a busy machine needs for a call. */
 const settleMs = 120_000;
 const afterErrorMs = 50;
+/** The longest wait that an error asks for: whoever has less time left is right to give up. */
+const giveUpMs = 10_000;
 const probePauseMs = 50;
 
 /**
@@ -40,7 +42,7 @@ const probePauseMs = 50;
 export class JudgedLoad {
   readonly answers = new ClearingAnswers();
   readonly judge = new CallJudge();
-  /** What those were told who repeat as they may. */
+  /** What those were told who repeat as they may, and long before their deadline. */
   readonly patientErrors: string[] = [];
   /** Clearings that were acknowledged. */
   cleared = 0;
@@ -205,7 +207,8 @@ export class JudgedLoad {
     } catch (error) {
       const reason = this.judge.refused(call, error);
       onError(ConnectError.from(error), reason);
-      if (isPatient && !isOutcome(reason)) {
+      const leftMs = call.beganMs + timeoutMs - performance.now();
+      if (isPatient && leftMs > giveUpMs && !isOutcome(reason)) {
         this.patientErrors.push(`${name}, ${what}: ${reason ?? String(error)}`);
       }
       await sleep(afterErrorMs);

@@ -9,6 +9,7 @@ const suites = {
   integration: ["test/integration/**/*.test.ts"],
   acceptance: ["test/acceptance/**/*.test.ts"],
   faults: ["test/faults/**/*.test.ts"],
+  abuse: ["test/abuse/**/*.test.ts"],
   browser: ["test/browser/**/*.test.ts"],
 };
 

@@ -31,7 +31,7 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           brings back a replica of this machine that has lost its data file, from the others
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]
                           measures a mesh of its own, and the bare ledger beside it
-  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, browser;
+  ./mesh test [SUITE]…    static checks and the suites unit, contract, integration, acceptance, faults, abuse, browser;
                           the first three alone: ./mesh test quick
   ./mesh test faults --minutes N [--seed S]
                           a random mix of all faults under clients whose every answer is judged

@@ -30,6 +30,8 @@ export function stripeSimEnvironment(
   return {
     STRIPE_SIM_ADDRESS: `${host}:${port}`,
     STRIPE_SIM_PATH: join(state, "stripe-sim.db"),
+    STRIPE_SECRET_KEY_FILE: keys.stripe.secretKey,
+    STRIPE_PUBLISHABLE_KEY_FILE: keys.stripe.publishableKey,
     STRIPE_SIM_WEBHOOK_URL: `http://${host}:${ports.envoy}/webhooks/stripe`,
     STRIPE_WEBHOOK_SECRET_FILE: keys.stripe.webhookSecret,
   };

@@ -14,6 +14,7 @@ export const suites = {
   integration: { budgetSeconds: 1_800 },
   acceptance: { budgetSeconds: 900 },
   faults: { budgetSeconds: 1_800 },
+  abuse: { budgetSeconds: 900 },
   browser: { budgetSeconds: 900 },
 } as const;
 

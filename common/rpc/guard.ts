@@ -18,8 +18,8 @@ import type { Mount } from "./mount.ts";
 import { raceAbort } from "./race-abort.ts";
 import { deadlineError, type HeaderReader, RpcCall, rpcCallKey } from "./rpc-call.ts";
 import { createMethodStats, type MethodStats } from "./rpc-metrics.ts";
+import { createRequestValidator, type RequestValidator } from "./strict/validate.ts";
 import { type UnaryContext, withDeadline } from "./unary-context.ts";
-import { createRequestValidator, type RequestValidator } from "./validate.ts";
 
 export interface GuardOptions {
   readonly mounts: readonly Mount[];

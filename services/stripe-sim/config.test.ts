@@ -2,8 +2,11 @@
 import { expect, test } from "vitest";
 import { stripeSimConfig } from "./config.ts";
 
-test("nothing set is a simulator on the loopback address that keeps nothing", () => {
-  expect(stripeSimConfig({})).toMatchObject({
+const keys = { STRIPE_SECRET_KEY: "sk_test_a,rk_test_b", STRIPE_PUBLISHABLE_KEY: "pk_test_a" };
+
+test("nothing but keys set is a simulator on the loopback address that keeps nothing", () => {
+  expect(stripeSimConfig(keys)).toMatchObject({
+    keys: ["sk_test_a", "rk_test_b", "pk_test_a"],
     address: { host: "127.0.0.1", port: 5400 },
     path: "",
     webhook: undefined,
@@ -16,7 +19,7 @@ test("webhooks are signed by every secret", () => {
     STRIPE_SIM_WEBHOOK_URL: "http://127.0.0.1:8080/webhooks/stripe",
     STRIPE_WEBHOOK_SECRET: "whsec_new, whsec_old",
   };
-  expect(stripeSimConfig(env).webhook).toEqual({
+  expect(stripeSimConfig({ ...keys, ...env }).webhook).toEqual({
     url: "http://127.0.0.1:8080/webhooks/stripe",
     secrets: ["whsec_new", "whsec_old"],
   });
@@ -28,7 +31,11 @@ test.each([
   [{ STRIPE_SIM_WEBHOOK_URL: "http://x/" }, /STRIPE_WEBHOOK_SECRET is missing/],
   [{ STRIPE_SIM_RETRY_FIRST_MS: "0" }, /STRIPE_SIM_RETRY_FIRST_MS is "0"/],
   [{ STRIPE_SIM_OBJECTS_MAX: "many" }, /STRIPE_SIM_OBJECTS_MAX is "many"/],
+  [{ STRIPE_SECRET_KEY: "" }, /STRIPE_SECRET_KEY is/],
+  [{ STRIPE_SECRET_KEY: "pk_test_a" }, /STRIPE_SECRET_KEY is "\(hidden\)"/],
+  [{ STRIPE_SECRET_KEY: `sk_${"live"}_a` }, /STRIPE_SECRET_KEY is "\(hidden\)"/],
+  [{ STRIPE_PUBLISHABLE_KEY: "sk_test_a" }, /STRIPE_PUBLISHABLE_KEY is "\(hidden\)"/],
   [{ SOVR_ENVIRONMENT: "production" }, /SOVR_ENVIRONMENT is "production": .*simulator/],
 ])("%o is refused", (env, message) => {
-  expect(() => stripeSimConfig(env)).toThrow(message);
+  expect(() => stripeSimConfig({ ...keys, ...env })).toThrow(message);
 });

@@ -7,6 +7,7 @@ import {
   readOneOf,
   readOptionalSecret,
   readOptionalUrl,
+  readSecret,
   readString,
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
@@ -15,6 +16,8 @@ export interface StripeSimConfig {
   readonly address: Address;
   /** The SQLite file that holds everything. Empty: memory alone, gone at the end. */
   readonly path: string;
+  /** The API keys that it takes, secret and publishable; there are no others. */
+  readonly keys: readonly string[];
   /** The endpoint that gets every event. Undefined: none but those made by the API. */
   readonly webhook: WebhookConfig | undefined;
   /** The wait before a failed delivery is tried again; it doubles from try to try. */
@@ -51,6 +54,10 @@ export function stripeSimConfig(env: Environment): StripeSimConfig {
   return Object.freeze({
     address: readAddress(env, "STRIPE_SIM_ADDRESS", "127.0.0.1:5400"),
     path: readString(env, "STRIPE_SIM_PATH", ""),
+    keys: [
+      ...readKeys(env, "STRIPE_SECRET_KEY", /^[sr]k_test_\w{1,200}$/),
+      ...readKeys(env, "STRIPE_PUBLISHABLE_KEY", /^pk_test_\w{1,200}$/),
+    ],
     webhook: readWebhook(env),
     retryFirstMs: readInteger(env, "STRIPE_SIM_RETRY_FIRST_MS", {
       ...milliseconds,
@@ -68,6 +75,13 @@ export function stripeSimConfig(env: Environment): StripeSimConfig {
     logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
     logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
   });
+}
+
+/** The keys of a variable, or of the file that it names: several by comma. */
+function readKeys(env: Environment, name: string, form: RegExp): readonly string[] {
+  const keys = readSecret(env, name).split(",");
+  if (keys.every((key) => form.test(key))) return keys;
+  throw new ConfigError(name, "(hidden)", "expected keys for tests, sk_test_… and pk_test_…");
 }
 
 function readWebhook(env: Environment): WebhookConfig | undefined {

@@ -14,6 +14,8 @@ const deliveriesMax = 100_000;
 
 /** What the simulator is made of. */
 export interface StripeSimDeps {
+  /** The API keys that are taken. */
+  readonly keys: readonly string[];
   readonly store: Store;
   readonly faults: Faults;
   readonly sender: WebhooksSender;
@@ -94,5 +96,6 @@ export function createStripeSimDeps(
     await sender.stop();
     store.close();
   }
-  return { store, faults, sender, control, logger, nowMs, newCall, wake, isFull, close };
+  const { keys } = config;
+  return { keys, store, faults, sender, control, logger, nowMs, newCall, wake, isFull, close };
 }

@@ -8,6 +8,8 @@ export interface StartOptions extends StripeSimOverrides {
   /** 0, the default, asks the system for a free one. */
   readonly port?: number;
   readonly webhook?: WebhookConfig;
+  /** The API keys that it takes; `simulatorKeys` by default. */
+  readonly keys?: readonly string[];
   /** A SQLite file; memory by default. */
   readonly path?: string;
   readonly settings?: Partial<StripeSimConfig>;
@@ -20,10 +22,18 @@ export interface StartedStripeSim {
   stop(): Promise<void>;
 }
 
+/** What a simulator takes that is told nothing else. */
+export const simulatorKeys = { secret: "sk_test_simulator_0", publishable: "pk_test_simulator_0" };
+
 /** Starts a simulator in this process, silent, for tests. */
 export async function startStripeSim(options: StartOptions = {}): Promise<StartedStripeSim> {
   const config: StripeSimConfig = {
-    ...stripeSimConfig({ STRIPE_SIM_PATH: options.path }),
+    ...stripeSimConfig({
+      STRIPE_SIM_PATH: options.path,
+      STRIPE_SECRET_KEY: simulatorKeys.secret,
+      STRIPE_PUBLISHABLE_KEY: simulatorKeys.publishable,
+    }),
+    ...(options.keys === undefined ? {} : { keys: options.keys }),
     ...options.settings,
     address: { host: "127.0.0.1", port: options.port ?? 0 },
     webhook: options.webhook,

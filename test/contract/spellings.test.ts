@@ -18,7 +18,7 @@ import { formatIntent, parseIntent } from "#common/intent/codec.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { readBinary, readJson } from "#common/rpc/strict/read-request.ts";
-import { createRequestValidator } from "#common/rpc/validate.ts";
+import { createRequestValidator } from "#common/rpc/strict/validate.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { type FieldRules, field as fieldRules } from "#gen/buf/validate/validate_pb.ts";
 import { type ClearingIntent, ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";

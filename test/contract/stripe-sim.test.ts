@@ -34,6 +34,7 @@ let browser: Stripe;
 beforeAll(async () => {
   receiver = await receiveWebhooks(webhookSecret);
   sim = await startStripeSim({
+    keys: ["sk_test_contract", "pk_test_contract", "sk_test_other"],
     webhook: { url: receiver.url, secrets: [webhookSecret] },
     settings: { retryFirstMs: 20, settleMs: 1 },
   });
@@ -723,16 +724,38 @@ describe("what means nothing is refused as Stripe refuses it", () => {
     const error = await refusal(live.paymentIntents.create(usd));
     expect(error).toMatchObject({ type: "StripeAuthenticationError", statusCode: 401 });
     expect(error.message).toContain("simulator");
-    for (const authorization of ["", "Bearer nonsense", "Basic c2tfbGl2ZV94Og=="]) {
+    const strangers = [
+      "sk_test_contrac",
+      "sk_test_contractx",
+      "rk_test_contract",
+      "sk_test_simulator_0",
+    ];
+    for (const authorization of [
+      "",
+      "Bearer nonsense",
+      "Basic c2tfbGl2ZV94Og==",
+      ...strangers.map((key) => `Bearer ${key}`),
+    ]) {
       const answer = await fetch(`${sim.url}/v1/balance`, { headers: { authorization } });
       expect(answer.status).toBe(401);
     }
-    const basic = { authorization: `Basic ${Buffer.from("sk_test_a:").toString("base64")}` };
+    const basic = { authorization: `Basic ${Buffer.from("sk_test_other:").toString("base64")}` };
     expect((await fetch(`${sim.url}/v1/balance`, { headers: basic })).status).toBe(200);
   });
 
+  test("a secret key that comes through a proxy", async () => {
+    const { id, client_secret: clientSecret } = await stripe.paymentIntents.create(usd);
+    const path = `${sim.url}/v1/payment_intents/${id}?client_secret=${clientSecret}`;
+    const statusFor = async (key: string) => {
+      const headers = { authorization: `Bearer ${key}`, "x-forwarded-prefix": "/stripe-sim" };
+      return (await fetch(path, { headers })).status;
+    };
+    expect(await statusFor("pk_test_contract")).toBe(200);
+    expect(await statusFor("sk_test_contract")).toBe(401);
+  });
+
   test("bodies without end", async () => {
-    const headers = { authorization: "Bearer sk_test_a" };
+    const headers = { authorization: "Bearer sk_test_other" };
     const body = `description=${"x".repeat(70_000)}`;
     const answer = await fetch(`${sim.url}/v1/payment_intents`, { method: "POST", headers, body });
     expect(answer.status).toBe(413);
@@ -773,6 +796,8 @@ test("kill -9 loses nothing that was answered, and what was not delivered is del
   other.answerWith(500);
   const simulator = await startStripeSimProcess({
     STRIPE_SIM_PATH: join(folder, "stripe.sqlite"),
+    STRIPE_SECRET_KEY: "sk_test_contract",
+    STRIPE_PUBLISHABLE_KEY: "pk_test_contract",
     STRIPE_SIM_WEBHOOK_URL: other.url,
     STRIPE_WEBHOOK_SECRET: webhookSecret,
     // Every second for as long as it takes: a pause that doubled would outlast the waiting below.

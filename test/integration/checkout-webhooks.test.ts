@@ -49,6 +49,7 @@ beforeAll(async () => {
     startPostgres(),
     createTokenIssuer(),
     startStripeSim({
+      keys: [secretKey],
       webhook: { url: `http://127.0.0.1:${connectPort}/webhooks/stripe`, secrets },
       settings: { retryFirstMs: 50, retryMaxMs: 200 },
     }),

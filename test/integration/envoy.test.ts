@@ -475,6 +475,23 @@ describe("the simulator of Stripe through Envoy", () => {
   });
 });
 
+it("lets no secret key through to the simulator of Stripe, not even its own", async () => {
+  const { id, client_secret } = await createPaymentIntent();
+  const path = `/stripe-sim/v1/payment_intents/${id}?${new URLSearchParams({ client_secret })}`;
+  const own = readFileSync(keyFiles(mesh.settings).stripe.secretKey, "utf8");
+  const basic = `Basic ${Buffer.from(`${own}:`).toString("base64")}`;
+  for (const authorization of [
+    `Bearer ${own}`,
+    basic,
+    "Bearer sk_test_other",
+    "Bearer rk_test_a",
+  ]) {
+    const response = await fetch(`http://${mesh.address}${path}`, { headers: { authorization } });
+    expect(response.status).toBe(404);
+    expect(response.headers.get("sovr-stripe-simulator")).toBeNull();
+  }
+});
+
 describe("browsers", () => {
   const preflight = (origin: string) =>
     new Promise<Record<string, unknown>>((resolve, reject) => {

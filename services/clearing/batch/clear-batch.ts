@@ -4,7 +4,7 @@ import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { limitOf } from "#common/rpc/call-limit.ts";
 import type { BatchHandler } from "#common/rpc/mount.ts";
 import { refusalOf } from "#common/rpc/strict/refusal.ts";
-import { createRequestValidator } from "#common/rpc/validate.ts";
+import { createRequestValidator } from "#common/rpc/strict/validate.ts";
 import {
   ClearBatchRequestSchema,
   ClearRequestSchema,

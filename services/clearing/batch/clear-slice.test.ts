@@ -3,7 +3,7 @@ import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
-import { createRequestValidator } from "#common/rpc/validate.ts";
+import { createRequestValidator } from "#common/rpc/strict/validate.ts";
 import {
   type ClearRequest,
   ClearRequestSchema,

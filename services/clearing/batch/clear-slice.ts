@@ -6,7 +6,7 @@ import { asError } from "#common/domain-error.ts";
 import { checkShape } from "#common/intent/rules.ts";
 import { toConnectError, toStatus } from "#common/rpc/errors.ts";
 import { readBinary } from "#common/rpc/strict/read-request.ts";
-import { createRequestValidator } from "#common/rpc/validate.ts";
+import { createRequestValidator } from "#common/rpc/strict/validate.ts";
 import {
   ClearBatchResponseSchema,
   type ClearRequest as ClearRequestProto,

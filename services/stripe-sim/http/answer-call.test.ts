@@ -9,10 +9,12 @@ import { answerCall, keepAnswersMs } from "./answer-call.ts";
 
 const logger = createLogger("stripe-sim", "silent");
 
+const keys = { STRIPE_SECRET_KEY: "sk_test_a", STRIPE_PUBLISHABLE_KEY: "pk_test_a" };
+
 function createWorld(environment: Record<string, string> = {}) {
   const clock = { ms: 1_800_000_000_000 };
   const nowMs = () => clock.ms;
-  const deps = createStripeSimDeps(stripeSimConfig(environment), { logger, nowMs });
+  const deps = createStripeSimDeps(stripeSimConfig({ ...keys, ...environment }), { logger, nowMs });
   const call = (method: string, path: string, form = "", idempotencyKey?: string) => {
     const caller = { account: "a", browser: false };
     const requestId = `req_${randomBytes(4).toString("hex")}`;

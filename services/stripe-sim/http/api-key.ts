@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { StripeSimError, unauthorized } from "../objects/errors.ts";
 
@@ -10,8 +10,15 @@ export interface KeyHolder {
   readonly browser: boolean;
 }
 
-/** Reads the key from the header, or from the `key` parameter as Stripe.js sends it. Throws StripeSimError (401). */
-export function readKeyHolder(request: IncomingMessage, parameter: string | undefined): KeyHolder {
+/**
+ * Reads the key from the header, or from the `key` parameter as Stripe.js sends it. Throws StripeSimError (401) unless it is
+ * one of `keys`, and no secret one that came through a proxy: behind it are browsers, which have none.
+ */
+export function readKeyHolder(
+  request: IncomingMessage,
+  parameter: string | undefined,
+  keys: readonly string[],
+): KeyHolder {
   const key = keyOf(request.headers.authorization ?? "") ?? publishable(parameter);
   if (key === "") {
     throw unauthorized(
@@ -23,15 +30,19 @@ export function readKeyHolder(request: IncomingMessage, parameter: string | unde
       "This is a simulator of Stripe, and a live key was sent to it. It was not kept. Look where your code sends its live key.",
     );
   }
-  if (!/^(sk|rk|pk)_test_[A-Za-z0-9_]{1,200}$/.test(key)) {
-    throw unauthorized(
-      "Invalid API Key provided: this simulator takes sk_test_, rk_test_ and pk_test_ keys.",
-    );
-  }
-  return {
-    account: createHash("sha256").update(key).digest("hex").slice(0, 32),
-    browser: key.startsWith("pk_"),
-  };
+  const browser = key.startsWith("pk_");
+  const isBehindProxy = request.headers["x-forwarded-prefix"] !== undefined;
+  const print = fingerprint(key);
+  if (
+    (isBehindProxy && !browser) ||
+    !keys.some((known) => timingSafeEqual(fingerprint(known), print))
+  )
+    throw unauthorized("Invalid API Key provided: this simulator takes its own mesh's keys alone.");
+  return { account: print.toString("hex", 0, 16), browser };
+}
+
+function fingerprint(key: string): Buffer {
+  return createHash("sha256").update(key).digest();
 }
 
 /** A secret key is never a parameter. */

@@ -74,7 +74,7 @@ export function createListener(deps: StripeSimDeps) {
     const form = new URLSearchParams(method === "POST" ? body : search);
     const parameter = form.get("key") ?? undefined;
     form.delete("key");
-    const caller = readKeyHolder(request, parameter);
+    const caller = readKeyHolder(request, parameter, deps.keys);
     response.setHeader("stripe-version", readVersion(request));
     const idempotencyKey = readIdempotencyKey(request, response);
     const fault = deps.faults.takeApiFault(method, path);

@@ -86,8 +86,8 @@ export function openMarket(mesh: TestMesh, lifetimeMs: number): Market {
     strange: [],
     sim: stripeSimControl(url),
     webhookSecret: readFileSync(stripe.webhookSecret, "utf8").trim(),
-    dashboard: createStripe(url, { key: "sk_test_dashboard" }),
-    browser: createStripe(url, { key: "pk_test_browser" }),
+    dashboard: createStripe(url, { key: readFileSync(stripe.secretKey, "utf8").trim() }),
+    browser: createStripe(url, { key: readFileSync(stripe.publishableKey, "utf8").trim() }),
     transport(request) {
       let token: Promise<string> | undefined;
       const authorize: Interceptor = (next) => async (call) => {

@@ -229,6 +229,7 @@ export async function startCheckoutServiceWorld(
   const issuer = await createTokenIssuer();
   const webhookPort = await freePort();
   const stripe = await startStripeSim({
+    keys: [stripeKey, publishableKey, "sk_test_dashboard"],
     webhook: { url: `http://127.0.0.1:${webhookPort}/webhooks/stripe`, secrets: [webhookSecret] },
     settings: { retryFirstMs: 100, retryMaxMs: 1_000 },
   });

@@ -12,12 +12,12 @@ import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
 import { createConnectMount } from "./connect/mount.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
+import { addReflection } from "./grpc/reflection.ts";
 import { createGuard } from "./guard.ts";
 import { createHealth, type Dependency, type Health } from "./health.ts";
 import { onKeyFault } from "./key-faults.ts";
 import type { Mount } from "./mount.ts";
 import { createOpenStreams, type OpenStreams } from "./open-streams.ts";
-import { addReflection } from "./reflection.ts";
 import type { RuntimeConfig } from "./runtime-config.ts";
 
 export interface ServeOptions {

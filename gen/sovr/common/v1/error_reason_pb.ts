@@ -301,7 +301,8 @@ export const ErrorReason = {
   CREDENTIALS_MISSING: 33,
 
   /**
-   * The token is malformed, expired, for another audience, or signed by an unknown key.
+   * The token is malformed, expired, for another audience, bound to a wallet and a merchant at once, or signed by an
+   * unknown key.
    * Example: {"rule": "exp"}
    *
    * @generated from enum value: ERROR_REASON_CREDENTIALS_INVALID = 34;
@@ -312,7 +313,7 @@ export const ErrorReason = {
    * The token lacks the scope that the RPC needs (`scope`), or is bound to a wallet (`wallet`) or a merchant
    * (`merchant`) and may not do this: it speaks for nobody else and never for the house. Both where the binding keeps
    * the scope from the token.
-   * Example: {"scope": "attest.house"} or {"wallet": "0x7099…"}
+   * Example: {"scope": "attest.house"}, {"wallet": "0x7099…"} or {"merchant": "market-1"}
    *
    * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 35;
    */

@@ -1,5 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
@@ -32,6 +32,9 @@ const everLonger = [500, 3_000, 9_000, 30_000];
 
 /** A batch that is under way when its Clearing is told to stop may take as long as the machine needs. */
 const patientStop = { DRAIN_GRACE_MS: "100000" };
+
+// Thousands of intents and starts of processes, which take minutes where the machine has little time for them.
+vi.setConfig({ testTimeout: 300_000 });
 
 // Goal: when a part is away, nothing is lost or doubled and the answer says what is known. Method: PostgreSQL and
 // TigerBeetle are killed or stopped, SQLite and tables are locked, Clearing is killed with -9.

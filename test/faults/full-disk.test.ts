@@ -138,7 +138,7 @@ function describeFullDisk(engine: TestEngine): void {
     const beganMs = performance.now();
     await moreCleared(1);
     const clearedMs = performance.now() - beganMs;
-    const status = await healthyStatus(mesh, patience);
+    const status = await healthyStatus(mesh, patience.timeout);
     const all = performance.now() - beganMs;
     console.log(
       `${when}: cleared ${Math.round(clearedMs)} ms after there was room, all served ${Math.round(all)} ms after`,

@@ -1,16 +1,13 @@
 import { expect } from "vitest";
 import type { TestMesh } from "../mesh/mesh.ts";
 
-/** To end what hangs, and far above what a slow machine needs. */
-const patience = { timeout: 120_000, interval: 200 };
-
 /**
  * What ./mesh status --json prints, once every part is healthy: a part has three seconds to answer, which a busy machine
- * may pass by. `patience`: the suite's unless it is given, in milliseconds.
+ * may pass by. `timeoutMs`: to end what hangs, and far above what a slow machine needs.
  */
 export async function healthyStatus(
   mesh: TestMesh,
-  patience: { readonly timeout?: number } = {},
+  timeoutMs = 120_000,
 ): Promise<string> {
   let printed = "";
   const status = async () => {
@@ -18,6 +15,6 @@ export async function healthyStatus(
     printed = stdout;
     return code;
   };
-  await expect.poll(status, patience).toBe(0);
+  await expect.poll(status, { timeout: timeoutMs, interval: 200 }).toBe(0);
   return printed;
 }

@@ -25,6 +25,7 @@ const longest = [
   "integration/up",
   "integration/image",
   "faults/clearing-crash",
+  "faults/every-answer",
   "faults/eventstream",
   "faults/eventstream-mesh",
   "browser/studio",

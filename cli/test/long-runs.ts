@@ -63,16 +63,20 @@ export async function runLong(
   }
 }
 
-/** The mix of all, then the stream with restless subscribers, then a market with webhooks in chaos; on every engine. */
+/**
+ * The mix of all, then the stream with restless subscribers, then a market with webhooks in chaos, on every engine; and
+ * every RPC in every protocol under each fault, which takes the time that it takes.
+ */
 function faultRun({ minutes, seed }: LongRunOptions, report: string): PartOfSuite {
   const othersSeconds = Math.ceil((minutes * 60 * (1 - mixShare)) / 4);
   return {
-    files: ["random-mix", "eventstream-mesh", "checkout-mesh"].map(
+    files: ["random-mix", "eventstream-mesh", "checkout-mesh", "every-answer"].map(
       (name) => `test/faults/${name}.test.ts`,
     ),
     environment: {
       FAULT_MINUTES: String(minutes * mixShare),
       FAULT_SEED: String(seed),
+      FAULT_WALK: "full",
       FAULT_SECONDS: String(othersSeconds),
       FAULT_CHECKOUTS: String(Math.ceil((othersSeconds / 60) * checkoutsPerMinute)),
       FAULT_REPORT: report,

@@ -312,8 +312,8 @@ it("while services are dead, one after the other", () =>
 it("while services stand still", () =>
   judge(async (collect) => {
     for (const name of serviceNames) pause(name);
-    // The edge leaves deadlines to the services, and gives one that says nothing more than a minute. Until then a caller has
-    // his own clock, and no reason.
+    // The edge leaves deadlines to the services, and gives one that says nothing a minute, and three for a stream. Until then
+    // a caller has his own clock, and no reason.
     const answers = await walk(sample(allCells), shortMs, isFull ? "edge" : "caller");
     collect(answers.filter(({ ending }) => isFull || saidBy(ending) !== ownClock));
   }));

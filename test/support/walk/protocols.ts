@@ -11,6 +11,7 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { explainCutCalls } from "#common/rpc/cut-call.ts";
+import { detailTypes } from "#common/rpc/errors.ts";
 
 const httpVersion = "1.1" as const;
 
@@ -23,7 +24,14 @@ const openers = {
   Connect: (baseUrl: string, interceptors: Interceptor[]) =>
     createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: true, interceptors }),
   JSON: (baseUrl: string, interceptors: Interceptor[]) =>
-    createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: false, interceptors }),
+    createConnectTransport({
+      baseUrl,
+      httpVersion,
+      useBinaryFormat: false,
+      // An error within an answer, as a batch has them, is told by its type.
+      jsonOptions: { registry: detailTypes },
+      interceptors,
+    }),
 } as const;
 
 export type ProtocolName = keyof typeof openers;
@@ -52,7 +60,7 @@ export interface Held {
 }
 
 /** How long after its deadline a call that nobody answers is given up, in milliseconds: it has no reason then. */
-const hangMs = { service: 60_000, edge: 90_000, caller: 60_000 } as const;
+const hangMs = { service: 60_000, edge: 200_000, caller: 60_000 } as const;
 
 /** How long a stream may be held, in milliseconds. */
 const heldMs = 100_000;

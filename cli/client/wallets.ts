@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseWallet } from "#common/address.ts";
+import { DomainError } from "#common/domain-error.ts";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { Problem } from "../command/problem.ts";
 import { newPrivateKey } from "../state/keys.ts";
@@ -54,8 +55,9 @@ export function resolveAddress(settings: Settings, nameOrAddress: string): strin
   if (nameOrAddress.startsWith("0x")) {
     try {
       return parseWallet(nameOrAddress, "wallet");
-    } catch {
-      throw new Problem(`"${nameOrAddress}" is no address: give 0x and 40 hex digits`);
+    } catch (error) {
+      const why = error instanceof DomainError ? error.violations[0]?.description : undefined;
+      throw new Problem(`"${nameOrAddress}" is no address: it ${why ?? "cannot be read"}`);
     }
   }
   return requireWallet(settings, nameOrAddress).address;

@@ -18,7 +18,7 @@ import { arbitraryMessage, plausibleMessage } from "../support/rpc/arbitrary-mes
 import { callConnect, callGrpc, type RawOutcome } from "../support/rpc/raw-calls.ts";
 
 const seed = Number(process.env["ABUSE_SEED"] ?? 20_261_130);
-const runs = Number(process.env["ABUSE_RUNS"] ?? 4);
+const runs = Number(process.env["ABUSE_RUNS"] ?? 2);
 /** What a service may hold after the second half of the calls more than after the first: caches that fill, a heap that breathes. */
 const growthBytesMax = 128 * 1024 * 1024;
 

@@ -4,6 +4,7 @@ import {
   Code,
   ConnectError,
   type ContextKey,
+  type ContextValues,
   createConnectRouter,
   createContextKey,
   createContextValues,
@@ -16,13 +17,15 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
+import { bodyMsMax } from "../limits/admission.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
-import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { bodyTooSlow, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
 import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
@@ -38,8 +41,8 @@ const responseKey: ContextKey<ServerResponse | undefined> = createContextKey<
 >(undefined, { description: "http response" });
 
 /**
- * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web over HTTP/1.1. Plain gRPC is
- * not among them; it has its own port.
+ * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web, over HTTP/1.1 and HTTP/2. Plain
+ * gRPC is not among them; it has its own port.
  */
 export function createConnectMount(
   guard: Guard,
@@ -74,16 +77,43 @@ async function answer(
   handler: UniversalHandler,
   request: IncomingMessage,
   response: ServerResponse,
-  values: ReturnType<typeof createContextValues>,
+  values: ContextValues,
 ): Promise<void> {
   response.once("finish", () => discardRest(request));
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   // By itself a request that is not read to its end cuts its connection, and with it the answer that says why.
-  const body = request.iterator({ destroyOnReturn: false });
-  const whole = { ...universal, body };
+  const chunks = request.iterator({ destroyOnReturn: false });
+  const whole = { ...universal, body: arriving(chunks, values) };
   const isText = isGrpcWebText(request.headers["content-type"]);
   const result = await (isText ? answerText(whole, handler) : handler(whole));
   await universalResponseToNodeResponse(result, response);
+}
+
+/** A request's body as it comes: counted, and not for longer than its method gives it. */
+async function* arriving(
+  chunks: AsyncIterator<Buffer>,
+  values: ContextValues,
+): AsyncGenerator<Uint8Array> {
+  // The gate has begun the call before anybody asks for the body.
+  const call = values.get(rpcCallKey);
+  const msMax = call === undefined ? 0 : bodyMsMax(call.plan);
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => undefined);
+  const timer = setTimeout(() => late.reject(bodyTooSlow(msMax)), msMax);
+  try {
+    for (;;) {
+      const { value, done } = await Promise.race([chunks.next(), late.promise]);
+      if (done === true) return;
+      call?.bytes?.arrive(value.byteLength);
+      yield value;
+    }
+  } catch (error) {
+    throw error instanceof DomainError && call !== undefined ? call.fail(error) : error;
+  } finally {
+    clearTimeout(timer);
+    // Not awaited: it waits for a chunk that may never come. Until then nobody else can take the rest off the wire.
+    chunks.return?.()?.catch(() => undefined);
+  }
 }
 
 /** Takes the rest of a refused request off the wire, so that the client gets around to reading the answer. */
@@ -183,7 +213,9 @@ function follow(call: RpcCall, ctx: HandlerContext): void {
 }
 
 function onEnd(call: RpcCall, reason: unknown): void {
-  if (!(reason instanceof ConnectError)) {
+  // Over HTTP/2 a caller who leaves does so with a code, which Connect makes an error of its own.
+  const hasLeft = reason instanceof ConnectError && reason.code === Code.Canceled;
+  if (!(reason instanceof ConnectError) || (hasLeft && reasonOf(reason) === undefined)) {
     call.abandonSoon();
     return;
   }

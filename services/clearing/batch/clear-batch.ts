@@ -16,7 +16,7 @@ import type { BatchThreads } from "./threads.ts";
 import { createTurns } from "./turns.ts";
 
 /** The most postings in one batch: what fits into one request to the ledger. As many requests, for each has one. */
-const batchPostingsMax = 8_189;
+export const batchPostingsMax = 8_189;
 
 /**
  * ClearBatch on threads. The batch is cut into slices, which the threads clear, and their answers are joined: all in

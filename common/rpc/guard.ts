@@ -47,6 +47,7 @@ export interface GuardedService {
   readonly plans: readonly MethodPlan[];
   readonly implementation: ServiceImpl<DescService>;
   readonly batches: GuardedBatches;
+  readonly batchJson: Mount["batchJson"];
 }
 
 /** A batch handler that a mount may call with any context. */
@@ -86,6 +87,7 @@ export function createGuard(options: GuardOptions): Guard {
       plans,
       implementation: wrapService(mount, plans, validator, parts),
       batches: wrapBatches(mount, plans, parts),
+      batchJson: mount.batchJson,
     };
   });
   const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));

@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -11,7 +11,11 @@ import {
   type HandlerContext,
   type MethodImpl,
 } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -19,6 +23,7 @@ import {
 } from "@connectrpc/connect-node";
 import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
+import { jsonHere } from "../batch-json.ts";
 import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
@@ -26,8 +31,9 @@ import { bodyMsMax } from "../limits/admission.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { bodyTooSlow, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { batchAnswerKey, batchRequestKey, cameWithKey, passBatch } from "./batch-body.ts";
 import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
-import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
+import { rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
@@ -74,7 +80,7 @@ export function createConnectMount(
 }
 
 async function answer(
-  handler: UniversalHandler,
+  handler: Answer,
   request: IncomingMessage,
   response: ServerResponse,
   values: ContextValues,
@@ -133,7 +139,7 @@ function discardRest(request: IncomingMessage): void {
  */
 const jsonOptions = { registry: detailTypes, textDecoder: rawJson, ignoreUnknownFields: false };
 
-function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
+function guardedHandlers(guard: Guard): ReadonlyMap<string, Answer> {
   const plans = new Map<DescMethod, MethodPlan>();
   const router = createConnectRouter({
     grpc: false,
@@ -150,8 +156,24 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
       router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: plan.requestBytesMax });
     }
   }
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return new Map(
+    router.handlers.map((handler) => [
+      handler.requestPath,
+      passing(handler, plans.get(handler.method), guard),
+    ]),
+  );
 }
+
+/** The handler, or one that lets batches by it. */
+function passing(handler: UniversalHandler, plan: MethodPlan | undefined, guard: Guard): Answer {
+  const name = plan?.method.localName ?? "";
+  const service = guard.services.find((one) => plan !== undefined && one.plans.includes(plan));
+  if (plan === undefined || service?.batches[name] === undefined) return handler;
+  const { input, output } = plan.method;
+  return passBatch(handler, plan, service.batchJson[name] ?? jsonHere(input, output));
+}
+
+type Answer = (request: UniversalServerRequest) => Promise<UniversalServerResponse>;
 
 type Handler = (request: Message, ctx: HandlerContext) => unknown;
 /** As Connect calls it: with a raw request. */
@@ -159,7 +181,7 @@ type RawHandler = (raw: Message, ctx: HandlerContext) => unknown;
 
 function rawHandler(method: DescMethod, { implementation, batches }: GuardedService): RawHandler {
   const batch = batches[method.localName];
-  if (batch !== undefined) return rawBatchHandler(method, batch);
+  if (batch !== undefined) return batchHandler(method, batch);
   const handler = implementation[method.localName] as unknown as Handler;
   return (raw, ctx) =>
     handler(
@@ -168,11 +190,13 @@ function rawHandler(method: DescMethod, { implementation, batches }: GuardedServ
     );
 }
 
-/** Connect encodes the answer, in the encoding that the caller speaks. */
-function rawBatchHandler({ input, output }: DescMethod, batch: GuardedBatch): RawHandler {
-  return async (raw, ctx) => {
-    const request = orFail(ctx, () => encodedRaw(input, raw));
-    return fromBinary(output, await batch(request, ctx));
+/** Connect has been given a message without content, and gives one: the batch goes by it. */
+function batchHandler(method: DescMethod, batch: GuardedBatch): RawHandler {
+  return async (_, ctx) => {
+    const request = ctx.values.get(batchRequestKey);
+    if (request === undefined) throw new Error("no batch came past Connect");
+    ctx.values.set(batchAnswerKey, await batch(request, ctx));
+    return create(method.output);
   };
 }
 
@@ -193,7 +217,8 @@ function gate(
 ): void | Promise<void> {
   const plan = plans.get(ctx.method);
   if (plan === undefined) throw toConnectError(methodNotFound(ctx.url));
-  const begun = guard.begin(plan, (name) => ctx.requestHeader.get(name) ?? undefined, ctx.values);
+  const header = ctx.values.get(cameWithKey) ?? ctx.requestHeader;
+  const begun = guard.begin(plan, (name) => header.get(name) ?? undefined, ctx.values);
   const call = ctx.values.get(rpcCallKey);
   if (call !== undefined) follow(call, ctx);
   return begun;

@@ -25,7 +25,7 @@ export const batchPostingsMax = 8_189;
  */
 export function createClearBatch(
   clearing: Pick<ClearingHouse, "requireLedger" | "reserve" | "isIdle">,
-  threads: BatchThreads,
+  threads: Omit<BatchThreads, "json">,
 ): BatchHandler {
   const validator = createRequestValidator();
   const enter = createTurns(() =>

@@ -8,7 +8,7 @@ import { readJson } from "./strict/read-request.ts";
  * The most values, keys and items in the JSON of a batch: twice what the largest has that means something. A request of 16
  * MiB may hold five million empty ones, and each would become an object of some hundred bytes.
  */
-const valuesMax = 500_000;
+export const valuesMax = 500_000;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { valuesMax } from "#common/rpc/batch-json.ts";
 import { unaryMsMax } from "#common/rpc/caller-timeout.ts";
 import { runtimeLimits } from "#common/rpc/limits/runtime-limits.ts";
 import { planMethods } from "#common/rpc/method-plan.ts";
@@ -34,7 +35,7 @@ const bytesOf = (method: string) =>
 
 it("has the numbers of the services", () => {
   const limits = runtimeLimits;
-  expect(rows.slice(0, 22)).toEqual([
+  expect(rows.slice(0, 23)).toEqual([
     ["unary calls that run, each process", number(limits.calls)],
     ["unary calls of one subject, from their headers on", number(limits.callsOfSubject)],
     ["streams of one subject (`STREAMS_PER_SUBJECT_MAX`)", number(runtime.streamsPerSubjectMax)],
@@ -63,12 +64,13 @@ it("has the numbers of the services", () => {
     ["watchers of one Checkout", number(watchersMax)],
     ["postings under way in one Clearing", number(postingsUnderWayMax)],
     ["postings of one ClearBatch", number(batchPostingsMax)],
+    ["values, keys and items in the JSON of one ClearBatch", number(valuesMax)],
   ]);
 });
 
 it("has the numbers of the edge", () => {
   const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
-  expect(rows.slice(22)).toEqual([
+  expect(rows.slice(23)).toEqual([
     ["connections", number(edgeLimits.connections)],
     ["streams on one connection", number(edgeLimits.streamsOfConnection)],
     ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],

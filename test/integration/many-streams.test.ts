@@ -74,7 +74,7 @@ function frame<Desc extends DescMessage>(schema: Desc, message: MessageInitShape
 }
 
 const calls = [
-  ["Subscribe", frame(SubscribeRequestSchema, {})],
+  ["Subscribe", frame(SubscribeRequestSchema, { heartbeatInterval: { seconds: 60n } })],
   ["WatchBalances", frame(WatchBalancesRequestSchema, { accountIds: [String(chart.cash)] })],
 ] as const;
 const contentTypes = [
@@ -101,7 +101,9 @@ async function open(index: number): Promise<Opened> {
   }
 }
 
-const unavailable = /"grpc-status":"14"|grpc-status: 14|"code":"unavailable"/;
+/** UNAVAILABLE of the service, DEADLINE_EXCEEDED of the edge, in each protocol. */
+const unavailable =
+  /"grpc-status":"(14|4)"|grpc-status: (14|4)\b|"code":"(unavailable|deadline_exceeded)"/;
 
 async function attempt(index: number) {
   const session = sessions[Math.floor(index / perConnection)];

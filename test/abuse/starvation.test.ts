@@ -17,6 +17,8 @@ const callsOfWindow = 25;
 const windowsMin = 3;
 const windowsMax = 20;
 const slowerMax = 2;
+/** Below so many milliseconds more a rise is none: who starves waits for seconds, or is refused. */
+const floorMs = 25;
 
 let mesh: TestMesh;
 let attackerToken: string;
@@ -73,7 +75,8 @@ describe("beside", () => {
   it.each(names)("%s, everybody else is served as before", async (name) => {
     const alone: number[] = [];
     const beside: number[] = [];
-    const isFine = () => betterOf(beside) <= slowerMax * betterOf(alone);
+    const isFine = () =>
+      betterOf(beside) <= Math.max(slowerMax * betterOf(alone), betterOf(alone) + floorMs);
     for (let count = 0; count < windowsMin || (count < windowsMax && !isFine()); count += 1) {
       alone.push(await tailOfWindow());
       const attack = await startAttack({ name, address: mesh.address, token: attackerToken });
@@ -142,10 +145,10 @@ it.skipIf(process.platform !== "linux")(
     const body = Buffer.from(`{"requests":${padding}[${Array(count).fill(one).join()}]}`);
     const { pid } = mesh.part("clearing");
     const statuses = await Promise.all(Array.from({ length: batches }, () => clearBatch(body)));
-    // Nonsense that was read, too many bytes, and what a busy machine did not get to in time.
-    expect([...new Set(statuses)].filter((status) => ![400, 429, 504].includes(status))).toEqual(
-      [],
-    );
+    // Each intent refused, nonsense, too many bytes, and what a busy machine did not get to in time.
+    expect(
+      [...new Set(statuses)].filter((status) => ![200, 400, 429, 504].includes(status)),
+    ).toEqual([]);
     expect(statuses).toContain(429);
     expect(mesh.part("clearing").pid).toBe(pid);
     expect(peakMegabytes("clearing")).toBeLessThan(700);

@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { valuesMax } from "#common/rpc/batch-json.ts";
 import { unaryMsMax } from "#common/rpc/caller-timeout.ts";
 import { runtimeLimits } from "#common/rpc/limits/runtime-limits.ts";
 import { planMethods } from "#common/rpc/method-plan.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
+import { valuesMax } from "#common/rpc/strict/batch-json.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { edgeLimits, edgeSeconds } from "../../cli/parts/edge-limits.ts";

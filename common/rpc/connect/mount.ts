@@ -23,7 +23,6 @@ import {
 } from "@connectrpc/connect-node";
 import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
-import { jsonHere } from "../batch-json.ts";
 import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
@@ -31,6 +30,7 @@ import { bodyMsMax } from "../limits/admission.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { bodyTooSlow, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { jsonHere } from "../strict/batch-json.ts";
 import { batchAnswerKey, batchRequestKey, cameWithKey, passBatch } from "./batch-body.ts";
 import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
 import { rawJson, rawMethod, readRaw } from "./raw-request.ts";

@@ -1,5 +1,5 @@
 import type { WebServerOptions } from "#common/process/web-server.ts";
-import { http2ServerOptions } from "../http2-options.ts";
+import { http2ServerOptions } from "../limits/http2-options.ts";
 
 /** More than the edge takes and adds: there the refusal has a reason, Node's own has none. */
 const headerBytesMax = 48 * 1_024;

@@ -10,7 +10,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Guard, GuardedService } from "../guard.ts";
-import { resetLimits } from "../http2-options.ts";
+import { resetLimits } from "../limits/http2-options.ts";
 import type { MethodPlan } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { messageTooLarge } from "../rpc-call.ts";

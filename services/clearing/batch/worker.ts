@@ -22,7 +22,7 @@ const [
   import("../deps.ts"),
   import("./clear-list.ts"),
   import("./clear-slice.ts"),
-  import("#common/rpc/batch-json.ts"),
+  import("#common/rpc/strict/batch-json.ts"),
   import("#gen/sovr/clearing/v1/clearing_service_pb.ts"),
   import("#common/domain-error.ts"),
 ]);

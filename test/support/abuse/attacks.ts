@@ -193,7 +193,7 @@ export const attacks = {
     const session = await attacker.connect();
     const headers = { ...grpc, ...attacker.authorized };
     await attacker.repeat(100, () =>
-      many(20, (index) =>
+      many(10, (index) =>
         attacker.ask(
           session,
           listAssets,

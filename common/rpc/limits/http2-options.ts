@@ -1,5 +1,5 @@
 import type { ServerOptions } from "node:http2";
-import { runtimeLimits } from "./limits/runtime-limits.ts";
+import { runtimeLimits } from "./runtime-limits.ts";
 
 /**
  * How many streams of one connection may be reset at once, and how many in a second from then on, before Node ends the

@@ -1,8 +1,8 @@
 import { type DescMessage, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { invalidField } from "#common/domain-error.ts";
-import { detailTypes } from "./errors.ts";
-import type { BatchJson } from "./mount.ts";
-import { readJson } from "./strict/read-request.ts";
+import { detailTypes } from "../errors.ts";
+import type { BatchJson } from "../mount.ts";
+import { readJson } from "./read-request.ts";
 
 /**
  * The most values, keys and items in the JSON of a batch: twice what the largest has that means something. A request of 16

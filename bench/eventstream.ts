@@ -273,7 +273,13 @@ async function runAll(config: EngineConfig): Promise<Line[]> {
   await seed.openWallets([alice.address]);
   await seed.clear(houseIntentOf({ postings: [funding(alice.address, 10n ** 12n)] }));
   using issuer = await createTokenIssuer();
-  const service = await startEventStreamProcess({ engine: config, databaseUrl, issuer });
+  const service = await startEventStreamProcess({
+    engine: config,
+    databaseUrl,
+    issuer,
+    // All its subscribers are one subject.
+    env: { STREAMS_PER_SUBJECT_MAX: "10000" },
+  });
   stack.defer(() => service.stop());
   const envoy = await startEventStreamEnvoy([service], issuer.jwksPath);
   stack.defer(() => envoy.stop());

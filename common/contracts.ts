@@ -7,7 +7,7 @@ import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import type { ServiceName } from "./service-names.ts";
 
 /** One contract for each name: a service that is added to the one list and not here does not compile. */
-const contractsByName = {
+export const contractsByName = {
   attestor: AttestorService,
   checkout: CheckoutService,
   clearing: ClearingService,

@@ -1,19 +1,7 @@
 import type { ConnectError } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import { toConnectError } from "#common/rpc/errors.ts";
-
-/** What the edge allows. The template enforces these numbers, and the replies tell them. */
-export const edgeLimits = {
-  /** Kibibytes of a request's headers. */
-  headersKib: 32,
-  headersCount: 100,
-  /** Calls at once, of one service and protocol. */
-  callsAtOnce: 1_024,
-  /** Bytes of what Stripe tells. */
-  webhookBytes: 262_144,
-  /** What Stripe may tell in a tenth of a second. */
-  webhooksPerTenth: 100,
-} as const;
+import { edgeLimits } from "./edge-limits.ts";
 
 /** Something that makes Envoy answer by itself. */
 export interface EdgeSituation {
@@ -33,13 +21,14 @@ export function edgeSituations(): readonly EdgeSituation[] {
     // Before the overflow: UO beside one of these is that of the retries, of a service that nobody reached.
     { when: flags("UF", "UC", "UH", "UR", "LR", "UPE", "NC"), error: unavailable() },
     { when: flags("UO"), error: tooManyCalls() },
-    { when: flags("RL"), error: tooOften() },
+    { when: allOf(flags("RL"), without("authorization")), error: tooOften("anonymousOfAddress") },
+    { when: flags("RL"), error: tooOften("callsOfWallet") },
     { when: anyOf(flags("UT", "SI"), status("EQ", 408), status("EQ", 504)), error: timeout() },
     { when: anyOf(status("EQ", 502), status("EQ", 503)), error: unavailable() },
     // Connect's table reads 404 as unimplemented, and so does everybody who knows HTTP alone.
     { when: anyOf(flags("NR"), status("EQ", 404)), error: methodNotFound(), connectStatus: 404 },
     { when: status("EQ", 413), error: bodyTooLarge() },
-    { when: status("EQ", 429), error: tooOften() },
+    { when: status("EQ", 429), error: tooOften("anonymousOfAddress") },
     { when: status("EQ", 431), error: headersTooLarge() },
     { when: status("GE", 500), error: ourFault() },
     { when: status("GE", 400), error: malformed() },
@@ -54,6 +43,14 @@ function status(op: "EQ" | "GE", value: number) {
   // Envoy asks for the name of a runtime setting that could change the number. Nobody sets it.
   const comparison = { op, value: { default_value: value, runtime_key: `edge_reply.${value}` } };
   return { status_code_filter: { comparison } };
+}
+
+function without(header: string) {
+  return { header_filter: { header: { name: header, present_match: true, invert_match: true } } };
+}
+
+function allOf(...filters: object[]) {
+  return { and_filter: { filters } };
 }
 
 function anyOf(...filters: object[]) {
@@ -101,14 +98,19 @@ function headersTooLarge(): ConnectError {
   return limitExceeded(headersKib * 1_024, `bytes of headers, and ${headersCount} of them`);
 }
 
-function tooOften(): ConnectError {
-  const limit = String(edgeLimits.webhooksPerTenth * 10);
+function tooOften(limited: "anonymousOfAddress" | "callsOfWallet"): ConnectError {
+  const limit = String(edgeLimits[limited].perSecond);
+  const what = rateLimited[limited];
   return toConnectError(
-    new DomainError("RATE_LIMITED", "That was too often.", {
-      metadata: { limit, what: "calls in a second" },
-    }),
+    new DomainError("RATE_LIMITED", `At most ${limit} ${what}.`, { metadata: { limit, what } }),
   );
 }
+
+/** What is counted, in words that follow a number. */
+const rateLimited = {
+  anonymousOfAddress: "calls in a second without a token from one address",
+  callsOfWallet: "calls in a second of one wallet",
+} as const;
 
 function malformed(): ConnectError {
   const description = "The edge cannot read the request's headers or path.";

@@ -1,43 +1,71 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { clientAddressHeader } from "#common/rpc/limits/client-address.ts";
 import { serviceNames } from "#common/service-names.ts";
 import { keyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import { edgeClusters } from "./edge-clusters.ts";
+import { edgeLimits, edgeSeconds } from "./edge-limits.ts";
 import { edgeReplies } from "./edge-replies.ts";
-import { edgeLimits } from "./edge-situations.ts";
+import { edgeAnonymousFilters, edgeRpcRoutes, edgeWebhookFilters } from "./edge-routes.ts";
 
-const placeholder = /\$\{([A-Z][A-Z0-9_]*)\}/g;
+const placeholder = /(^ +)?\$\{([A-Z][A-Z0-9_]*)\}/gm;
 const optional = /^ *#if ([A-Z][A-Z0-9_]*)\n([\s\S]*?)^ *#end \1\n/gm;
 
 /** What the template has wherever the edge runs. */
-function edgeValues(): Record<string, string> {
-  return {
-    EDGE_REPLIES: edgeReplies(),
-    EDGE_HEADERS_KIB: String(edgeLimits.headersKib),
-    EDGE_HEADERS_COUNT: String(edgeLimits.headersCount),
-    EDGE_CALLS_AT_ONCE: String(edgeLimits.callsAtOnce),
-    EDGE_WEBHOOK_BYTES: String(edgeLimits.webhookBytes),
-    EDGE_WEBHOOKS_PER_TENTH: String(edgeLimits.webhooksPerTenth),
+function edgeValues(given: Given): Record<string, () => string> {
+  const { headersKib, headersCount, connections, streamsOfConnection } = edgeLimits;
+  const constants = {
+    EDGE_HEADERS_KIB: headersKib,
+    EDGE_HEADERS_COUNT: headersCount,
+    EDGE_CONNECTIONS: connections,
+    EDGE_STREAMS_OF_CONNECTION: streamsOfConnection,
+    EDGE_BUFFER_BYTES: edgeLimits.bufferBytes,
+    EDGE_HEAP_BYTES: edgeLimits.heapBytes,
+    EDGE_WEBHOOK_BYTES: edgeLimits.webhookBytes,
+    EDGE_SECONDS_HEADERS: edgeSeconds.headers,
+    EDGE_SECONDS_REQUEST: edgeSeconds.request,
+    EDGE_SECONDS_STREAM_IDLE: edgeSeconds.streamIdle,
+    EDGE_SECONDS_CONNECTION_IDLE: edgeSeconds.connectionIdle,
+    EDGE_SECONDS_WEBHOOK: edgeSeconds.webhook,
+    EDGE_CLIENT_HEADER: clientAddressHeader,
   };
+  const hasStripeSim = Boolean(given["STRIPE_SIM_HOST"]);
+  return {
+    ...Object.fromEntries(
+      Object.entries(constants).map(([name, value]) => [name, () => `${value}`]),
+    ),
+    EDGE_TRUSTED_HOPS: () => given["EDGE_TRUSTED_HOPS"] || "0",
+    EDGE_REPLIES: edgeReplies,
+    EDGE_RPC_ROUTES: edgeRpcRoutes,
+    EDGE_ANONYMOUS_FILTERS: edgeAnonymousFilters,
+    EDGE_WEBHOOK_FILTERS: edgeWebhookFilters,
+    EDGE_CLUSTERS: () => edgeClusters((name) => lookUp(given, name), hasStripeSim),
+  };
+}
+
+type Given = Readonly<Record<string, string | undefined>>;
+
+function lookUp(values: Given, name: string): string {
+  const value = values[name];
+  if (value === undefined)
+    throw new Error(`envoy/envoy.yaml names \${${name}}, which has no value`);
+  return value;
 }
 
 /**
  * Fills the template: `${NAME}` becomes the value of NAME, given or the edge's own, and what stands between `#if NAME`
  * and `#end NAME` is left out if NAME has none. Throws Error for any other name without a value.
  */
-export function renderTemplate(
-  template: string,
-  given: Readonly<Record<string, string | undefined>>,
-): string {
-  const values: Readonly<Record<string, string | undefined>> = { ...given, ...edgeValues() };
+export function renderTemplate(template: string, given: Given): string {
+  const own = edgeValues(given);
   const chosen = template.replace(optional, (_, name: string, text: string) =>
-    values[name] ? text : "",
+    given[name] ? text : "",
   );
-  return chosen.replace(placeholder, (_, name: string) => {
-    const value = values[name];
-    if (value === undefined)
-      throw new Error(`envoy/envoy.yaml names \${${name}}, which has no value`);
-    return value;
+  return chosen.replace(placeholder, (_, indent: string | undefined, name: string) => {
+    const value = own[name]?.() ?? lookUp(given, name);
+    // What has lines of its own stands alone on its line, and all of them as far in.
+    return indent === undefined ? value : indent + value.replaceAll("\n", `\n${indent}`);
   });
 }
 

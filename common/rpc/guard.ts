@@ -13,6 +13,7 @@ import { type Principal, principalKey } from "./access/principal.ts";
 import type { TokenVerifier } from "./access/token-verifier.ts";
 import { drainSignalKey } from "./drain.ts";
 import { GuardedStream } from "./guarded-stream.ts";
+import { type Admission, announcedBytes, createAdmission } from "./limits/admission.ts";
 import { type MethodPlan, planMethods } from "./method-plan.ts";
 import type { Mount } from "./mount.ts";
 import { raceAbort } from "./race-abort.ts";
@@ -31,6 +32,13 @@ export interface GuardOptions {
   readonly leaveSignal: AbortSignal;
   readonly unaryTimeoutMs: number;
   readonly streamStallMs: number;
+  /** The most streams of one subject. Default: the runtime's. */
+  readonly streamsOfSubjectMax?: number | undefined;
+}
+
+/** The options, and what its calls share. */
+interface GuardParts extends GuardOptions {
+  readonly admission: Admission;
 }
 
 /** A service whose implementation is wrapped in everything that the runtime promises. */
@@ -39,6 +47,7 @@ export interface GuardedService {
   readonly plans: readonly MethodPlan[];
   readonly implementation: ServiceImpl<DescService>;
   readonly batches: GuardedBatches;
+  readonly batchJson: Mount["batchJson"];
 }
 
 /** A batch handler that a mount may call with any context. */
@@ -50,6 +59,8 @@ export interface Guard {
   readonly services: readonly GuardedService[];
   /** True once draining has started. */
   readonly draining: boolean;
+  /** How much of what the process takes. */
+  readonly admission: Admission;
   planOf(path: string): MethodPlan | undefined;
   /**
    * Begins a call when its headers are there and its body is not read: drain check, then access. Puts call,
@@ -67,13 +78,16 @@ export function createGuard(options: GuardOptions): Guard {
   const allPlans = plansOfServices.flat();
   const stats = createMethodStats(allPlans);
   const validator = createRequestValidator();
+  const admission = createAdmission(options);
+  const parts: GuardParts = { ...options, admission };
   const services = options.mounts.map((mount, index) => {
     const plans = plansOfServices[index] ?? [];
     return {
       service: mount.service,
       plans,
-      implementation: wrapService(mount, plans, validator, options),
-      batches: wrapBatches(mount, plans, options),
+      implementation: wrapService(mount, plans, validator, parts),
+      batches: wrapBatches(mount, plans, parts),
+      batchJson: mount.batchJson,
     };
   });
   const byPath = new Map(allPlans.map((plan) => [plan.path, plan]));
@@ -107,21 +121,20 @@ export function createGuard(options: GuardOptions): Guard {
       logger: options.logger,
     });
     values.set(rpcCallKey, call).set(drainSignalKey, options.drainSignal);
+    const enter = (principal: Principal) => {
+      values.set(principalKey, principal);
+      call.own(admission.enter(plan, principal.subject));
+      const bytes = admission.bytes(plan, announcedBytes(plan, header));
+      call.bytes = bytes;
+      call.own(bytes.release);
+    };
     try {
       const refuses = isStream(plan.method) ? options.drainSignal : options.leaveSignal;
       const principal = admit(plan, header, refuses);
-      if (!(principal instanceof Promise)) {
-        values.set(principalKey, principal);
-        return;
-      }
-      return principal.then(
-        (verified) => {
-          values.set(principalKey, verified);
-        },
-        (error: unknown) => {
-          throw call.fail(error);
-        },
-      );
+      if (!(principal instanceof Promise)) return enter(principal);
+      return principal.then(enter).catch((error: unknown) => {
+        throw call.fail(error);
+      });
     } catch (error) {
       throw call.fail(error);
     }
@@ -129,6 +142,7 @@ export function createGuard(options: GuardOptions): Guard {
 
   return {
     services,
+    admission,
     get draining() {
       return options.drainSignal.aborted;
     },
@@ -158,7 +172,7 @@ function wrapService(
   mount: Mount,
   plans: readonly MethodPlan[],
   validator: RequestValidator,
-  options: GuardOptions,
+  options: GuardParts,
 ): ServiceImpl<DescService> {
   const wrapped: Record<string, GuardedUnary | StreamHandler> = {};
   for (const plan of plans) {
@@ -178,7 +192,7 @@ function wrapService(
 function wrapBatches(
   mount: Mount,
   plans: readonly MethodPlan[],
-  options: GuardOptions,
+  options: GuardParts,
 ): GuardedBatches {
   const wrapped: Record<string, GuardedBatch> = {};
   for (const plan of plans) {
@@ -205,13 +219,14 @@ export function callOf(ctx: HandlerContext): RpcCall {
 function wrapUnary<Request, Response>(
   handler: (request: Request, ctx: UnaryContext) => Promise<Response> | Response,
   check: (request: Request) => void,
-  options: GuardOptions,
+  options: GuardParts,
 ): (request: Request, ctx: HandlerContext) => Promise<Response> {
   return async (request, ctx) => {
     const call = callOf(ctx);
     // A caller that sets no deadline gets one: nothing waits for ever here.
     const { ctx: inner, clear } = withDeadline(ctx, options.unaryTimeoutMs);
     try {
+      call.own(options.admission.run());
       check(request);
       inner.signal.throwIfAborted(); // Too late already: nothing must happen any more.
       call.reached = true;
@@ -230,7 +245,7 @@ function wrapStream(
   plan: MethodPlan,
   handler: StreamHandler,
   validator: RequestValidator,
-  options: GuardOptions,
+  options: GuardParts,
 ): StreamHandler {
   return (request, ctx) => {
     const call = callOf(ctx);

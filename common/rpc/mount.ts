@@ -29,12 +29,22 @@ export type BatchHandler = (request: Uint8Array, ctx: UnaryContext) => Promise<B
 /** Batch handlers by the methods' local names. */
 export type BatchHandlers = Readonly<Record<string, BatchHandler>>;
 
+/** JSON of a batch method's request and answer, read and written where it does not hold up the event loop. */
+export interface BatchJson {
+  /** The encoded request, read strictly. Rejects with INVALID_FIELD. */
+  read(json: Uint8Array): Promise<Uint8Array>;
+  /** The JSON of an encoded answer. */
+  write(answer: Uint8Array): Promise<Uint8Array>;
+}
+
 /** A service and what implements it, ready to be mounted on both servers. */
 export interface Mount {
   readonly service: DescService;
   /** Its methods without the batch methods. */
   readonly implementation: Implementation<DescService>;
   readonly batches: BatchHandlers;
+  /** By the batch methods' local names; of what is not here JSON is read and written on the event loop. */
+  readonly batchJson: Readonly<Record<string, BatchJson>>;
 }
 
 /** Pairs a service with its implementation; the types must fit. */
@@ -45,11 +55,13 @@ export function mountOf<
   service: Service,
   implementation: Omit<Implementation<Service>, keyof Batches>,
   batches?: Batches,
+  batchJson?: { readonly [Name in keyof Batches]: BatchJson },
 ): Mount {
   // The type of an implementation without some of its methods is none that TypeScript can compare; the guard does.
   return {
     service,
     implementation: implementation as Implementation<DescService>,
     batches: batches ?? {},
+    batchJson: batchJson ?? {},
   };
 }

@@ -4,6 +4,7 @@ import { DomainError, type Reason } from "#common/domain-error.ts";
 import { LineBudget } from "#common/process/line-budget.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { infoOf, toConnectError } from "./errors.ts";
+import type { BytesClaim } from "./limits/bytes-budget.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import { isReason } from "./reasons.ts";
 import type { MethodStats } from "./rpc-metrics.ts";
@@ -26,8 +27,11 @@ export class RpcCall {
   onStall: ((error: ConnectError) => void) | undefined;
   /** True once the handler was called: what a library finds before is the request's fault, and nothing has happened yet. */
   reached = false;
+  /** What the request's bytes have of the process's memory; the mount that reads them sets and feeds it. */
+  bytes: BytesClaim | undefined;
   readonly #options: RpcCallOptions;
   readonly #startMs = performance.now();
+  readonly #releases: (() => void)[] = [];
   #finished = false;
   #traceId: string | undefined;
 
@@ -45,6 +49,12 @@ export class RpcCall {
   get traceId(): string {
     this.#traceId ??= traceIdOf(this.#options.header) ?? randomUUID();
     return this.#traceId;
+  }
+
+  /** Leaves something to the call, which gives it back at its end; at once, if that has come. */
+  own(release: () => void): void {
+    if (this.#finished) release();
+    else this.#releases.push(release);
   }
 
   /** The wire form of what was thrown. Ends the call with it. */
@@ -76,6 +86,7 @@ export class RpcCall {
   finish(error?: ConnectError): void {
     if (this.#finished) return;
     this.#finished = true;
+    for (const release of this.#releases) release();
     const durationMs = performance.now() - this.#startMs;
     const info = error === undefined ? undefined : infoOf(error);
     const reason = info !== undefined && isReason(info.reason) ? info.reason : undefined;
@@ -173,6 +184,11 @@ export function messageTooLarge(bytesMax: number): DomainError {
   return new DomainError("LIMIT_EXCEEDED", `The message is larger than ${bytesMax} bytes.`, {
     metadata: { limit: String(bytesMax), what: "bytes of a message" },
   });
+}
+
+/** The refusal of a request that does not arrive in time. Nothing of it was done. */
+export function bodyTooSlow(bodyMsMax: number): DomainError {
+  return new DomainError("NOT_SENT", `The request did not arrive within ${bodyMsMax} ms.`);
 }
 
 /** The refusal of a path that is no method. */

@@ -11,6 +11,7 @@ import {
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
 import { defaultPorts, type ServiceName } from "#common/service-names.ts";
+import { runtimeLimits } from "./limits/runtime-limits.ts";
 
 /** Where the public keys of the token issuer come from. */
 export type KeySource =
@@ -44,6 +45,8 @@ export interface RuntimeConfig {
   readonly streamAgeMsMax: number;
   /** A stream whose client takes nothing for this long is ended with SLOW_CONSUMER. */
   readonly streamStallMs: number;
+  /** The most streams of one subject in this process; one more is refused with LIMIT_EXCEEDED. */
+  readonly streamsPerSubjectMax: number;
   /** The oldest last success of a dependency with which the service still calls itself ready. */
   readonly dependencyAgeMsMax: number;
   readonly logLevel: LogLevel;
@@ -70,6 +73,11 @@ export function runtimeConfig(name: ServiceName, env: Environment): RuntimeConfi
     unaryTimeoutMs: 10_000,
     streamAgeMsMax: 30 * 60_000,
     streamStallMs: 30_000,
+    streamsPerSubjectMax: readInteger(env, "STREAMS_PER_SUBJECT_MAX", {
+      min: 1,
+      max: 100_000,
+      fallback: runtimeLimits.streamsOfSubject,
+    }),
     dependencyAgeMsMax: 10_000,
     logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
     logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),

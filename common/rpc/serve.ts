@@ -8,9 +8,11 @@ import { type HttpRoutes, routeRequests } from "#common/process/http-routes.ts";
 import { listenError, listenHttp } from "#common/process/listen-http.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
+import { createWebServer, type WebServer } from "#common/process/web-server.ts";
 import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
 import { createConnectMount } from "./connect/mount.ts";
+import { connectServerOptions } from "./connect/server-options.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
 import { addReflection } from "./grpc/reflection.ts";
 import { createGuard } from "./guard.ts";
@@ -43,7 +45,7 @@ export interface Running extends Stopping {
 interface Servers {
   readonly streams: OpenStreams;
   readonly grpc: GrpcMount;
-  readonly connect: HttpServer;
+  readonly connect: WebServer;
   readonly metrics: HttpServer;
 }
 
@@ -115,6 +117,7 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
     leaveSignal,
     unaryTimeoutMs: config.unaryTimeoutMs,
     streamStallMs: config.streamStallMs,
+    streamsOfSubjectMax: config.streamsPerSubjectMax,
   });
   const grpc = createGrpcMount(guard, streams, config);
   health.addToServer(grpc.server);
@@ -122,15 +125,8 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
   return {
     streams,
     grpc,
-    connect: createServer(
-      {
-        // Sixty seconds for a request's body; answers may stream for as long as they like.
-        requestTimeout: 60_000,
-        headersTimeout: 10_000,
-        keepAliveTimeout: 75_000,
-        // More than the edge takes and adds: there the refusal has a reason, Node's own has none.
-        maxHeaderSize: 48 * 1_024,
-      },
+    connect: createWebServer(
+      connectServerOptions,
       routeRequests({
         routes: options.routes ?? {},
         otherwise: createConnectMount(guard, streams, logger),
@@ -151,7 +147,7 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
 async function listen(servers: Servers, config: RuntimeConfig): Promise<Running["ports"]> {
   return {
     grpc: await listenGrpc(servers.grpc.server, config.grpc),
-    connect: await listenHttp(servers.connect, "CONNECT_ADDRESS", config.connect),
+    connect: await listenHttp(servers.connect.server, "CONNECT_ADDRESS", config.connect),
     metrics: await listenHttp(servers.metrics, "METRICS_ADDRESS", config.metrics),
   };
 }
@@ -244,14 +240,15 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 /** Takes no new connections and resolves when the last call has ended, however long that takes. */
 async function closeGently(servers: Servers): Promise<void> {
   const grpc = new Promise<void>((resolve) => servers.grpc.server.tryShutdown(() => resolve()));
-  const connect = new Promise<void>((resolve) => servers.connect.close(() => resolve()));
+  const connect = new Promise<void>((resolve) => servers.connect.server.close(() => resolve()));
+  servers.connect.endSessions();
   await Promise.all([grpc, connect]);
 }
 
 function force(servers: Servers): void {
   servers.grpc.server.forceShutdown();
-  for (const server of [servers.connect, servers.metrics]) {
-    server.close();
-    server.closeAllConnections();
-  }
+  servers.connect.server.close();
+  servers.connect.cut();
+  servers.metrics.close();
+  servers.metrics.closeAllConnections();
 }

@@ -56,7 +56,7 @@ export interface CheckoutOverrides {
 
 /** Every statement touches the rows of one checkout, or some hundreds by their key; one that takes this long is stuck. */
 const statementTimeoutMs = 5_000;
-const watchersMax = 10_000;
+export const watchersMax = 10_000;
 
 /**
  * Opens what Checkout needs, creates its tables and starts to look after what is due. Throws ConfigError if the

@@ -11,7 +11,9 @@ import { createClearingService } from "./service.ts";
 await runMain(async () => {
   const config = clearingConfig(process.env);
   const deps = await createClearingDeps(config);
-  const clearBatch = createClearBatch(deps.clearing, deps.startBatchThreads());
-  const mounts = [mountOf(ClearingService, createClearingService(deps), { clearBatch })];
+  const threads = deps.startBatchThreads();
+  const batches = { clearBatch: createClearBatch(deps.clearing, threads) };
+  const json = { clearBatch: threads.json };
+  const mounts = [mountOf(ClearingService, createClearingService(deps), batches, json)];
   return serve({ config: config.runtime, mounts, contracts, ...deps });
 });

@@ -107,6 +107,7 @@ async function openReplica(options: ReplicaOptions = {}): Promise<AttestorDeps> 
       streamAgeMsMax: 1_800_000,
       streamStallMs: 30_000,
       dependencyAgeMsMax: 10_000,
+      streamsPerSubjectMax: 32,
       logLevel: "fatal",
       logFormat: "json",
     },

@@ -1,30 +1,39 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
   type ContextKey,
+  type ContextValues,
   createConnectRouter,
   createContextKey,
   createContextValues,
   type HandlerContext,
   type MethodImpl,
 } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { DomainError } from "#common/domain-error.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { limitCallerTimeout } from "../caller-timeout.ts";
 import { detailTypes, reasonOf, toConnectError } from "../errors.ts";
 import { callOf, type Guard, type GuardedBatch, type GuardedService } from "../guard.ts";
+import { bodyMsMax } from "../limits/admission.ts";
 import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
-import { methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { bodyTooSlow, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
+import { jsonHere } from "../strict/batch-json.ts";
+import { batchAnswerKey, batchRequestKey, cameWithKey, passBatch } from "./batch-body.ts";
 import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
-import { encodedRaw, rawJson, rawMethod, readRaw } from "./raw-request.ts";
+import { rawJson, rawMethod, readRaw } from "./raw-request.ts";
 import { unknownMethodHandlers } from "./unknown-methods.ts";
 
 /** How long a stream that its client does not read may linger after it has ended. */
@@ -38,8 +47,8 @@ const responseKey: ContextKey<ServerResponse | undefined> = createContextKey<
 >(undefined, { description: "http response" });
 
 /**
- * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web over HTTP/1.1. Plain gRPC is
- * not among them; it has its own port.
+ * The guarded services for browsers and curl: Connect (binary, JSON, GET) and gRPC-Web, over HTTP/1.1 and HTTP/2. Plain
+ * gRPC is not among them; it has its own port.
  */
 export function createConnectMount(
   guard: Guard,
@@ -71,19 +80,46 @@ export function createConnectMount(
 }
 
 async function answer(
-  handler: UniversalHandler,
+  handler: Answer,
   request: IncomingMessage,
   response: ServerResponse,
-  values: ReturnType<typeof createContextValues>,
+  values: ContextValues,
 ): Promise<void> {
   response.once("finish", () => discardRest(request));
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   // By itself a request that is not read to its end cuts its connection, and with it the answer that says why.
-  const body = request.iterator({ destroyOnReturn: false });
-  const whole = { ...universal, body };
+  const chunks = request.iterator({ destroyOnReturn: false });
+  const whole = { ...universal, body: arriving(chunks, values) };
   const isText = isGrpcWebText(request.headers["content-type"]);
   const result = await (isText ? answerText(whole, handler) : handler(whole));
   await universalResponseToNodeResponse(result, response);
+}
+
+/** A request's body as it comes: counted, and not for longer than its method gives it. */
+async function* arriving(
+  chunks: AsyncIterator<Buffer>,
+  values: ContextValues,
+): AsyncGenerator<Uint8Array> {
+  // The gate has begun the call before anybody asks for the body.
+  const call = values.get(rpcCallKey);
+  const msMax = call === undefined ? 0 : bodyMsMax(call.plan);
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => undefined);
+  const timer = setTimeout(() => late.reject(bodyTooSlow(msMax)), msMax);
+  try {
+    for (;;) {
+      const { value, done } = await Promise.race([chunks.next(), late.promise]);
+      if (done === true) return;
+      call?.bytes?.arrive(value.byteLength);
+      yield value;
+    }
+  } catch (error) {
+    throw error instanceof DomainError && call !== undefined ? call.fail(error) : error;
+  } finally {
+    clearTimeout(timer);
+    // Not awaited: it waits for a chunk that may never come. Until then nobody else can take the rest off the wire.
+    chunks.return?.()?.catch(() => undefined);
+  }
 }
 
 /** Takes the rest of a refused request off the wire, so that the client gets around to reading the answer. */
@@ -103,7 +139,7 @@ function discardRest(request: IncomingMessage): void {
  */
 const jsonOptions = { registry: detailTypes, textDecoder: rawJson, ignoreUnknownFields: false };
 
-function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
+function guardedHandlers(guard: Guard): ReadonlyMap<string, Answer> {
   const plans = new Map<DescMethod, MethodPlan>();
   const router = createConnectRouter({
     grpc: false,
@@ -120,8 +156,24 @@ function guardedHandlers(guard: Guard): ReadonlyMap<string, UniversalHandler> {
       router.rpc(method, handler as MethodImpl<DescMethod>, { readMaxBytes: plan.requestBytesMax });
     }
   }
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return new Map(
+    router.handlers.map((handler) => [
+      handler.requestPath,
+      passing(handler, plans.get(handler.method), guard),
+    ]),
+  );
 }
+
+/** The handler, or one that lets batches by it. */
+function passing(handler: UniversalHandler, plan: MethodPlan | undefined, guard: Guard): Answer {
+  const name = plan?.method.localName ?? "";
+  const service = guard.services.find((one) => plan !== undefined && one.plans.includes(plan));
+  if (plan === undefined || service?.batches[name] === undefined) return handler;
+  const { input, output } = plan.method;
+  return passBatch(handler, plan, service.batchJson[name] ?? jsonHere(input, output));
+}
+
+type Answer = (request: UniversalServerRequest) => Promise<UniversalServerResponse>;
 
 type Handler = (request: Message, ctx: HandlerContext) => unknown;
 /** As Connect calls it: with a raw request. */
@@ -129,7 +181,7 @@ type RawHandler = (raw: Message, ctx: HandlerContext) => unknown;
 
 function rawHandler(method: DescMethod, { implementation, batches }: GuardedService): RawHandler {
   const batch = batches[method.localName];
-  if (batch !== undefined) return rawBatchHandler(method, batch);
+  if (batch !== undefined) return batchHandler(method, batch);
   const handler = implementation[method.localName] as unknown as Handler;
   return (raw, ctx) =>
     handler(
@@ -138,11 +190,13 @@ function rawHandler(method: DescMethod, { implementation, batches }: GuardedServ
     );
 }
 
-/** Connect encodes the answer, in the encoding that the caller speaks. */
-function rawBatchHandler({ input, output }: DescMethod, batch: GuardedBatch): RawHandler {
-  return async (raw, ctx) => {
-    const request = orFail(ctx, () => encodedRaw(input, raw));
-    return fromBinary(output, await batch(request, ctx));
+/** Connect has been given a message without content, and gives one: the batch goes by it. */
+function batchHandler(method: DescMethod, batch: GuardedBatch): RawHandler {
+  return async (_, ctx) => {
+    const request = ctx.values.get(batchRequestKey);
+    if (request === undefined) throw new Error("no batch came past Connect");
+    ctx.values.set(batchAnswerKey, await batch(request, ctx));
+    return create(method.output);
   };
 }
 
@@ -163,7 +217,8 @@ function gate(
 ): void | Promise<void> {
   const plan = plans.get(ctx.method);
   if (plan === undefined) throw toConnectError(methodNotFound(ctx.url));
-  const begun = guard.begin(plan, (name) => ctx.requestHeader.get(name) ?? undefined, ctx.values);
+  const header = ctx.values.get(cameWithKey) ?? ctx.requestHeader;
+  const begun = guard.begin(plan, (name) => header.get(name) ?? undefined, ctx.values);
   const call = ctx.values.get(rpcCallKey);
   if (call !== undefined) follow(call, ctx);
   return begun;
@@ -183,7 +238,9 @@ function follow(call: RpcCall, ctx: HandlerContext): void {
 }
 
 function onEnd(call: RpcCall, reason: unknown): void {
-  if (!(reason instanceof ConnectError)) {
+  // Over HTTP/2 a caller who leaves does so with a code, which Connect makes an error of its own.
+  const hasLeft = reason instanceof ConnectError && reason.code === Code.Canceled;
+  if (!(reason instanceof ConnectError) || (hasLeft && reasonOf(reason) === undefined)) {
     call.abandonSoon();
     return;
   }

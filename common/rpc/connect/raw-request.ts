@@ -60,12 +60,6 @@ export function readRaw(schema: DescMessage, raw: Message): Message {
   return json === undefined ? readBinary(schema, bytesOf(raw)) : readJson(schema, json);
 }
 
-/** The request in a raw one, encoded: as it came, where it came so. Throws INVALID_FIELD where JSON does not decode. */
-export function encodedRaw(schema: DescMessage, raw: Message): Uint8Array {
-  const json = jsonOf(raw);
-  return json === undefined ? bytesOf(raw) : toBinary(schema, readJson(schema, json));
-}
-
 function jsonOf(raw: Message): string | undefined {
   const texts: unknown = Reflect.get(raw, "json");
   return Array.isArray(texts) && typeof texts[0] === "string" ? texts[0] : undefined;

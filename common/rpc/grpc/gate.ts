@@ -8,12 +8,15 @@ import {
 } from "@grpc/grpc-js";
 import { Scope } from "#gen/sovr/common/v1/access_pb.ts";
 import { type AccessRule, scopeName } from "../access/access.ts";
+import type { Principal } from "../access/principal.ts";
 import { toConnectError } from "../errors.ts";
 import { drainingError, type Guard } from "../guard.ts";
+import { clientAddressHeader } from "../limits/client-address.ts";
 import type { MethodPlan } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { type HeaderReader, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { hasDetails, toCode, toGrpcStatus } from "./status.ts";
+import { type WatchedBody, watchBody } from "./watched-body.ts";
 
 /** A call that was admitted. */
 export interface GatedCall {
@@ -59,32 +62,48 @@ export function createGrpcGate(guard: Guard, streams: OpenStreams): GrpcGate {
       if (plan.method.methodKind !== "unary") closed = streams.opened(() => cutStream(call));
       const begun = guard.begin(plan, headerReader(metadata), values);
       const rpcCall = values.get(rpcCallKey);
-      if (rpcCall !== undefined)
+      if (rpcCall !== undefined) {
         gatedCalls.set(metadata, { call: rpcCall, values, reset: () => resetStream(call) });
+        body = watchBody(plan, call, rpcCall, (error) => refuse(call, error));
+      }
       return begun;
     };
-    // Also for a caller that leaves before its body is there, which no handler ever hears of.
-    return onHeaders(call, check, () => {
-      guarded.delete(call);
-      closed?.();
-      values.get(rpcCallKey)?.abandonSoon();
+    let body: WatchedBody | undefined;
+    return onHeaders(call, check, {
+      onRequest: () => body?.arrived(),
+      // Also for a caller that leaves before its body is there, which no handler ever hears of.
+      onEnd() {
+        body?.arrived();
+        guarded.delete(call);
+        closed?.();
+        values.get(rpcCallKey)?.abandonSoon();
+      },
     });
   }
 
   function interceptUnguarded(path: string, call: ServerCall): ServerCall {
-    const isHealth = path.startsWith("/grpc.health.v1.Health/");
-    const isReflection = path.startsWith("/grpc.reflection.");
-    return onHeaders(
-      call,
-      (metadata) => {
-        unguarded.add(call);
-        if (isHealth) return;
-        if (!isReflection) throw methodNotFound(path);
-        const principal = guard.admit(reflectionAccess, headerReader(metadata));
-        return principal instanceof Promise ? principal.then(() => undefined) : undefined;
+    const { admission } = guard;
+    let leave: (() => void) | undefined;
+    const reflect = ({ subject }: Principal) => {
+      leave = admission.reflect(subject);
+    };
+    const check = (metadata: Metadata) => {
+      unguarded.add(call);
+      if (path === "/grpc.health.v1.Health/Watch") {
+        leave = admission.watchHealth(headerReader(metadata)(clientAddressHeader));
+        return;
+      }
+      if (path.startsWith("/grpc.health.v1.Health/")) return;
+      if (!path.startsWith("/grpc.reflection.")) throw methodNotFound(path);
+      const principal = guard.admit(reflectionAccess, headerReader(metadata));
+      return principal instanceof Promise ? principal.then(reflect) : reflect(principal);
+    };
+    return onHeaders(call, check, {
+      onEnd() {
+        leave?.();
+        unguarded.delete(call);
       },
-      () => unguarded.delete(call),
-    );
+    });
   }
 
   return {
@@ -153,7 +172,7 @@ function isGone(call: ServerCall): boolean {
 function onHeaders(
   call: ServerCall,
   check: (metadata: Metadata) => void | Promise<void>,
-  onEnd?: () => void,
+  { onRequest, onEnd }: { readonly onRequest?: () => void; readonly onEnd: () => void },
 ): ServerCall {
   const start = call.start.bind(call);
   call.start = (listener: Listener) =>
@@ -172,9 +191,12 @@ function onHeaders(
         }
       },
       onReceiveMessage: (message) => listener.onReceiveMessage(message),
-      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+      onReceiveHalfClose() {
+        onRequest?.();
+        listener.onReceiveHalfClose();
+      },
       onCancel() {
-        onEnd?.();
+        onEnd();
         listener.onCancel();
       },
     });

@@ -1,4 +1,5 @@
 import type { ServerOptions } from "@grpc/grpc-js";
+import { runtimeLimits } from "../limits/runtime-limits.ts";
 import { requestBytesMaxLargest } from "../method-plan.ts";
 
 /** The options of every grpc-js server, each set on purpose. Defaults that would be wrong: no limit of anything. */
@@ -14,10 +15,10 @@ export function grpcServerOptions(streamAgeMsMax: number): ServerOptions {
     "grpc.max_connection_age_ms": 30 * 60_000,
     "grpc.max_connection_age_grace_ms": streamAgeMsMax + 60_000,
     // Envoy carries many subscribers over one connection; it opens another when this many share it.
-    "grpc.max_concurrent_streams": 1_000,
+    "grpc.max_concurrent_streams": runtimeLimits.streamsOfConnection,
     // Megabytes that nghttp2 may hold for one connection: 1,000 stuck streams with a 64 KiB window each, and room.
     // Beyond it new streams are refused instead of memory growing.
-    "grpc-node.max_session_memory": 128,
+    "grpc-node.max_session_memory": runtimeLimits.megabytesOfConnection,
     // Channelz stays on, at a microsecond a call: without it grpc-js keeps no list of its connections, and
     // forceShutdown cuts none of them.
     "grpc.enable_channelz": 1,

@@ -23,7 +23,7 @@ interface SliceUnderWay {
 /** Threads that clear a slice when a test says so: each clearing has its intent's id. */
 function harness() {
   const state = { idle: true, away: false, slices: [] as SliceUnderWay[] };
-  const threads: BatchThreads = {
+  const threads: Omit<BatchThreads, "json"> = {
     slicesMax: 4,
     gentleSlicesMax: 2,
     clearSlice: (slice, _caller, limit) => {

@@ -16,7 +16,7 @@ import type { BatchThreads } from "./threads.ts";
 import { createTurns } from "./turns.ts";
 
 /** The most postings in one batch: what fits into one request to the ledger. As many requests, for each has one. */
-const batchPostingsMax = 8_189;
+export const batchPostingsMax = 8_189;
 
 /**
  * ClearBatch on threads. The batch is cut into slices, which the threads clear, and their answers are joined: all in
@@ -25,7 +25,7 @@ const batchPostingsMax = 8_189;
  */
 export function createClearBatch(
   clearing: Pick<ClearingHouse, "requireLedger" | "reserve" | "isIdle">,
-  threads: BatchThreads,
+  threads: Omit<BatchThreads, "json">,
 ): BatchHandler {
   const validator = createRequestValidator();
   const enter = createTurns(() =>

@@ -2,7 +2,9 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import type { BreakerCells } from "#common/breaker.ts";
 import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
+import { DomainError } from "#common/domain-error.ts";
 import type { SignatureCounts } from "#common/intent/signature-metrics.ts";
+import type { BatchJson } from "#common/rpc/mount.ts";
 import type { ClearingConfig } from "../config.ts";
 import type { OnLedgerAnswer } from "../drivers/tigerbeetle.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./messages.ts";
@@ -17,6 +19,8 @@ export interface BatchThreads {
   readonly gentleSlicesMax: number;
   /** As ClearSlice. `gently`: on as few threads as can be, which leave the processor to others often. */
   clearSlice(slice: Uint8Array, caller: Caller, limit: SliceLimit): Promise<Uint8Array>;
+  /** Reads and writes the JSON of whole batches, on the thread that clears least. */
+  readonly json: BatchJson;
   /** Closes what the threads opened, and ends them. */
   close(): Promise<void>;
 }
@@ -71,10 +75,20 @@ export function startBatchThreads(
       if (thread === undefined) throw new Error("there is no thread");
       return thread.clearSlice(slice, caller, limit);
     },
+    json: {
+      read: (json) => leastBusy(threads).convert("READ_JSON", json),
+      write: (answer) => leastBusy(threads).convert("WRITE_JSON", answer),
+    },
     close: async () => {
       await Promise.all(threads.map((thread) => thread.close()));
     },
   };
+}
+
+function leastBusy(threads: readonly BatchThread[]): BatchThread {
+  const [least, ...others] = threads;
+  if (least === undefined) throw new Error("there is no thread");
+  return others.reduce((best, thread) => (thread.slices < best.slices ? thread : best), least);
 }
 
 interface WaitingSlice {
@@ -128,6 +142,16 @@ class BatchThread {
     return cleared.finally(() => signal?.removeEventListener("abort", abandon));
   }
 
+  convert(kind: "READ_JSON" | "WRITE_JSON", bytes: Uint8Array): Promise<Uint8Array> {
+    const id = this.#next++;
+    const given = new Uint8Array(bytes);
+    const converted = new Promise<Uint8Array>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+    });
+    this.#tell({ kind, id, bytes: given }, [given.buffer]);
+    return converted;
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     this.#tell({ kind: "CLOSE" });
@@ -146,6 +170,15 @@ class BatchThread {
         options.onSignatures(report.signatures);
         this.#take(report.id)?.resolve(report.bytes);
         return;
+      case "JSON":
+        this.#take(report.id)?.resolve(report.bytes);
+        return;
+      case "REFUSED": {
+        const { message, metadata, violations } = report;
+        const refusal = DomainError.received("INVALID_FIELD", message, { metadata, violations });
+        this.#take(report.id)?.reject(refusal);
+        return;
+      }
       case "FAILED":
         this.#take(report.id)?.reject(report.error);
         return;

@@ -13,12 +13,18 @@ const [
   { createBatchThreadDeps },
   { createClearList },
   { createClearSlice },
+  { readBatchJson, writeBatchJson },
+  { ClearBatchRequestSchema, ClearBatchResponseSchema },
+  { DomainError },
 ] = await Promise.all([
   import("#common/intent/signature-metrics.ts"),
   import("#common/rpc/key-faults.ts"),
   import("../deps.ts"),
   import("./clear-list.ts"),
   import("./clear-slice.ts"),
+  import("#common/rpc/strict/batch-json.ts"),
+  import("#gen/sovr/clearing/v1/clearing_service_pb.ts"),
+  import("#common/domain-error.ts"),
 ]);
 
 const tell = (report: ThreadReport, transfer: ArrayBuffer[] = []) =>
@@ -51,6 +57,9 @@ parentPort?.on("message", (order: ThreadOrder) => {
   switch (order.kind) {
     case "SLICE":
       return void clear(order);
+    case "READ_JSON":
+    case "WRITE_JSON":
+      return convert(order);
     case "ABANDON":
       return underWay.get(order.id)?.abort();
     case "CLOSE":
@@ -72,6 +81,25 @@ async function clear(order: ThreadOrder & { kind: "SLICE" }): Promise<void> {
     tell({ kind: "FAILED", id, error });
   } finally {
     underWay.delete(id);
+  }
+}
+
+/** A request of 16 MiB takes a thread half a second, which single calls do not have to wait for. */
+function convert({ kind, id, bytes }: ThreadOrder & { kind: "READ_JSON" | "WRITE_JSON" }): void {
+  try {
+    const converted =
+      kind === "READ_JSON"
+        ? readBatchJson(ClearBatchRequestSchema, bytes)
+        : writeBatchJson(ClearBatchResponseSchema, bytes);
+    const answer = new Uint8Array(converted);
+    tell({ kind: "JSON", id, bytes: answer }, [answer.buffer]);
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.kind !== "INVALID_FIELD") {
+      tell({ kind: "FAILED", id, error });
+      return;
+    }
+    const { message, metadata, violations } = error;
+    tell({ kind: "REFUSED", id, message, metadata, violations });
   }
 }
 

@@ -7,7 +7,7 @@ import { DomainError } from "#common/domain-error.ts";
 export type ReservePostings = (postings: number) => (ended: number) => void;
 
 /** Eight full batches. */
-const postingsUnderWayMax = 65_536;
+export const postingsUnderWayMax = 65_536;
 
 /** Of all calls together; none is under way yet. */
 export function limitPostingsUnderWay(): ReservePostings {

@@ -36,7 +36,7 @@ interface Listener {
   filter_chains: { filters: { typed_config: ConnectionManager }[] }[];
 }
 interface ConnectionManager {
-  route_config: { virtual_hosts: { routes: object[] }[] };
+  route_config?: { virtual_hosts: { routes: object[] }[] };
 }
 
 /**
@@ -92,8 +92,9 @@ function addSituations(
   situations: Readonly<Record<string, SituationRoute>>,
 ): void {
   const { listeners, clusters } = config.static_resources;
-  const host =
-    listeners[0]?.filter_chains[0]?.filters[0]?.typed_config.route_config.virtual_hosts[0];
+  const host = listeners[0]?.filter_chains[0]?.filters.find(
+    ({ typed_config }) => typed_config.route_config !== undefined,
+  )?.typed_config.route_config?.virtual_hosts[0];
   if (host === undefined) throw new Error("the configuration of Envoy has another shape");
   const { stop: _, ...ports } = upstreams;
   for (const [name, port] of Object.entries({ ...ports, nowhere: undefined, full: ports.silent })) {

@@ -78,7 +78,7 @@ function configOf(settings: Settings, replicas: readonly EventStreamProcess[]): 
       const address = (port: number) => ({
         socket_address: { address: settings.host, port_value: port },
       });
-      if (cluster.name === "eventstream_grpc") return { address: address(grpcPort) };
+      if (cluster.name.startsWith("eventstream_grpc")) return { address: address(grpcPort) };
       const healthCheck = { health_check_config: { port_value: metricsPort } };
       return { address: address(connectPort), ...healthCheck };
     });

@@ -31,6 +31,8 @@ export interface EventStreamProcessOptions {
   readonly engine: EngineConfig;
   readonly databaseUrl: string;
   readonly issuer: TokenIssuer;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const startMs = 60_000;
@@ -40,7 +42,11 @@ export async function startEventStreamProcess(
 ): Promise<EventStreamProcess> {
   const [port, connectPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
   const token = await options.issuer.token({ scope: "events.read" });
-  const env = { ...environment(options), ...addresses(port, connectPort, metricsPort) };
+  const env = {
+    ...environment(options),
+    ...addresses(port, connectPort, metricsPort),
+    ...options.env,
+  };
   const clients = new Set<Disposable>();
   let child = await start(env, metricsPort);
   const kill = async () => {

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
 import { promisify } from "node:util";
 import type { Transport } from "@connectrpc/connect";
 import {
@@ -16,9 +15,11 @@ import {
   ServerCredentials,
 } from "@grpc/grpc-js";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { createWebServer } from "#common/process/web-server.ts";
 import { openKeyStore } from "#common/rpc/access/key-store.ts";
 import { createTokenVerifier } from "#common/rpc/access/token-verifier.ts";
 import { createConnectMount } from "#common/rpc/connect/mount.ts";
+import { connectServerOptions } from "#common/rpc/connect/server-options.ts";
 import { detailTypes } from "#common/rpc/errors.ts";
 import { createGrpcMount } from "#common/rpc/grpc/mount.ts";
 import { createGrpcTransport } from "#common/rpc/grpc/transport.ts";
@@ -34,6 +35,7 @@ export interface FixtureOptions {
   readonly drainSignal?: AbortSignal;
   readonly unaryTimeoutMs?: number;
   readonly streamStallMs?: number;
+  readonly streamsOfSubjectMax?: number;
 }
 
 /** Both mounts of the same services, listening. */
@@ -62,6 +64,7 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
     leaveSignal: drainSignal,
     unaryTimeoutMs: options.unaryTimeoutMs ?? 10_000,
     streamStallMs: options.streamStallMs ?? 30_000,
+    streamsOfSubjectMax: options.streamsOfSubjectMax,
   });
   const { server } = createGrpcMount(guard, streams, { streamAgeMsMax: 60_000 });
   const grpcPort = await new Promise<number>((resolve, reject) => {
@@ -69,19 +72,20 @@ export async function mountTwice(options: FixtureOptions): Promise<Fixture> {
       error === null ? resolve(port) : reject(error),
     );
   });
-  const connect = createServer(createConnectMount(guard, streams, logger)).listen(0, "127.0.0.1");
-  await once(connect, "listening");
-  const address = connect.address();
+  const web = createWebServer(connectServerOptions, createConnectMount(guard, streams, logger));
+  web.server.listen(0, "127.0.0.1");
+  await once(web.server, "listening");
+  const address = web.server.address();
   if (address === null || typeof address === "string") throw new Error("no port was given");
   return {
     grpcPort,
     connectPort: address.port,
-    connections: promisify(connect.getConnections.bind(connect)),
+    connections: promisify(web.server.getConnections.bind(web.server)),
     async close() {
       server.forceShutdown();
-      connect.close();
-      connect.closeAllConnections();
-      await once(connect, "close");
+      web.server.close();
+      web.cut();
+      await once(web.server, "close");
     },
   };
 }
@@ -162,6 +166,11 @@ export function protocolsOf(fixture: Fixture): Protocol[] {
     {
       name: "Connect binary",
       transport: createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: true }),
+      [Symbol.dispose]: none,
+    },
+    {
+      name: "Connect binary, HTTP/2",
+      transport: createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat: true }),
       [Symbol.dispose]: none,
     },
     {

@@ -1,0 +1,98 @@
+// Goal: docs/limits.md says what the code does. Method: every row of its tables against the constant that is enforced, and no
+// constant without a row.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { unaryMsMax } from "#common/rpc/caller-timeout.ts";
+import { runtimeLimits } from "#common/rpc/limits/runtime-limits.ts";
+import { planMethods } from "#common/rpc/method-plan.ts";
+import { runtimeConfig } from "#common/rpc/runtime-config.ts";
+import { valuesMax } from "#common/rpc/strict/batch-json.ts";
+import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import { edgeLimits, edgeSeconds } from "../../cli/parts/edge-limits.ts";
+import { watchersMax } from "../../services/checkout/deps.ts";
+import { batchPostingsMax } from "../../services/clearing/batch/clear-batch.ts";
+import { postingsUnderWayMax } from "../../services/clearing/core/postings-under-way.ts";
+import { defaultLimits } from "../../services/eventstream/serve/event-stream.ts";
+
+const page = readFileSync(join(import.meta.dirname, "../../docs/limits.md"), "utf8");
+/** What each row of the page says, and how much. */
+const rows = [...page.matchAll(/^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$/gm)]
+  .map(([, what = "", limit = ""]) => [what, limit])
+  .filter(([what]) => what !== "what" && !what?.startsWith("---"));
+
+const number = (value: number) => value.toLocaleString("en-US");
+const mebibytes = (bytes: number) => `${bytes / 2 ** 20} MiB`;
+const kibibytes = (bytes: number) => `${bytes / 2 ** 10} KiB`;
+const seconds = (ms: number) => `${ms / 1_000} s`;
+
+const runtime = runtimeConfig("ledger", { JWT_JWKS_FILE: "x" });
+const bytesOf = (method: string) =>
+  [...planMethods(ClearingService), ...planMethods(LedgerService)].find(({ path }) =>
+    path.endsWith(`/${method}`),
+  )?.requestBytesMax ?? 0;
+
+it("has the numbers of the services", () => {
+  const limits = runtimeLimits;
+  expect(rows.slice(0, 23)).toEqual([
+    ["unary calls that run, each process", number(limits.calls)],
+    ["unary calls of one subject, from their headers on", number(limits.callsOfSubject)],
+    ["streams of one subject (`STREAMS_PER_SUBJECT_MAX`)", number(runtime.streamsPerSubjectMax)],
+    ["watches of health, without a token", number(limits.healthWatches)],
+    ["watches of health from one address", number(limits.healthWatchesOfAddress)],
+    ["streams of reflection", number(limits.reflections)],
+    ["streams of reflection of one subject", number(limits.reflectionsOfSubject)],
+    ["a message, unless its method says more", mebibytes(bytesOf("GetBalance"))],
+    ["a message of ClearBatch", mebibytes(bytesOf("ClearBatch"))],
+    [
+      "bytes of requests on their way in or being answered, each process",
+      mebibytes(limits.requestBytes),
+    ],
+    [
+      "of these to one method, or four of its largest messages if that is more",
+      mebibytes(limits.requestBytesOfMethod),
+    ],
+    ["time for a request of a mebibyte to arrive", seconds(limits.bodyMs)],
+    ["time that each further mebibyte of a method's limit adds", seconds(limits.bodyMsPerMebibyte)],
+    ["a unary call, whatever its caller allows", seconds(unaryMsMax)],
+    ["a stream whose client takes nothing", seconds(runtime.streamStallMs)],
+    ["the age of a stream", `${runtime.streamAgeMsMax / 60_000} min`],
+    ["streams on one HTTP/2 connection", number(limits.streamsOfConnection)],
+    ["memory of one HTTP/2 connection", `${limits.megabytesOfConnection} MB`],
+    ["subscribers of one EventStream (`SUBSCRIBERS_MAX`)", number(defaultLimits.subscribersMax)],
+    ["watchers of one Checkout", number(watchersMax)],
+    ["postings under way in one Clearing", number(postingsUnderWayMax)],
+    ["postings of one ClearBatch", number(batchPostingsMax)],
+    ["values, keys and items in the JSON of one ClearBatch", number(valuesMax)],
+  ]);
+});
+
+it("has the numbers of the edge", () => {
+  const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
+  expect(rows.slice(23)).toEqual([
+    ["connections", number(edgeLimits.connections)],
+    ["streams on one connection", number(edgeLimits.streamsOfConnection)],
+    ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],
+    ["retries, of what is under way", `${edgeLimits.retriesPercent} %`],
+    ["headers of a request", `${edgeLimits.headersKib} KiB`],
+    ["headers of a request, in number", number(edgeLimits.headersCount)],
+    ["time for a request's headers", `${edgeSeconds.headers} s`],
+    ["time for a whole request", `${edgeSeconds.request} s`],
+    ["time for a unary answer", `${edgeSeconds.unary} s`],
+    ["silence on a stream", `${edgeSeconds.streamIdle} s`],
+    ["a connection without a request", `${edgeSeconds.connectionIdle} s`],
+    ["bytes held of one connection, each side", kibibytes(edgeLimits.bufferBytes)],
+    ["memory", mebibytes(edgeLimits.heapBytes)],
+    [
+      "calls without a token from one address to one path, each second",
+      number(anonymousOfAddress.perSecond),
+    ],
+    ["such calls that may come at once", number(anonymousOfAddress.burst)],
+    ["calls of one wallet's tokens to one service, each second", number(callsOfWallet.perSecond)],
+    ["such calls that may come at once", number(callsOfWallet.burst)],
+    ["webhooks, each second", number(edgeLimits.webhooksPerTenth * 10)],
+    ["webhooks from one address, each second", number(webhooksOfAddress.perSecond)],
+    ["a webhook's body", kibibytes(edgeLimits.webhookBytes)],
+  ]);
+});

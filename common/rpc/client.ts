@@ -4,7 +4,7 @@ import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import type { CallLimit } from "#common/deadline.ts";
 import { createGrpcTransport } from "./grpc/transport.ts";
 import { requestBytesMaxLargest } from "./method-plan.ts";
-import { isRepeatable } from "./retry.ts";
+import { isRepeatable } from "./retry/as-told.ts";
 
 export interface RpcClientOptions {
   /** The peer as `host:port`, or a gRPC target such as `dns:///ledger:5100`. */
@@ -15,7 +15,7 @@ export interface RpcClientOptions {
   readonly defaultTimeoutMs: number;
   /**
    * What is repeated for a caller. "few": a few attempts within a second while the peer is UNAVAILABLE, as between services,
-   * where the caller above repeats too. "as told": what the contract lets one repeat, until the deadline (retry.ts).
+   * where the caller above repeats too. "as told": what the contract lets one repeat, until the deadline (retry/as-told.ts).
    * Default: few.
    */
   readonly retries?: "few" | "as told";

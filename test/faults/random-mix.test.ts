@@ -76,7 +76,7 @@ function mix(engine: TestEngine): void {
     "loses nothing, doubles nothing, and tells a reason each time",
     async () => {
       const done = await breakFor(engineMs, meshFaults({ mesh, proxy, disk }), load);
-      await healthyStatus(mesh);
+      await healthyStatus(mesh, patienceMs);
       await load.servedAfter("clearing", performance.now(), patienceMs);
       const verdict = await passVerdict(mesh, load);
       const { refusals, unanswered } = load.judge;

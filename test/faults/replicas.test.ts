@@ -85,7 +85,7 @@ describe.skipIf(missing !== false)(
     }
 
     test("are shown one by one, and are what a second up finds", async () => {
-      const status = JSON.parse(await healthyStatus(mesh));
+      const status = JSON.parse(await healthyStatus(mesh, patienceMs));
       expect(status).toMatchObject({ engine: "tigerbeetle", replicas: 3 });
       const shown = status.parts.filter(({ name }: { name: string }) => names.includes(name));
       expect(shown).toHaveLength(3);

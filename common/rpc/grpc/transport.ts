@@ -23,7 +23,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { cutCallError } from "../cut-call.ts";
-import { isRepeatable, repeatUntil } from "../retry.ts";
+import { isRepeatable, repeatUntil } from "../retry/as-told.ts";
 import { fromServiceError } from "./status.ts";
 
 export interface GrpcTransportOptions {

@@ -2,7 +2,7 @@ import { type Client, createClient, type Interceptor, type Transport } from "@co
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { explainCutCalls } from "#common/rpc/cut-call.ts";
-import { retryAsTold } from "#common/rpc/retry.ts";
+import { retryAsTold } from "#common/rpc/retry/as-told.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";

@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import { DomainError, type Reason } from "#common/domain-error.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService, ListAssetsResponseSchema } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
-import { createSampleService } from "../../test/support/rpc/sample-service.ts";
-import { toConnectError } from "./errors.ts";
-import { repeatUntil, retryAsTold } from "./retry.ts";
+import { createSampleService } from "../../../test/support/rpc/sample-service.ts";
+import { toConnectError } from "../errors.ts";
+import { repeatUntil, retryAsTold } from "./as-told.ts";
 
 /** An error of a service; `retryAfterMs` is what its RetryInfo says, if it has one. */
 function failure(reason: Reason, retryAfterMs = 0): ConnectError {

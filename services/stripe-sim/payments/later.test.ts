@@ -6,7 +6,11 @@ import { stripeSimConfig } from "../config.ts";
 import { createStripeSimDeps } from "../deps.ts";
 import { createLater } from "./later.ts";
 
-const deps = createStripeSimDeps(stripeSimConfig({}), {
+const keys = {
+  STRIPE_SECRET_KEY: "sk_test_simulator_0",
+  STRIPE_PUBLISHABLE_KEY: "pk_test_simulator_0",
+};
+const deps = createStripeSimDeps(stripeSimConfig(keys), {
   logger: createLogger("stripe-sim", "silent"),
 });
 const { store } = deps;

@@ -245,7 +245,7 @@ describe("the image", () => {
       services["prepare"]?.environment ?? {},
     );
     expect([code, output]).toEqual([0, ""]);
-    expect(readFileSync(file, "utf8")).toContain("address: eventstream, port_value: 5100");
+    expect(readFileSync(file, "utf8")).toContain('"address":"eventstream","port_value":5100');
   });
 
   it(`starts every service ${how}, which takes its sessions, is ready, and stops at SIGTERM`, async () => {

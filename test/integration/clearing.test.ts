@@ -71,6 +71,9 @@ describeOnEngines("Clearing", (engine) => {
       expect(read).toEqual({
         clearing: { ...first, replayed: true },
         evidence: evidenceOf(request),
+        masked: false,
+        legs: postings.map((_, leg) => leg),
+        legCount: legs,
       });
     });
 

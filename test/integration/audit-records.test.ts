@@ -1,7 +1,7 @@
 // Goal: an audit names whatever the records know of and the ledger has lost, once each, and nothing that never was in it.
 // Method: a Clearing in this process writes; the tests then take the ledger back, or tell the records by SQL what never
 // happened. What is lost for ever in a shared ledger stays known to the tests after it.
-import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -31,7 +31,8 @@ import {
   type TestKey,
 } from "../support/clearing/world.ts";
 import { insertEvidence } from "../support/intents/seed.ts";
-import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
+import { keepCopy, putBack, whileShut } from "../support/ledger/files.ts";
+import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { runMeshCommand } from "../support/mesh/mesh.ts";
 import { openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
@@ -39,12 +40,6 @@ import { nodeEnvironment } from "../support/process/node-environment.ts";
 
 interface Audited extends AuditResult {
   readonly findings: readonly Finding[];
-}
-
-/** The files of a ledger that nobody has open, beside each other. */
-function ledgerFiles({ config: { engine }, server }: RunningEngine): string[] {
-  if (engine.kind === "tigerbeetle") return server === undefined ? [] : [server.file];
-  return ["", "-wal", "-shm"].map((end) => `${engine.path}${end}`);
 }
 
 describeOnEngines("./mesh audit of the records", (engine) => {
@@ -270,28 +265,6 @@ describeOnEngines("./mesh audit of the records", (engine) => {
       rmSync(folder, { recursive: true, force: true });
     });
 
-    /** The embedded engine ends by itself after its client; the last one takes its log away. */
-    const untilClosed = async () => {
-      if (engine.name !== "embedded") return;
-      const log = ledgerFiles(world.engine)[1] ?? "";
-      await expect.poll(() => existsSync(log), { timeout: 60_000 }).toBe(false);
-    };
-
-    /** Does something with the files of the ledger while nobody has them open. */
-    const whileShut = async (work: (file: string) => void) => {
-      await world.engine.server?.kill();
-      await untilClosed();
-      ledgerFiles(world.engine).forEach(work);
-      await world.engine.server?.restart();
-    };
-    const keepCopy = (own: string) => {
-      if (existsSync(own)) cpSync(own, `${own}.old`);
-    };
-    const putBack = (own: string) => {
-      rmSync(own, { force: true });
-      if (existsSync(`${own}.old`)) renameSync(`${own}.old`, own);
-    };
-
     // TigerBeetle's smallest file is a gigabyte, and is copied here.
     const patience = { timeout: 300_000 };
     it(
@@ -303,7 +276,7 @@ describeOnEngines("./mesh audit of the records", (engine) => {
         const key = await world.openFunded(replica, 100n);
         await insertEvidence(pool, past(1n));
         await world.closeReplica(replica);
-        await whileShut(keepCopy);
+        await whileShut(world.engine, keepCopy);
 
         replica = await world.openReplica();
         const lost = [1n, 2n, 3n].map((amount) => world.purchase(key, amount));
@@ -317,7 +290,7 @@ describeOnEngines("./mesh audit of the records", (engine) => {
         expect((await audit(file)).findings).toEqual([]);
         const checkpoint = readFileSync(file, "utf8");
 
-        await whileShut(putBack);
+        await whileShut(world.engine, putBack);
         const intents = lost.map((request) => `TRANSFERS_LOST ${idOf(request)}`);
         const order = `ORDER_LOST ${idOf(ordered)}`;
         const before = await audit();
@@ -372,8 +345,7 @@ describeOnEngines("./mesh audit of the records", (engine) => {
         const request = house(5n);
         await clearOne(replica, request);
         await world.closeReplica(replica);
-        await untilClosed();
-        for (const path of ledgerFiles(world.engine)) rmSync(path, { force: true });
+        await whileShut(world.engine, (file) => rmSync(file, { force: true }));
         const { findings } = await audit();
         expect(told(findings)).toEqual(
           ["LEDGER_DIFFERS ", `TRANSFERS_LOST ${idOf(request)}`].sort(),

@@ -1,7 +1,7 @@
 // Goal: nothing clears into a ledger that is not the one its records belong to, and nobody has to find that out by
 // counting. Method: a house with cleared money, whose ledger or database is then lost, swapped or put back as it was
 // before; then a start, or a running Clearing.
-import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { userInfo } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { migrateAtStart } from "#common/postgres/migrate.ts";
@@ -23,16 +23,11 @@ import {
   startClearingWorld,
 } from "../support/clearing/world.ts";
 import { insertEvidence } from "../support/intents/seed.ts";
+import { keepCopy, putBack, whileShut } from "../support/ledger/files.ts";
 import { describeOnEngines, type RunningEngine } from "../support/ledger/tigerbeetle.ts";
 import { copyDatabase, openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
 import { nodeEnvironment } from "../support/process/node-environment.ts";
-
-/** The files of a ledger that nobody has open, beside each other. */
-function ledgerFiles({ config: { engine }, server }: RunningEngine): string[] {
-  if (engine.kind === "tigerbeetle") return server === undefined ? [] : [server.file];
-  return ["", "-wal", "-shm"].map((end) => `${engine.path}${end}`);
-}
 
 describeOnEngines("The ledger's identity", (engine) => {
   const databases: TestDatabase[] = [];
@@ -139,17 +134,11 @@ describeOnEngines("The ledger's identity", (engine) => {
 
   it("refuses an older copy of its own ledger", async () => {
     await history();
-    await world.engine.server?.kill();
-    const files = ledgerFiles(world.engine).filter((file) => existsSync(file));
-    for (const file of files) cpSync(file, `${file}.old`);
-    await world.engine.server?.restart();
+    await whileShut(world.engine, keepCopy);
     const replica = await world.openReplica();
     await clearSome(replica, 3);
     await world.closeReplica(replica);
-    await world.engine.server?.kill();
-    for (const file of ledgerFiles(world.engine)) rmSync(file, { force: true });
-    for (const file of files) cpSync(`${file}.old`, file);
-    await world.engine.server?.restart();
+    await whileShut(world.engine, putBack);
     await expect(world.openReplica()).rejects.toThrow(
       /the newest row of this ledger is of .* it is an old copy, or was rolled back/,
     );

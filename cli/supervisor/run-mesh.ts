@@ -74,6 +74,8 @@ export async function runMesh(options: RunOptions): Promise<void> {
 /** A program that is missing is no reason to begin: nothing is made or deleted for a start that cannot be. */
 function requirePrograms({ choice, settings }: RunOptions): void {
   if (settings.tigerbeetleAddresses !== undefined) return;
+  // Whose engine the data is comes first: it is no use to install a program for another.
+  if (!choice.fresh && readIdentity(settings) !== undefined) return;
   if (choice.replicas !== undefined) requireTigerBeetle("--replicas");
   else if (choice.engine === "tigerbeetle") requireTigerBeetle("--engine tigerbeetle");
 }

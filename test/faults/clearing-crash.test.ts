@@ -7,10 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CreateTransferStatus } from "tigerbeetle-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Intent } from "#common/intent/intent.ts";
-import { type CommittedTransfer, transferRows } from "#common/ledger/transfer-rows.ts";
+import { transferRows } from "#common/ledger/transfer-rows.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { everythingIn, formatTransfer, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
+import { formatTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { auditConfig } from "../../cli/audit/config.ts";
 import type { Finding } from "../../cli/audit/finding.ts";
 import { runAudit } from "../../cli/audit/run.ts";
@@ -30,6 +30,7 @@ import {
   type TestKey,
 } from "../support/clearing/world.ts";
 import { createRandom } from "../support/intents/random-history.ts";
+import { everyTransferIn } from "../support/ledger/every-transfer.ts";
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
@@ -220,23 +221,7 @@ describeOnEngines(`Clearing killed over and over (FAULT_SEED=${randomSeed})`, (e
     }
   }
 
-  async function everyTransfer(): Promise<CommittedTransfer[]> {
-    const client = await openClient(world.engine.config);
-    const limit = world.engine.config.batchMax;
-    const rows: CommittedTransfer[] = [];
-    try {
-      for (;;) {
-        const timestampMin = (rows.at(-1)?.timestamp ?? 0n) + 1n;
-        const page = await client.queryTransfers(
-          everythingIn({ timestampMin, timestampMax: 0n, limit }),
-        );
-        rows.push(...page.map(parseTransfer));
-        if (page.length < limit) return rows;
-      }
-    } finally {
-      client.destroy();
-    }
-  }
+  const everyTransfer = () => everyTransferIn(world.engine.config);
 
   async function audit() {
     const findings: Finding[] = [];

@@ -5,8 +5,6 @@ import { formatAttestation, formatIntent, parseAttestation } from "#common/inten
 import type { CommittedTransfer } from "#common/ledger/transfer-rows.ts";
 import { explainCutCalls } from "#common/rpc/cut-call.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
-import { openClient } from "#common/tigerbeetle/open-client.ts";
-import { everythingIn, parseTransfer } from "#common/tigerbeetle/transfer-codec.ts";
 import { RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
@@ -17,6 +15,7 @@ import { developmentBatchMax } from "../../../cli/parts/tigerbeetle.ts";
 import type { Settings } from "../../../cli/state/settings.ts";
 import { requireMesh } from "../../../cli/state/state.ts";
 import type { ClearRequest } from "../../../services/clearing/core/clearing.ts";
+import { everyTransferIn } from "../ledger/every-transfer.ts";
 import type { TestMesh } from "../mesh/mesh.ts";
 import { ClearingAnswers } from "./answers.ts";
 
@@ -153,25 +152,11 @@ export async function everyTransferOf({
   identity,
 }: Pick<TestMesh, "settings" | "identity">): Promise<CommittedTransfer[]> {
   const isEmbedded = identity.engine === "embedded";
-  const limit = isEmbedded ? 8_189 : developmentBatchMax;
-  const client = await openClient({
+  return everyTransferIn({
     clusterId: BigInt(identity.clusterId),
-    batchMax: limit,
+    batchMax: isEmbedded ? 8_189 : developmentBatchMax,
     engine: isEmbedded
       ? { kind: "embedded", path: `${settings.state}/ledger.db` }
       : { kind: "tigerbeetle", addresses: [`${settings.host}:${settings.ports.tigerbeetle}`] },
   });
-  const rows: CommittedTransfer[] = [];
-  try {
-    for (;;) {
-      const timestampMin = (rows.at(-1)?.timestamp ?? 0n) + 1n;
-      const page = await client.queryTransfers(
-        everythingIn({ timestampMin, timestampMax: 0n, limit }),
-      );
-      rows.push(...page.map(parseTransfer));
-      if (page.length < limit) return rows;
-    }
-  } finally {
-    client.destroy();
-  }
 }

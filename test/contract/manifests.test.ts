@@ -29,7 +29,12 @@ import {
 import { admits, blocksReached, isInBlock, mayCall } from "../support/manifests/network-reach.ts";
 import { podProblems } from "../support/manifests/pod-checks.ts";
 import { partNames, readByService } from "../support/manifests/service-configs.ts";
-import { clientsOfReplica, sessionsMax } from "../support/manifests/session-budget.ts";
+import {
+  clientsOfReplica,
+  connectionsWithout,
+  sessionsMax,
+  sessionsOfCluster,
+} from "../support/manifests/session-budget.ts";
 
 // Each program that checks here may take a minute.
 vi.setConfig({ testTimeout: 90_000 });
@@ -96,6 +101,15 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     const text = readFileSync(fileOf("production"), "utf8");
     writeFileSync(file, text.replace("minReplicas:", "minimumReplicas:"));
     expect(await tools.validate("1.37", [file])).toMatch(/minimumReplicas/);
+  });
+
+  it("has replicas of TigerBeetle that take a connection of every session", () => {
+    const replicas = ofKind(manifestsOf("evaluation"), "StatefulSet").filter(
+      ({ metadata }) => metadata.name === "tigerbeetle",
+    );
+    expect(replicas).toHaveLength(1);
+    const [, kept] = /--limit-pipeline-requests=([0-9]+)/.exec(JSON.stringify(replicas)) ?? [];
+    expect(connectionsWithout + Number(kept)).toBeGreaterThanOrEqual(sessionsOfCluster);
   });
 
   describe.each(overlays)("%s", (overlay) => {

@@ -16,7 +16,9 @@ import {
 /** As many as a cluster has; a session outlives its client. */
 const sessions = 64;
 /** Clients of the crowd that live at the same time: each has a thread and buffers of its own. */
-const crowdAtOnce = 16;
+const crowdAtOnce = 8;
+/** What a developer's replica serves at once. */
+const clientsMax = 16;
 const reason = hasTigerBeetle ? "" : " (skipped: the program `tigerbeetle` is not on PATH)";
 
 describe.skipIf(!hasTigerBeetle)(`a client of TigerBeetle${reason}`, () => {
@@ -52,6 +54,17 @@ describe.skipIf(!hasTigerBeetle)(`a client of TigerBeetle${reason}`, () => {
     }
     client.destroy();
     await expect(client.lookupAccounts([1n])).rejects.toMatchObject({ code: "ERR_CLIENT_CLOSED" });
+  });
+
+  it("has company: the services, and as many commands again", async () => {
+    const open = () => createClient({ cluster_id: 0n, replica_addresses: [server.address] });
+    const clients = Array.from({ length: clientsMax }, open);
+    try {
+      const answers = await Promise.all(clients.map((client) => client.lookupAccounts([1n])));
+      expect(answers).toEqual(clients.map(() => []));
+    } finally {
+      for (const client of clients) client.destroy();
+    }
   });
 
   it("answers all that was asked when it is destroyed, and lets the process end", async () => {

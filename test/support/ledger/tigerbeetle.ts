@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe } from "vitest";
 import type { EngineConfig } from "#common/tigerbeetle/open-client.ts";
+import { developmentFlags } from "../../../cli/parts/tigerbeetle.ts";
 import { noteStarted } from "../../../cli/test/started.ts";
 import { freePort } from "../rpc/free-port.ts";
 
@@ -85,7 +86,7 @@ export async function startTigerBeetle(
 }
 
 const modeFlags = {
-  development: { format: ["--development"], start: ["--development"] },
+  development: { format: ["--development"], start: developmentFlags },
   full: { format: [], start: ["--cache-grid=128MiB"] },
 } as const;
 

@@ -7,3 +7,8 @@ export const clientsOfReplica = { clearing: 4, ledger: 1, eventstream: 2 } as co
 
 /** What the services may take together: four sessions are left to people and tools. */
 export const sessionsMax = 60;
+
+export const sessionsOfCluster = 64;
+
+/** Connections of clients that a replica takes with --limit-pipeline-requests=0. */
+export const connectionsWithout = 8;

@@ -22,7 +22,7 @@ runCommand(async () => {
   if (positionals.length === 0 || values.wallet === undefined) throw new Problem(`usage: ${usage}`);
   const settings = readSettings(process.env);
   const wallet = requireWallet(settings, values.wallet);
-  const shopper = openShopper(settings, openMesh(settings));
+  const shopper = openShopper(settings, openMesh(settings, { retries: "as told" }));
   const { card } = values;
   if (card !== undefined && !/^[A-Za-z]{1,64}$/.test(card)) {
     throw new Problem(`--card ${card}: name a test card, such as visa or chargeDeclined`);

@@ -69,7 +69,7 @@ interface Stage {
 }
 
 async function demo(settings: Settings): Promise<number> {
-  const mesh = openMesh(settings);
+  const mesh = openMesh(settings, { retries: "as told" });
   const wallet = await step("make a wallet", async () => {
     const made = createWallet(settings, `demo-${Date.now().toString(36)}`);
     return [made, `${made.name} ${made.address}`];

@@ -22,7 +22,7 @@ runCommand(async () => {
   const settings = readSettings(process.env);
   const wallet = resolveAddress(settings, name);
   const amount = parseAmount(text, usd);
-  const mesh = openMesh(settings);
+  const mesh = openMesh(settings, { retries: "as told" });
   try {
     await createClient(ClearingService, mesh.transport).openWallet({ wallet, ledger: usd });
     const intent = fundingIntent(amount, wallet, { reference: "development faucet" });

@@ -1,6 +1,7 @@
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { explainCutCalls } from "#common/rpc/cut-call.ts";
+import { retryAsTold } from "#common/rpc/retry/as-told.ts";
 import type { Settings } from "../state/settings.ts";
 import { type MeshIdentity, requireMesh } from "../state/state.ts";
 import { signToken } from "./token.ts";
@@ -18,6 +19,8 @@ export interface MeshClientOptions {
   readonly wallet?: string | undefined;
   /** The merchant that it is bound to. */
   readonly merchant?: string | undefined;
+  /** "as told": what the contract lets one repeat is repeated for half a minute. Default: every error is shown as it is. */
+  readonly retries?: "as told";
 }
 
 /** Opens the mesh of this state folder; a Problem if none runs. */
@@ -30,7 +33,11 @@ export function openMesh(settings: Settings, options: MeshClientOptions = {}): M
   const transport = createConnectTransport({
     baseUrl: `http://${state.host}:${state.ports.envoy}`,
     httpVersion: "1.1",
-    interceptors: [explainCutCalls, authorize],
+    interceptors: [
+      ...(options.retries === "as told" ? [retryAsTold] : []),
+      explainCutCalls,
+      authorize,
+    ],
   });
   return { identity, transport };
 }

@@ -79,6 +79,14 @@ describe("./mesh up, running", () => {
     expect(killed.map((name) => mesh.part(name).restarts)).toEqual([1, 1, 1]);
   });
 
+  it("lets a command do again what the contract lets it, until a part that was killed is back", async () => {
+    const { address } = mesh.wallet("carol");
+    mesh.kill("clearing");
+    const { code, stdout, stderr } = await mesh.run("fund", address, "1.00");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("available: 1.00 USD");
+  });
+
   it("names a part that does not answer in status, and fails", async () => {
     mesh.kill("attestor", "SIGSTOP");
     try {

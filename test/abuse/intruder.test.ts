@@ -4,6 +4,7 @@
 // still serves. ABUSE_WALK=full sends every forgery by every door.
 import { afterAll, beforeAll, describe } from "vitest";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
+import { testBombs } from "./intruder/bombs.ts";
 import { testCredentials } from "./intruder/credentials.ts";
 import { testCrossing } from "./intruder/crossing.ts";
 
@@ -21,3 +22,4 @@ describe("forged credentials", () =>
     (token) => forged.add(token),
   ));
 describe("another's data", () => testCrossing(() => mesh));
+describe("bombs", () => testBombs(() => mesh));

@@ -17,6 +17,7 @@ describe("Checkout's configuration", () => {
     expect(config.stripe).toBeUndefined();
     expect(config.lifetimeMs).toBe(1_800_000);
     expect(config.honoringAgentId).toBe(3_000_002n);
+    expect(config).toMatchObject({ openPerWallet: 20, checkoutsPerWalletAndMinute: 120 });
     expect(config.runtime.grpc.port).toBe(5105);
   });
 
@@ -42,6 +43,8 @@ describe("Checkout's configuration", () => {
     ],
     ["STRIPE_API_URL", { ...stripe, STRIPE_API_URL: "http://127.0.0.1:5400/stripe" }],
     ["CHECKOUT_LIFETIME_SECONDS", { CHECKOUT_LIFETIME_SECONDS: "0" }],
+    ["OPEN_CHECKOUTS_PER_WALLET", { OPEN_CHECKOUTS_PER_WALLET: "0" }],
+    ["CHECKOUTS_PER_WALLET_AND_MINUTE", { CHECKOUTS_PER_WALLET_AND_MINUTE: "many" }],
     ["CHECKOUT_HONORING_AGENT", { CHECKOUT_HONORING_AGENT: "3000001" }],
     ["CHECKOUT_HONORING_AGENT", { CHECKOUT_HONORING_AGENT: "4000001" }],
   ])("names %s when it is bad, and shows no secret", (variable, bad) => {

@@ -24,6 +24,10 @@ export interface CheckoutConfig {
   readonly stripe: StripeConfig | undefined;
   /** How long a shopper has to pay. */
   readonly lifetimeMs: number;
+  /** The most checkouts of a wallet that are open at once. */
+  readonly openPerWallet: number;
+  /** The most that a wallet makes in a minute. */
+  readonly checkoutsPerWalletAndMinute: number;
   /** The account that fulfilled goods are owed to. */
   readonly honoringAgentId: bigint;
 }
@@ -49,6 +53,16 @@ export function checkoutConfig(env: Environment): CheckoutConfig {
     lifetimeMs:
       readInteger(env, "CHECKOUT_LIFETIME_SECONDS", { min: 1, max: 43_200, fallback: 1_800 }) *
       1_000,
+    openPerWallet: readInteger(env, "OPEN_CHECKOUTS_PER_WALLET", {
+      min: 1,
+      max: 10_000,
+      fallback: 20,
+    }),
+    checkoutsPerWalletAndMinute: readInteger(env, "CHECKOUTS_PER_WALLET_AND_MINUTE", {
+      min: 1,
+      max: 1_000_000,
+      fallback: 120,
+    }),
     honoringAgentId: readAgent(env),
   });
 }

@@ -4,6 +4,7 @@ import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import type { HttpRoutes } from "#common/process/http-routes.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
 import type { CheckoutConfig } from "./config.ts";
@@ -83,7 +84,21 @@ export async function createCheckoutDeps(
   const refunds = createRefunds({ store, payments, settler, nowMs, alarm });
   const fulfilments = createFulfilments({ ...config, store, settler, nowMs });
   const changes = createCheckoutWatch(watchersMax, tooMany);
-  const checkouts = createCheckouts({ ...config, store, settler, peers, payments, changes, nowMs });
+  const rate = createRateLimit({
+    what: "checkouts per wallet and minute",
+    perWallet: config.checkoutsPerWalletAndMinute,
+    nowMs,
+  });
+  const checkouts = createCheckouts({
+    ...config,
+    store,
+    settler,
+    peers,
+    payments,
+    changes,
+    rate,
+    nowMs,
+  });
   const listener = listenChanges(config.databaseUrl, changes, logger);
   const checks = startDueChecks({ store, settler, onError: telemetry.checkFailed });
   const gauges = refreshGauges(() => store.readOverdue(overdueMs).then(telemetry.observe));

@@ -11,6 +11,8 @@ import { valuesMax } from "#common/rpc/strict/batch-json.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { edgeLimits, edgeSeconds } from "../../cli/parts/edge-limits.ts";
+import { attestorConfig } from "../../services/attestor/config.ts";
+import { checkoutConfig } from "../../services/checkout/config.ts";
 import { watchersMax } from "../../services/checkout/deps.ts";
 import { batchPostingsMax } from "../../services/clearing/batch/clear-batch.ts";
 import { postingsUnderWayMax } from "../../services/clearing/core/postings-under-way.ts";
@@ -28,6 +30,18 @@ const kibibytes = (bytes: number) => `${bytes / 2 ** 10} KiB`;
 const seconds = (ms: number) => `${ms / 1_000} s`;
 
 const runtime = runtimeConfig("ledger", { JWT_JWKS_FILE: "x" });
+const attestor = attestorConfig({
+  JWT_JWKS_FILE: "x",
+  DATABASE_URL: "x",
+  SIGNERS_FILE: "x",
+  EIP712_VERIFYING_CONTRACT: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+  ATTESTOR_PRIVATE_KEY: "1".repeat(64),
+});
+const checkout = checkoutConfig({
+  JWT_JWKS_FILE: "x",
+  DATABASE_URL: "x",
+  CHECKOUT_CREDENTIAL_KEY: "x",
+});
 const bytesOf = (method: string) =>
   [...planMethods(ClearingService), ...planMethods(LedgerService)].find(({ path }) =>
     path.endsWith(`/${method}`),
@@ -35,7 +49,7 @@ const bytesOf = (method: string) =>
 
 it("has the numbers of the services", () => {
   const limits = runtimeLimits;
-  expect(rows.slice(0, 23)).toEqual([
+  expect(rows.slice(0, 26)).toEqual([
     ["unary calls that run, each process", number(limits.calls)],
     ["unary calls of one subject, from their headers on", number(limits.callsOfSubject)],
     ["streams of one subject (`STREAMS_PER_SUBJECT_MAX`)", number(runtime.streamsPerSubjectMax)],
@@ -65,12 +79,24 @@ it("has the numbers of the services", () => {
     ["postings under way in one Clearing", number(postingsUnderWayMax)],
     ["postings of one ClearBatch", number(batchPostingsMax)],
     ["values, keys and items in the JSON of one ClearBatch", number(valuesMax)],
+    [
+      "intents of a wallet that one Attestor attests in a minute (`INTENTS_PER_WALLET_AND_MINUTE`)",
+      number(attestor.intentsPerWalletAndMinute),
+    ],
+    [
+      "checkouts of a wallet that it makes at one Checkout in a minute (`CHECKOUTS_PER_WALLET_AND_MINUTE`)",
+      number(checkout.checkoutsPerWalletAndMinute),
+    ],
+    [
+      "checkouts of a wallet that are open, of its own and of each merchant's for it (`OPEN_CHECKOUTS_PER_WALLET`)",
+      number(checkout.openPerWallet),
+    ],
   ]);
 });
 
 it("has the numbers of the edge", () => {
   const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
-  expect(rows.slice(23)).toEqual([
+  expect(rows.slice(26)).toEqual([
     ["connections", number(edgeLimits.connections)],
     ["streams on one connection", number(edgeLimits.streamsOfConnection)],
     ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],

@@ -71,6 +71,7 @@ function runMarket(engine: TestEngine): void {
       engine: engine.name,
       environment: {
         CHECKOUT_LIFETIME_SECONDS: String(lifetimeSeconds),
+        OPEN_CHECKOUTS_PER_WALLET: String(checkoutsCount),
         STRIPE_SIM_RETRY_FIRST_MS: "200",
         STRIPE_SIM_RETRY_MAX_MS: "2000",
         STRIPE_SIM_ATTEMPTS_MAX: "1000",

@@ -464,6 +464,35 @@ describe("what is wrong", () => {
     }
   });
 
+  test("more than twenty of one wallet that are open, however many come at once", async () => {
+    const { key, client } = await richShopper(350n);
+    const orders = Array.from({ length: 24 }, () =>
+      world.order(key.address, PaymentMethod.BALANCE, milk),
+    );
+    const ends = await Promise.allSettled(orders.map((order) => client.createCheckout(order)));
+    const refused = ends.filter((end) => end.status === "rejected");
+    expect(refused).toHaveLength(4);
+    for (const { reason: error } of refused) {
+      expect(await refusal(Promise.reject(error))).toEqual({
+        reason: "LIMIT_EXCEEDED",
+        metadata: { limit: "20", what: "open checkouts of one wallet" },
+      });
+      expect(ConnectError.from(error).findDetails(RetryInfoSchema)).toHaveLength(1);
+    }
+    // Those that are there are answered as before, nothing is left of the others, and a merchant sells to the wallet on.
+    const first = orders[ends.findIndex(({ status }) => status === "fulfilled")];
+    const again = await client.createCheckout(first ?? {});
+    expect(again.checkout?.state).toBe(CheckoutState.AWAITING_SIGNATURE);
+    expect((await client.listCheckouts({ pageSize: 100 })).checkouts).toHaveLength(20);
+    const market = world.client("checkout.buy");
+    await market.createCheckout(world.order(key.address, PaymentMethod.BALANCE, milk));
+    // What is paid makes room.
+    const walletSignature = signed(again, key);
+    const paid = await client.createCheckout({ ...first, walletSignature });
+    expect(paid.checkout?.state).toBe(CheckoutState.CLEARED);
+    await client.createCheckout(world.order(key.address, PaymentMethod.BALANCE, milk));
+  });
+
   test("a wallet that is another's", async () => {
     const [mine, theirs] = [shopper(), shopper()];
     const order = world.order(theirs.key.address, PaymentMethod.CARD, milk);

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { WireType } from "@bufbuild/protobuf/wire";
-import { Unreadable } from "./refusal.ts";
+import { tooManyItems, Unreadable } from "./refusal.ts";
 import type { FieldShape, MessageShape } from "./shape.ts";
 import { isDurationValue, isTimestampValue } from "./times.ts";
 
@@ -65,6 +65,7 @@ class BinaryCheck {
   /** Reads one element of a list, or several that are packed; returns how many there are now. */
   #list(field: FieldShape, wireType: number, count: number, end: number): number {
     if (wireType === field.wireType) {
+      if (count >= field.itemsMax) throw tooManyItems(field.name, field.itemsMax);
       this.#value(field, end, count);
       return count + 1;
     }
@@ -72,6 +73,7 @@ class BinaryCheck {
     const packedEnd = this.#length(field, end);
     let total = count;
     while (this.#at < packedEnd) {
+      if (total >= field.itemsMax) throw tooManyItems(field.name, field.itemsMax);
       this.#value(field, packedEnd, total);
       total += 1;
     }

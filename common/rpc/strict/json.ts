@@ -1,4 +1,4 @@
-import { Unreadable } from "./refusal.ts";
+import { tooManyItems, Unreadable } from "./refusal.ts";
 import type { FieldShape, MessageShape } from "./shape.ts";
 import { isDurationText, isTimestampText } from "./times.ts";
 
@@ -63,7 +63,10 @@ class JsonCheck {
 
   #list(field: FieldShape): void {
     if (this.#peek() !== "[") throw wrongKind(field.name, "a list");
-    for (const index of this.#items()) this.#value(field, `${field.name}[${index}]`);
+    for (const index of this.#items()) {
+      if (index >= field.itemsMax) throw tooManyItems(field.name, field.itemsMax);
+      this.#value(field, `${field.name}[${index}]`);
+    }
   }
 
   #value(field: FieldShape, step: string): void {

@@ -293,6 +293,25 @@ describe("readBinary", () => {
 const inIntent = (text: string) => `{"intent": {${text}}}`;
 const inPosting = (text: string) => inIntent(`"postings": [{}, {${text}}]`);
 
+describe("a list with more items than its rule allows", () => {
+  const tooMany = [{ many: 65 }, { many: 500_000 }];
+  const refusal = ["intent.postings", "repeated.max_items"];
+
+  it.each(tooMany)("is refused before any of $many is made", ({ many }) => {
+    const whole = nested(1, Buffer.concat(Array(many).fill(nested(6))));
+    expect(readingBytes(ClearRequestSchema, whole)).toEqual(refusal);
+    const text = `{"intent":{"postings":[${"{},".repeat(many - 1)}{}]}}`;
+    expect(readingJson(ClearRequestSchema, text)).toEqual(refusal);
+  });
+
+  it("is not if it has as many, and whatever each of them lacks", () => {
+    const items = Array.from({ length: 64 }, () => nested(6));
+    expect(readBinary(ClearRequestSchema, nested(1, ...items)).intent?.postings).toHaveLength(64);
+    const text = `{"intent":{"postings":[${"{},".repeat(63)}{}]}}`;
+    expect(readJson(ClearRequestSchema, text).intent?.postings).toHaveLength(64);
+  });
+});
+
 describe("readJson", () => {
   it.each([
     ["a key in the wrong case", `{"validateonly": true}`, "validateonly", "field.unknown"],

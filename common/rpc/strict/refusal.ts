@@ -26,6 +26,14 @@ export class Unreadable extends Error {
   }
 }
 
+/**
+ * A list with too many items. The validator would say so too, but only after each of them was made and judged: in a request
+ * of a mebibyte there is room for half a million empty ones, whose violations are a gigabyte.
+ */
+export function tooManyItems(name: string, itemsMax: number): Unreadable {
+  return new Unreadable(name, "repeated.max_items", `it has more than ${itemsMax} items`);
+}
+
 /** The refusal of what a reader threw, ours or a library's, which knows no path: then `field` is it. */
 export function refusalOf(error: unknown, field = ""): DomainError<"INVALID_FIELD"> {
   if (error instanceof Unreadable) return undecodable(error.message, error.path, error.rule, error);

@@ -1,5 +1,12 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  ScalarType,
+} from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
+import { field as fieldRules } from "#gen/buf/validate/validate_pb.ts";
 
 /** What a field's value looks like, in both encodings. */
 export type ValueKind =
@@ -19,6 +26,8 @@ export interface FieldShape {
   readonly kind: ValueKind;
   readonly wireType: WireType;
   readonly isList: boolean;
+  /** The most items of a list, as its rule says; without one, no bound. */
+  readonly itemsMax: number;
   /** A bit of its own among the fields of its message that are no lists; 0 for a list. */
   readonly bit: number;
   /** A bit of its own for the oneof that it is a member of; 0 for none. */
@@ -78,6 +87,7 @@ export function shapeOf(schema: DescMessage): MessageShape {
       ...valueShapeOf(field),
       name: field.name,
       isList: field.fieldKind === "list",
+      itemsMax: itemsMaxOf(field),
       bit: field.fieldKind === "list" ? 0 : bits.next(),
       oneofName,
       oneofBit: oneofBits.get(oneofName) ?? 0,
@@ -86,6 +96,12 @@ export function shapeOf(schema: DescMessage): MessageShape {
     byKey.set(field.name, fieldShape).set(field.jsonName, fieldShape);
   }
   return shape;
+}
+
+function itemsMaxOf(field: DescField): number {
+  const rules = hasOption(field, fieldRules) ? getOption(field, fieldRules).type : undefined;
+  const max = rules?.case === "repeated" ? rules.value.maxItems : 0n;
+  return max > 0n ? Number(max) : Number.POSITIVE_INFINITY;
 }
 
 class Bits {

@@ -4,6 +4,7 @@ import type { CallLimit } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { intentExpired } from "#common/intent/rules.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
+import type { RateLimit } from "#common/rate-limit.ts";
 import { type StreamEnds, StreamLife } from "#common/stream-life.ts";
 import type { CheckoutFilter, CheckoutStore, Payment, Payments, Peers } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
@@ -46,7 +47,7 @@ export interface Checkouts {
   /**
    * Stores a purchase and brings it as far as it can come. The same request again finds the same checkout. Throws
    * INVALID_FIELD, SCOPE_MISSING, PAYMENT_METHOD_UNAVAILABLE, AMOUNT_MISMATCH, INTENT_ID_REUSED, ORDER_ID_REUSED,
-   * INTENT_EXPIRED, INTENT_FAILED, and what the Attestor, Clearing and Stripe refuse it with.
+   * INTENT_EXPIRED, INTENT_FAILED, LIMIT_EXCEEDED, RATE_LIMITED, and what the Attestor, Clearing and Stripe refuse it with.
    */
   create(request: CreateRequest, caller: Caller, limit: CallLimit): Promise<Created>;
   /** Throws CHECKOUT_NOT_FOUND, INVALID_FIELD. */
@@ -69,6 +70,10 @@ export interface CheckoutOptions {
   readonly payments: Payments | undefined;
   readonly changes: CheckoutWatch;
   readonly lifetimeMs: number;
+  /** The most checkouts of a wallet that are open: not paid, cancelled or failed yet. */
+  readonly openPerWallet: number;
+  /** How many new checkouts a wallet makes in a minute. What merchants make for it is not counted. */
+  readonly rate: Pick<RateLimit, "take" | "giveBack">;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
 }
@@ -143,7 +148,7 @@ async function createCheckout(
           { to: "AWAITING_SIGNATURE", cause: "the wallet is to sign" },
         ] as const)
       : ([{ to: "CREATED", cause: "created" }] as const);
-  const stored = await options.store.insert(order, purchaseIntent(order), transitions);
+  const stored = await insertOrder(options, order, transitions);
   if (!stored.inserted) checkSame(stored.record.order, order);
   const record =
     request.walletSignature === ""
@@ -155,6 +160,26 @@ async function createCheckout(
     return { record: settled.record, payment: undefined };
   }
   return settled;
+}
+
+/** Stores an order that is new, unless its wallet had too many of late; what is stored already is none of these. */
+async function insertOrder(
+  { store, rate, openPerWallet }: CheckoutOptions,
+  order: Order,
+  transitions: Parameters<CheckoutStore["insert"]>[2],
+): ReturnType<CheckoutStore["insert"]> {
+  const insert = () => store.insert(order, purchaseIntent(order), transitions, openPerWallet);
+  if (order.merchantsOwn) return insert();
+  try {
+    rate.take(order.wallet);
+  } catch (refusal) {
+    const record = await store.read(order.intentId);
+    if (record === undefined) throw refusal;
+    return { record, inserted: false };
+  }
+  const stored = await insert();
+  if (!stored.inserted) rate.giveBack(order.wallet);
+  return stored;
 }
 
 /** The order that a request asks for. Throws what is wrong with it before anything is stored. */

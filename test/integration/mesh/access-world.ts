@@ -49,6 +49,8 @@ export interface AccessWorld {
   /** Of the one who is paid beside the recipient, and is nobody's viewer. */
   readonly hidden: { readonly wallet: string; readonly accountId: string };
   readonly recipientAccountId: string;
+  /** The wallet of the other shopper, who has nothing to do with any of it. */
+  readonly stranger: string;
   readonly merchantId: string;
   /** Of the legs: the recipient's, and the hidden one's. */
   readonly transferIds: readonly [string, string];
@@ -115,6 +117,7 @@ export async function openAccessWorld(mesh: TestMesh): Promise<AccessWorld> {
     intentId,
     hidden: { wallet: hidden.address, accountId: accountOf(hidden) },
     recipientAccountId: accountOf(recipient),
+    stranger: stranger.address,
     merchantId,
     transferIds,
     order,

@@ -167,7 +167,7 @@ function sinceOf({ payment }: AccessWorld) {
 }
 
 /** All that could be asked for what is in the world, in JSON, by RPC. */
-function questionsOf(world: AccessWorld): Readonly<Record<string, readonly JsonValue[]>> {
+export function questionsOf(world: AccessWorld): Readonly<Record<string, readonly JsonValue[]>> {
   const { intentId, hidden, recipientAccountId, merchantId, transferIds, order } = world;
   const accounts = [hidden.accountId, recipientAccountId];
   const byAccount = accounts.map((accountId) => ({ accountId }));

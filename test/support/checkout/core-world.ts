@@ -93,6 +93,8 @@ export class CheckoutCoreWorld {
       payments,
       changes,
       lifetimeMs,
+      openPerWallet: 20,
+      rate: { take: () => {}, giveBack: () => {} },
       nowMs,
     });
     this.sim = sim;

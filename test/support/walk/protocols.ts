@@ -34,6 +34,15 @@ const openers = {
     }),
 } as const;
 
+/** A client's way to a server, in one protocol, which tells a cut call as such. */
+export function openTransport(
+  protocol: ProtocolName,
+  baseUrl: string,
+  ...interceptors: Interceptor[]
+): Transport {
+  return openers[protocol](baseUrl, [explainCutCalls, ...interceptors]);
+}
+
 export type ProtocolName = keyof typeof openers;
 export const protocolNames = Object.keys(openers) as ProtocolName[];
 
@@ -70,7 +79,7 @@ export function openCaller(protocol: ProtocolName, baseUrl: string, token: strin
     request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
-  const transport: Transport = openers[protocol](baseUrl, [explainCutCalls, authorize]);
+  const transport = openTransport(protocol, baseUrl, authorize);
   const isGrpc = protocol === "gRPC" || protocol === "gRPC-Web";
   const deadline = (ms: number): [string, string] =>
     isGrpc ? ["grpc-timeout", `${ms}m`] : ["connect-timeout-ms", String(ms)];

@@ -773,7 +773,8 @@ export const CheckoutService: GenService<{
    * called again with `wallet_signature` to CLEARED; CARD to AWAITING_PAYMENT, with the secret that pays it. The
    * same request again gives the same checkout as it is then. INVALID_FIELD, AMOUNT_MISMATCH,
    * PAYMENT_METHOD_UNAVAILABLE, INTENT_ID_REUSED, ORDER_ID_REUSED, WALLET_SIGNATURE_INVALID, INSUFFICIENT_FUNDS,
-   * INTENT_EXPIRED, INTENT_FAILED, LIMIT_EXCEEDED, PAYMENTS_UNAVAILABLE.
+   * INTENT_EXPIRED, INTENT_FAILED, LIMIT_EXCEEDED (too many of the wallet's are open), RATE_LIMITED (it made too many in
+   * this minute), PAYMENTS_UNAVAILABLE.
    *
    * @generated from rpc sovr.checkout.v1.CheckoutService.CreateCheckout
    */

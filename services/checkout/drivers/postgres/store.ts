@@ -38,8 +38,7 @@ export function createCheckoutStore(pool: Pool, onSuccess: () => void): Checkout
     return rows.map(parseRecord);
   };
   return {
-    insert: (order, purchase, transitions) =>
-      transaction((client) => insertCheckout(client, order, purchase, transitions)),
+    insert: (...args) => transaction((client) => insertCheckout(client, ...args)),
     read: async (intentId) => (await readAll(selectById, [intentId]))[0],
     findOrders: (key) => readAll(...orderQuery(key)),
     async findByPayment(paymentIntentId) {

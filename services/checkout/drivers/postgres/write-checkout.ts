@@ -3,6 +3,7 @@ import { walletBytes } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import type { PoolClient } from "#common/postgres/pool.ts";
+import { limitExceeded } from "#common/rpc/limits/limit-exceeded.ts";
 import { checkoutNotFound } from "../../order/read-checkout.ts";
 import type { CheckoutRecord, CheckoutState, Order } from "../../order/record.ts";
 import type { Change, CheckoutStore, EntryChange, NewEntry } from "../../ports.ts";
@@ -24,6 +25,7 @@ export async function insertCheckout(
   order: Order,
   purchase: Intent,
   transitions: Parameters<CheckoutStore["insert"]>[2],
+  openMax: number,
 ): ReturnType<CheckoutStore["insert"]> {
   const inserted = await client.query(
     `insert into checkout_order (intent_id, merchant_id, order_id, wallet, payment_method, items, amount, ledger,
@@ -45,6 +47,7 @@ export async function insertCheckout(
     ],
   );
   if (inserted.rowCount === 1) {
+    await checkOpen(client, order, openMax);
     const entry = {
       ...noRefund,
       kind: "PURCHASE",
@@ -65,6 +68,24 @@ export async function insertCheckout(
     ]);
   }
   return { record, inserted: inserted.rowCount === 1 };
+}
+
+/**
+ * Counts the new order with those of its kind. One at a time: the lock is held until the transaction ends, and the count is
+ * another statement, so it sees all that its last holder wrote.
+ */
+async function checkOpen(client: PoolClient, order: Order, openMax: number): Promise<void> {
+  const maker = order.merchantsOwn ? order.merchantId : "";
+  await client.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [
+    `checkout_open ${order.wallet} ${maker}`,
+  ]);
+  const { rows } = await client.query<{ open: number }>(
+    `select count(*)::int as open from checkout_order
+     where wallet = $1 and state in ('CREATED', 'AWAITING_SIGNATURE', 'AWAITING_PAYMENT')
+       and merchants_own = $2 and ($3 = '' or merchant_id = $3)`,
+    [walletBytes(order.wallet), order.merchantsOwn, maker],
+  );
+  if ((rows[0]?.open ?? 0) > openMax) throw limitExceeded(openMax, "open checkouts of one wallet");
 }
 
 const noRefund = { stripeRefundId: "", external: false, correctsEntryId: "" };

@@ -7,12 +7,16 @@ import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 import { testBombs } from "./intruder/bombs.ts";
 import { testCredentials } from "./intruder/credentials.ts";
 import { testCrossing } from "./intruder/crossing.ts";
+import { testPaths } from "./intruder/paths.ts";
+import { beginSlow, type Slow, testSlow } from "./intruder/slow.ts";
 
 let mesh: TestMesh;
+let slow: Slow;
 const forged = new Set<string>();
 
 beforeAll(async () => {
   mesh = await startMesh();
+  slow = await beginSlow(mesh);
 });
 afterAll(() => mesh?.stop());
 
@@ -23,3 +27,9 @@ describe("forged credentials", () =>
   ));
 describe("another's data", () => testCrossing(() => mesh));
 describe("bombs", () => testBombs(() => mesh));
+describe("paths", () => testPaths(() => mesh));
+describe("slow bytes and floods of frames", () =>
+  testSlow(
+    () => mesh,
+    () => slow,
+  ));

@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { accessDocs } from "./generate/access-docs.ts";
 import { errorMetadata } from "./generate/error-metadata.ts";
+import { licenceDocs } from "./generate/licence-docs.ts";
 import { protoDocs } from "./generate/proto-docs.ts";
 import { readProtoFiles } from "./generate/proto-files.ts";
 
-// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options.
+// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options; and the page of
+// licences from the lockfile.
 // `--check` writes nothing, names every file that is not what it would write, and fails if there is one.
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -25,11 +27,13 @@ try {
     writeFileSync(join(output, path), text);
   }
   const stale = check ? [...staleFiles(join(output, "gen"), join(root, "gen"))] : [];
-  for (const [path, text] of Object.entries({ ...protoDocs(files), ...accessDocs(files) })) {
+  const pages = { ...protoDocs(files), ...accessDocs(files), ...licenceDocs(root) };
+  for (const [path, text] of Object.entries(pages)) {
     if (!check) writeFileSync(join(root, path), text);
     else if (readOrEmpty(join(root, path)) !== text) stale.push(path);
   }
-  for (const path of stale) console.error(`${path} is not what proto/ says: run ./mesh generate`);
+  for (const path of stale)
+    console.error(`${path} is not what it is made from: run ./mesh generate`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } finally {
   if (check) rmSync(output, { recursive: true, force: true });

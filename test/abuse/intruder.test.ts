@@ -4,22 +4,35 @@
 // still serves. ABUSE_WALK=full sends every forgery by every door.
 import { afterAll, beforeAll, describe } from "vitest";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
+import { pidsOf, testAftermath } from "./intruder/aftermath.ts";
 import { testBombs } from "./intruder/bombs.ts";
 import { testCredentials } from "./intruder/credentials.ts";
 import { testCrossing } from "./intruder/crossing.ts";
+import { testIdsAndDates } from "./intruder/ids-and-dates.ts";
+import { testInjection } from "./intruder/injection.ts";
+import { testPaths } from "./intruder/paths.ts";
+import { testSimulator } from "./intruder/simulator.ts";
+import { beginSlow, type Slow, testSlow } from "./intruder/slow.ts";
 
 let mesh: TestMesh;
-const forged = new Set<string>();
+let slow: Slow;
+let pids: ReturnType<typeof pidsOf>;
+const tokens = new Set<string>();
 
 beforeAll(async () => {
   mesh = await startMesh();
+  pids = pidsOf(mesh);
+  slow = await beginSlow(mesh);
 });
 afterAll(() => mesh?.stop());
 
-describe("forged credentials", () =>
-  testCredentials(
-    () => mesh,
-    (token) => forged.add(token),
-  ));
-describe("another's data", () => testCrossing(() => mesh));
-describe("bombs", () => testBombs(() => mesh));
+const current = () => mesh;
+describe("forged credentials", () => testCredentials(current, (token) => tokens.add(token)));
+describe("another's data", () => testCrossing(current));
+describe("bombs", () => testBombs(current));
+describe("paths", () => testPaths(current));
+describe("injected texts", () => testInjection(current));
+describe("ids and dates", () => testIdsAndDates(current));
+describe("the simulator's locks", () => testSimulator(current));
+describe("slow bytes and floods of frames", () => testSlow(current, () => slow));
+describe("afterwards", () => testAftermath(current, () => ({ pids, tokens: () => tokens })));

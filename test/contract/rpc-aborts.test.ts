@@ -4,6 +4,7 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
+import type { HandlerContext } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLogger } from "#common/process/logger.ts";
 import { mountOf } from "#common/rpc/mount.ts";
@@ -32,8 +33,9 @@ beforeAll(async () => {
     async *subscribe() {
       yield {};
     },
-    async *watchBalances() {
+    async *watchBalances(_: unknown, { signal }: HandlerContext) {
       yield {};
+      if (!signal.aborted) await once(signal, "abort");
     },
     listEvents: async () => ({}),
   });
@@ -137,4 +139,30 @@ test.each([
 
 test.each(["ListEvents", "Subscribe"])("gRPC %s: whoever leaves is CANCELLED", async (method) => {
   await expectCancelled(await leaveHttp2(method));
+});
+
+/** NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM. */
+const resetCodes = [0, 1, 2, 7, 8, 11];
+
+test.each(
+  resetCodes.flatMap((code) =>
+    (["application/grpc-web+proto", "application/connect+proto"] as const).map(
+      (type) => [code, type] as const,
+    ),
+  ),
+)("whoever resets a stream over HTTP/2 with code %i, %s, is CANCELLED", async (code, type) => {
+  const session = connectHttp2(`http://127.0.0.1:${fixture.connectPort}`);
+  session.on("error", () => undefined);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `${service}/WatchBalances`,
+    ...(await headers(type)),
+  });
+  const traceId = `abort-${calls}`;
+  stream.on("error", () => undefined);
+  stream.end(Buffer.from([0, 0, 0, 0, 3, 0x0a, 0x01, 0x31]));
+  await once(stream, "data");
+  stream.close(code);
+  await expectCancelled(traceId);
+  session.destroy();
 });

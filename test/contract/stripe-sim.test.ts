@@ -4,6 +4,7 @@
  * event is checked against Stripe's OpenAPI document.
  */
 import { mkdtempSync, rmSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Stripe } from "stripe";
@@ -402,6 +403,21 @@ describe("a browser", () => {
     const headers = { origin: "https://evil.example", "content-type": "application/json" };
     const command = await fetch(`${sim.url}/_sim/faults`, { method: "DELETE", headers });
     expect(command.status).toBe(403);
+  });
+
+  test("that has its own name lead here is told nothing", async () => {
+    const told = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const call = request(`${sim.url}/_sim/state`, { headers: { host } }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        });
+        call.on("error", reject).end();
+      });
+    for (const host of ["evil.example", "evil.example:5400", "127.0.0.1.evil.example", "0.0.0.0"])
+      expect(await told(host), host).toBe(403);
+    for (const host of ["127.0.0.1", "localhost:5400", "[::1]:5400"])
+      expect(await told(host), host).toBe(200);
   });
 });
 

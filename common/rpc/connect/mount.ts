@@ -234,12 +234,23 @@ function follow(call: RpcCall, ctx: HandlerContext): void {
     const response = ctx.values.get(responseKey);
     setTimeout(() => response?.destroy(), stalledCloseMs).unref();
   };
-  ctx.signal.addEventListener("abort", () => onEnd(call, ctx.signal.reason), { once: true });
+  const hasLeft = () => isReset(ctx.values.get(responseKey));
+  ctx.signal.addEventListener("abort", () => onEnd(call, ctx.signal.reason, hasLeft()), {
+    once: true,
+  });
 }
 
-function onEnd(call: RpcCall, reason: unknown): void {
-  // Over HTTP/2 a caller who leaves does so with a code, which Connect makes an error of its own.
-  const hasLeft = reason instanceof ConnectError && reason.code === Code.Canceled;
+/**
+ * True if the caller has reset the HTTP/2 stream of a response. He may give any code for it, and a proxy whose own caller
+ * went away gives INTERNAL_ERROR; Connect makes an error of each that says the same.
+ */
+function isReset(response: ServerResponse | undefined): boolean {
+  const stream: unknown = response === undefined ? undefined : Reflect.get(response, "stream");
+  if (typeof stream !== "object" || stream === null) return false;
+  return Reflect.get(stream, "aborted") === true || Number(Reflect.get(stream, "rstCode")) > 0;
+}
+
+function onEnd(call: RpcCall, reason: unknown, hasLeft: boolean): void {
   if (!(reason instanceof ConnectError) || (hasLeft && reasonOf(reason) === undefined)) {
     call.abandonSoon();
     return;

@@ -11,6 +11,11 @@ export function isLoopback(request: IncomingMessage): boolean {
   return /^(127\.|::1$|::ffff:127\.)/.test(request.socket.remoteAddress ?? "");
 }
 
+/** Whether this machine was called by a name of its own: one who is not may be a page that has its name lead here. */
+function hasOwnName({ headers }: IncomingMessage): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/i.test(headers.host ?? "");
+}
+
 /** Answers a command below /_sim/: JSON for JSON. Throws StripeSimError. */
 export async function answerControl(
   control: Control,
@@ -18,8 +23,10 @@ export async function answerControl(
   path: string,
 ): Promise<object> {
   if (!isLoopback(request)) throw refuse(403, "Commands are taken from this machine alone.");
-  // A page in a browser on this machine is not this machine.
-  if (request.headers.origin !== undefined) throw refuse(403, "Commands are not for browsers.");
+  // A page in a browser on this machine is not this machine, nor is one whose own name leads here.
+  if (request.headers.origin !== undefined || !hasOwnName(request)) {
+    throw refuse(403, "Commands are not for browsers.");
+  }
   const command = `${request.method} ${path.slice("/_sim/".length)}`;
   if (command === "GET state") return control.state();
   if (request.method !== "POST" && request.method !== "PATCH" && request.method !== "DELETE") {

@@ -434,6 +434,9 @@ describe("events", () => {
       [`t=${now}`],
       ["v1=00"],
       ["t=,v1="],
+      [`t=${now},v1=`],
+      [`${good},v1=`],
+      [good.toUpperCase().replace("T=", "t=").replace("V1=", "v1=")],
       ["nonsense"],
     ] as const) {
       expect(verify(header, text), `${header} ${text}`).toEqual({ refusal: "SIGNATURE_INVALID" });

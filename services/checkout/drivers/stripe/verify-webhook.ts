@@ -20,6 +20,11 @@ export function webhookVerifier(stripe: Stripe, secrets: readonly string[]): Ver
     if (time === undefined || more.length > 0 || !/^t=[0-9]{1,12}$/.test(time)) {
       return { refusal: "SIGNATURE_INVALID" };
     }
+    // Of a signature that is empty the SDK thinks that we have forgotten it.
+    const signatures = header.split(",").filter((item) => item.startsWith("v1="));
+    if (!signatures.every((item) => /^v1=[0-9a-f]{64}$/.test(item))) {
+      return { refusal: "SIGNATURE_INVALID" };
+    }
     if (!secrets.some((secret) => isSigned(stripe, secret, body, header))) {
       return { refusal: "SIGNATURE_INVALID" };
     }

@@ -3,11 +3,11 @@ import { formatAmount } from "#common/ledger/assets.ts";
 import {
   type Checkout,
   CheckoutState,
-  type Item,
   type Transition,
 } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { errorReason } from "./client/errors.ts";
 import { openMesh } from "./client/open-mesh.ts";
+import { parseItem } from "./client/order-items.ts";
 import { openShopper, stateName } from "./client/shopper.ts";
 import { requireWallet } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
@@ -28,19 +28,16 @@ runCommand(async () => {
     throw new Problem(`--card ${card}: name a test card, such as visa or chargeDeclined`);
   }
   try {
-    const checkout = await shopper.buy({ wallet, items: positionals.map(parseItem), card }, print);
+    const checkout = await shopper.buy(
+      { wallet, items: positionals.map((text) => parseItem(text, usage)), card },
+      print,
+    );
     return checkout.state === CheckoutState.CLEARED ? 0 : 1;
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
     throw new Problem(`${errorReason(error) ?? Code[error.code]}: ${error.rawMessage}`);
   }
 });
-
-function parseItem(text: string): Pick<Item, "sku" | "quantity"> {
-  const [, name, count] = /^([a-z]+)(?:=([0-9]{1,5}))?$/.exec(text) ?? [];
-  if (name === undefined) throw new Problem(`"${text}" is no item (usage: ${usage})`);
-  return { sku: name.toUpperCase(), quantity: Number(count ?? "1") };
-}
 
 function print(checkout: Checkout, step: Transition): void {
   const amount = formatAmount(BigInt(checkout.amount), checkout.ledger);

@@ -12,6 +12,10 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           puts play money into a wallet
   ./mesh buy milk|eggs|bread|bundle[=QUANTITY]… --wallet WALLET [--card visa|chargeDeclined|…]
                           buys from the balance, or by one of the simulator's test cards
+  ./mesh refund ORDER milk|eggs|bread|bundle[=QUANTITY]… | --amount 1.50 [--merchant ID] [--id UUID]
+                          gives back what items cost, or an amount, to the card or the balance
+  ./mesh cancel ORDER [--merchant ID]
+                          ends an order that nobody has paid
   ./mesh intent milk|eggs|bread|bundle|fund AMOUNT|transfer AMOUNT --wallet WALLET [--sign]
                           prints an intent as JSON, ready to be attested
   ./mesh call Service/Method JSON

@@ -10,6 +10,7 @@ import { parseU128 } from "#common/u128.ts";
 import type { List, PageTokens } from "#common/wire/page-token.ts";
 import type { OrderKey } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type {
+  CancelCheckoutRequest,
   CheckoutService,
   CreateCheckoutRequest,
   GetCheckoutRequest,
@@ -72,9 +73,15 @@ export function createCheckoutService(
 
     listCheckouts: (request, ctx) => listCheckouts(deps, request, ctx),
 
+    async cancelCheckout(request, ctx) {
+      const key = parseKey(request.key);
+      const record = await checkouts.cancel(key, requirePrincipal(ctx), limitOf(ctx));
+      return { checkout: formatCheckout(record) };
+    },
+
     async refundCheckout(request, ctx) {
-      const asked = parseOrder(request, ctx);
-      const { entry, record } = await deps.refunds.refundByItems(asked, limitOf(ctx));
+      const asked = { ...parseOrder(request, ctx), amount: parseRefundAmount(request) };
+      const { entry, record } = await deps.refunds.refund(asked, limitOf(ctx));
       return { refund: formatRefund(entry), checkout: formatCheckout(record) };
     },
 
@@ -196,7 +203,9 @@ function parseCreate(request: CreateCheckoutRequest): CreateRequest {
   };
 }
 
-function parseKey(key: GetCheckoutRequest["key"] | WatchCheckoutRequest["key"]): CheckoutKey {
+function parseKey(
+  key: (GetCheckoutRequest | WatchCheckoutRequest | CancelCheckoutRequest)["key"],
+): CheckoutKey {
   switch (key.case) {
     case "intentId":
       return { intentId: key.value };
@@ -210,6 +219,14 @@ function parseKey(key: GetCheckoutRequest["key"] | WatchCheckoutRequest["key"]):
 function parseOrderKey({ merchantId, orderId, wallet }: OrderKey): OrderName {
   const owner = wallet === "" ? "" : parseWallet(wallet, "order.wallet");
   return { merchantId, orderId, wallet: owner };
+}
+
+/** Undefined: by items. Throws INVALID_FIELD unless there is one of both. */
+function parseRefundAmount({ amount, items }: RefundCheckoutRequest): bigint | undefined {
+  if ((amount === undefined) === (items.length === 0)) {
+    throw invalidField("items", "refund.one_of", "give either items or an amount");
+  }
+  return amount === undefined ? undefined : parseU128(amount, "amount");
 }
 
 function parseOrder(

@@ -175,6 +175,27 @@ describe.skipIf(browserMissing !== undefined)(`Cards in Studio, in Chromium${why
     await studio.close();
   });
 
+  it("ends an order when the shopper pays another way, and no second one stays payable", async () => {
+    const studio = await openStudio(browser, url);
+    const { page } = studio;
+    await studio.buyByCard("bread");
+    const client = createClient(CheckoutService, mesh.client().transport);
+    const newest = async () => (await client.listCheckouts({ pageSize: 1 })).checkouts[0];
+    await page.getByRole("button", { name: "Pay another way" }).waitFor();
+    const first = await newest();
+    expect(first?.state).toBe(CheckoutState.AWAITING_PAYMENT);
+    await page.getByRole("button", { name: "Pay another way" }).click();
+    const balance = page.getByRole("button", { name: "Pay from balance" });
+    expect(await balance.textContent()).toContain("You have 0.00 USD: 1.50 USD short");
+    expect(await balance.isDisabled()).toBe(true);
+    await keepScreenshot(page, "balance-short");
+    expect(await checkoutOf(first?.intentId ?? "")).toMatchObject({
+      state: CheckoutState.CANCELLED,
+    });
+    expect((await newest())?.intentId).toBe(first?.intentId);
+    await studio.close();
+  });
+
   it("is not fooled by a lost answer of the card's: what was charged is not charged again", async () => {
     const studio = await openStudio(browser, url);
     const { page } = studio;

@@ -32,6 +32,8 @@ const published: Readonly<Record<string, readonly string[]>> = {
     "INTENT_FAILED",
     "PAYMENT_METHOD_UNAVAILABLE",
     "NOT_REFUNDABLE",
+    "CHECKOUT_CANCELLED",
+    "NOT_CANCELLABLE",
     "PAYMENT_DECLINED",
     "PAYMENT_ACTION_REQUIRED",
     "CURSOR_WRONG_CLUSTER",

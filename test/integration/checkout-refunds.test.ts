@@ -61,16 +61,20 @@ function pendingOf({ entries }: CheckoutRecord): Entry[] {
 
 const one = (sku: string): Item[] => [{ sku, quantity: 1 }];
 
-function request({ order }: CheckoutRecord, items: readonly Item[], intentId = "") {
+function request({ order }: CheckoutRecord, items: readonly Item[], intentId = newUuidV7()) {
   const { merchantId, orderId, wallet } = order;
-  return { merchantId, orderId, wallet, items, intentId, caller: operator };
+  return { merchantId, orderId, wallet, items, intentId, amount: undefined, caller: operator };
 }
 
-function refund(record: CheckoutRecord, items: readonly Item[], intentId = "") {
-  return world.refunds.refundByItems(request(record, items, intentId), soon());
+function refund(record: CheckoutRecord, items: readonly Item[], intentId?: string) {
+  return world.refunds.refund(request(record, items, intentId), soon());
 }
 
-function fulfil(record: CheckoutRecord, items: readonly Item[], intentId = "") {
+function refundAmount(record: CheckoutRecord, amount: bigint, intentId?: string) {
+  return world.refunds.refund({ ...request(record, [], intentId), amount }, soon());
+}
+
+function fulfil(record: CheckoutRecord, items: readonly Item[], intentId?: string) {
   return world.fulfilments.fulfil(request(record, items, intentId), soon());
 }
 
@@ -199,7 +203,7 @@ describe("a refund by items", () => {
 
     expect(
       await kindOf(
-        world.refunds.refundByItems({ ...request(record, one("MILK")), orderId: "none" }, soon()),
+        world.refunds.refund({ ...request(record, one("MILK")), orderId: "none" }, soon()),
       ),
     ).toEqual({ kind: "CHECKOUT_NOT_FOUND", merchantId: "market-1", orderId: "none" });
     const { orderId } = unpaid.order;
@@ -207,6 +211,32 @@ describe("a refund by items", () => {
     expect(await kindOf(fulfil(unpaid, one("MILK")))).toEqual({ kind: "NOT_FULFILLABLE", orderId });
     expect(await kindOf(refund(record, one("BREAD")))).toMatchObject({ refundable: "0" });
     await read(unpaid);
+  });
+
+  test("of an amount gives back what a dashboard and items have left, and its id stands for it alone", async () => {
+    const record = await world.buy(one("BUNDLE"));
+    await dashboard(record, 343);
+    await sync(record);
+    expect(await kindOf(refund(record, one("BUNDLE")))).toMatchObject({ kind: "NOT_REFUNDABLE" });
+
+    const intentId = newUuidV7();
+    const made = await refundAmount(record, 7n, intentId);
+    expect((await refundAmount(record, 7n, intentId)).entry).toEqual(made.entry);
+    for (const another of [
+      refundAmount(record, 8n, intentId),
+      refund(record, one("BUNDLE"), intentId),
+    ]) {
+      expect(await kindOf(another)).toEqual({ kind: "INTENT_ID_REUSED", intentId });
+    }
+    expect(await kindOf(refundAmount(record, 401n))).toMatchObject({ kind: "NOT_REFUNDABLE" });
+    await refundAmount(record, 400n);
+    const settled = await read(record);
+    expect(refundsOf(settled).map(([amount, state]) => [amount, state])).toEqual([
+      [343n, "CLEARED"],
+      [7n, "CLEARED"],
+      [400n, "CLEARED"],
+    ]);
+    expect(settled.order.state).toBe("REFUNDED");
   });
 
   test("is one of a thousand at most", async () => {

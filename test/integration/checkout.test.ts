@@ -240,7 +240,7 @@ describe("a card", () => {
 describe("time", () => {
   test("that is up cancels what is unpaid, and loses nothing that is paid", async () => {
     const before = await world.books();
-    const { key } = await richShopper(1_000n);
+    const { key } = await richShopper(1_050n);
     const replica = await world.ledger.openReplica();
     await world.stopCheckout();
     const lifetimeSeconds = 60;
@@ -266,8 +266,19 @@ describe("time", () => {
     const { intent: wanted } = await world.client("checkout.buy").createCheckout(otherOrder);
     if (wanted === undefined) throw new Error("no intent came");
     const other = world.ledger.attest({ ...parseIntent(wanted), reference: "another" }, key);
-    const results = await clearAll(replica, [own, other]);
-    expect(results).toMatchObject([{ state: "CLEARED" }, { state: "CLEARED" }]);
+    // Or change its mind after it has cancelled, while the intent lives; another one does not.
+    const cancelling = world.client("checkout.buy");
+    const boughtOrder = world.order(key.address, PaymentMethod.BALANCE, milk);
+    const { intent: cancelled } = await cancelling.createCheckout(boughtOrder);
+    if (cancelled === undefined) throw new Error("no intent came");
+    const bought = world.ledger.attest(parseIntent(cancelled), key);
+    const droppedOrder = world.order(key.address, PaymentMethod.BALANCE, milk);
+    await cancelling.createCheckout(droppedOrder);
+    for (const { intentId } of [boughtOrder, droppedOrder]) {
+      await cancelling.cancelCheckout({ key: { case: "intentId", value: intentId } });
+    }
+    const results = await clearAll(replica, [own, other, bought]);
+    expect(results).toMatchObject(Array(3).fill({ state: "CLEARED" }));
     await world.ledger.closeReplica(replica);
 
     // Nobody hears of the payment until its intent has expired: after twice the time in which it was to be paid.
@@ -285,8 +296,8 @@ describe("time", () => {
       { intentId: paidOrder.intentId, state: EntryState.FAILED },
       { intentId: cleared.clearedIntentId, state: EntryState.CLEARED },
     ]);
-    const cancelled = await reached(admin, unpaidOrder.intentId, CheckoutState.CANCELLED);
-    expect(states(cancelled)).toEqual(["CREATED", "AWAITING_PAYMENT", "CANCELLED"]);
+    const late = await reached(admin, unpaidOrder.intentId, CheckoutState.CANCELLED);
+    expect(states(late)).toEqual(["CREATED", "AWAITING_PAYMENT", "CANCELLED"]);
     expect(await world.pay(clientSecret)).toBe("payment_intent_unexpected_state");
     await reached(admin, silentOrder.intentId, CheckoutState.CANCELLED);
     await reached(admin, otherOrder.intentId, CheckoutState.CANCELLED);
@@ -295,7 +306,106 @@ describe("time", () => {
     for (const over of [unpaidOrder, silentOrder]) {
       expect((await refusal(admin.createCheckout(over))).reason).toBe("INTENT_EXPIRED");
     }
+    const followed = await reached(admin, boughtOrder.intentId, CheckoutState.CLEARED);
+    expect(states(followed).slice(1)).toEqual([
+      "AWAITING_SIGNATURE",
+      "CANCELLED",
+      "PAID",
+      "CLEARED",
+    ]);
+    expect(followed.failureReason).toBe(ErrorReason.UNSPECIFIED);
+    const dropped = await reached(admin, droppedOrder.intentId, CheckoutState.CANCELLED);
+    expect(dropped.failureReason).toBe(ErrorReason.CHECKOUT_CANCELLED);
     expect(await world.books()).toMatchObject({ stripe: before.stripe + 750n });
+  });
+});
+
+describe("a checkout that is cancelled", () => {
+  const byId = ({ intentId }: { readonly intentId: string }) => ({
+    key: { case: "intentId", value: intentId } as const,
+  });
+
+  test("can be paid no more, by card or by balance, however often it is asked", async () => {
+    const { key, client } = await richShopper(1_000n);
+    const byCard = world.order(key.address, PaymentMethod.CARD, milk);
+    const { clientSecret } = await client.createCheckout(byCard);
+    const byBalance = world.order(key.address, PaymentMethod.BALANCE, milk);
+    const offered = await client.createCheckout(byBalance);
+    for (const order of [byCard, byBalance]) {
+      const { checkout } = await client.cancelCheckout(byId(order));
+      expect(checkout).toMatchObject({
+        state: CheckoutState.CANCELLED,
+        failureReason: ErrorReason.CHECKOUT_CANCELLED,
+      });
+      expect((await client.cancelCheckout(byId(order))).checkout).toEqual(checkout);
+    }
+    expect(await world.pay(clientSecret)).toBe("payment_intent_unexpected_state");
+    const own = { ...byBalance, walletSignature: signed(offered, key) };
+    for (const order of [byCard, own]) {
+      expect(await refusal(client.createCheckout(order))).toEqual({
+        reason: "CHECKOUT_CANCELLED",
+        metadata: { intentId: order.intentId },
+      });
+    }
+  });
+
+  test("was not paid: else it goes on, and says so", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    const { clientSecret } = await client.createCheckout(order);
+    expect(await world.pay(clientSecret)).toBe("succeeded");
+    const { reason, metadata } = await refusal(client.cancelCheckout(byId(order)));
+    expect({ reason, metadata }).toEqual({
+      reason: "NOT_CANCELLABLE",
+      metadata: { intentId: order.intentId, state: "CLEARED" },
+    });
+    await reached(client, order.intentId, CheckoutState.CLEARED);
+  });
+
+  test("or paid: whoever is first, once", async () => {
+    const before = await world.books();
+    const races = Array.from({ length: 8 }, async () => {
+      const { key, client } = shopper();
+      const order = world.order(key.address, PaymentMethod.CARD, milk);
+      const { clientSecret } = await client.createCheckout(order);
+      const [paid, cancelled] = await Promise.all([
+        world.pay(clientSecret),
+        client.cancelCheckout(byId(order)).then(
+          () => "CANCELLED",
+          (error: unknown) => refusal(Promise.reject(error)).then(({ reason }) => reason),
+        ),
+      ]);
+      const end = paid === "succeeded" ? CheckoutState.CLEARED : CheckoutState.CANCELLED;
+      await reached(client, order.intentId, end);
+      expect(cancelled).toBe(paid === "succeeded" ? "NOT_CANCELLABLE" : "CANCELLED");
+      return paid === "succeeded";
+    });
+    const bought = (await Promise.all(races)).filter(Boolean).length;
+    expect((await world.books()).stripe - before.stripe).toBe(350n * BigInt(bought));
+  });
+
+  test("while Stripe does not answer is not cancelled yet, and is by the same request later", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    await client.createCheckout(order);
+    world.stripe.control.failCalls({ kind: "error_500", times: 100, method: "POST" });
+    expect((await refusal(client.cancelCheckout(byId(order)))).reason).toBe("PAYMENTS_UNAVAILABLE");
+    world.stripe.control.clearFaults();
+    const { checkout } = await client.cancelCheckout(byId(order));
+    expect(checkout?.state).toBe(CheckoutState.CANCELLED);
+  });
+
+  test("is one that its canceller may see, and nobody else's", async () => {
+    const { key, client } = shopper();
+    const order = world.order(key.address, PaymentMethod.CARD, milk);
+    await client.createCheckout(order);
+    const other = shopper().client;
+    expect((await refusal(other.cancelCheckout(byId(order)))).reason).toBe("CHECKOUT_NOT_FOUND");
+    const support = world.client("checkout.refund");
+    const { merchantId, orderId } = order;
+    const named = { key: { case: "order", value: { merchantId, orderId } } as const };
+    const { checkout } = await support.cancelCheckout(named);
+    expect(checkout?.state).toBe(CheckoutState.CANCELLED);
   });
 });
 
@@ -508,7 +618,11 @@ describe("what is wrong", () => {
     }
     const listed = await mine.client.listCheckouts({ wallet: theirs.key.address });
     expect(listed.checkouts).toEqual([]);
-    const named = { order: { merchantId: order.merchantId, orderId: order.orderId }, items: milk };
+    const named = {
+      order: { merchantId: order.merchantId, orderId: order.orderId },
+      items: milk,
+      intentId: newUuidV7(),
+    };
     expect((await refusal(theirs.client.refundCheckout(named))).reason).toBe("SCOPE_MISSING");
     expect((await refusal(theirs.client.fulfilCheckout(named))).reason).toBe("SCOPE_MISSING");
   });
@@ -544,12 +658,20 @@ describe("a merchant's token", () => {
     expect((await other.listCheckouts({})).checkouts).toEqual([]);
     expect((await other.listCheckouts({ merchantId })).checkouts).toEqual([]);
 
-    const foreign = { order: named, items: milk };
+    const foreign = { order: named, items: milk, intentId: newUuidV7() };
     expect((await refusal(other.refundCheckout(foreign))).reason).toBe("CHECKOUT_NOT_FOUND");
     expect((await refusal(other.fulfilCheckout(foreign))).reason).toBe("CHECKOUT_NOT_FOUND");
-    const fulfilled = await market.fulfilCheckout({ order: named, items: milk });
+    const fulfilled = await market.fulfilCheckout({
+      order: named,
+      items: milk,
+      intentId: newUuidV7(),
+    });
     expect(fulfilled.fulfilment?.state).toBe(EntryState.CLEARED);
-    const refunded = await market.refundCheckout({ order: named, items: eggs });
+    const refunded = await market.refundCheckout({
+      order: named,
+      items: eggs,
+      intentId: newUuidV7(),
+    });
     expect(refunded.refund?.state).toBe(EntryState.CLEARED);
     expect((await refusal(market.listWebhookEvents({}))).reason).toBe("SCOPE_MISSING");
     expect(
@@ -633,16 +755,22 @@ test("goods are handed over and money given back, item by item", async () => {
   ]);
   const named = { merchantId: order.merchantId, orderId: order.orderId };
   const { clientSecret } = await client.createCheckout(order);
-  expect((await refusal(admin.refundCheckout({ order: named, items: milk }))).reason).toBe(
-    "NOT_REFUNDABLE",
-  );
-  expect((await refusal(admin.fulfilCheckout({ order: named, items: milk }))).reason).toBe(
-    "NOT_FULFILLABLE",
-  );
+  expect(
+    (await refusal(admin.refundCheckout({ order: named, items: milk, intentId: newUuidV7() })))
+      .reason,
+  ).toBe("NOT_REFUNDABLE");
+  expect(
+    (await refusal(admin.fulfilCheckout({ order: named, items: milk, intentId: newUuidV7() })))
+      .reason,
+  ).toBe("NOT_FULFILLABLE");
   await world.pay(clientSecret);
   await reached(client, order.intentId, CheckoutState.CLEARED);
 
-  const fulfilled = await admin.fulfilCheckout({ order: named, items: milk });
+  const fulfilled = await admin.fulfilCheckout({
+    order: named,
+    items: milk,
+    intentId: newUuidV7(),
+  });
   expect(fulfilled.fulfilment?.state).toBe(EntryState.CLEARED);
   expect(fulfilled.checkout?.items[0]).toMatchObject({
     fulfilledQuantity: 1,
@@ -661,7 +789,10 @@ test("goods are handed over and money given back, item by item", async () => {
   });
   expect(refunded.checkout?.state).toBe(CheckoutState.REFUNDED);
   expect((await admin.refundCheckout(request)).refund).toEqual(refunded.refund);
-  expect((await refusal(admin.refundCheckout({ order: named, items: milk }))).metadata).toEqual({
+  expect(
+    (await refusal(admin.refundCheckout({ order: named, items: milk, intentId: newUuidV7() })))
+      .metadata,
+  ).toEqual({
     orderId: order.orderId,
     sku: "MILK",
     refundable: "0",

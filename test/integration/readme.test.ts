@@ -28,7 +28,12 @@ const expectations: readonly { readonly block: string; readonly prints: readonly
   { block: "curl -sS", prints: [/"available": ?"1250"/] },
   {
     block: "./mesh buy bundle",
-    prints: [/7\.50 USD, order/, /CLEARED +by intent/, /CHECKOUT_STATE_PARTLY_REFUNDED/],
+    prints: [
+      /7\.50 USD, order/,
+      /CLEARED +by intent/,
+      /CLEARED 3\.50 USD of order/,
+      /CLEARED 1\.00 USD/,
+    ],
   },
   { block: "createGrpcWebTransport", prints: [/^0-|-[0-9]+ [0-9] /m, /^4000001 [0-9]+ [0-9]+$/m] },
 ];

@@ -52,6 +52,11 @@ export interface Checkouts {
   create(request: CreateRequest, caller: Caller, limit: CallLimit): Promise<Created>;
   /** Throws CHECKOUT_NOT_FOUND, INVALID_FIELD. */
   get(key: CheckoutKey, caller: Caller): Promise<CheckoutRecord>;
+  /**
+   * Ends a checkout that nobody has paid; cancelled before, it is found so. Throws CHECKOUT_NOT_FOUND, INVALID_FIELD,
+   * NOT_CANCELLABLE, and what Stripe refuses it with.
+   */
+  cancel(key: CheckoutKey, caller: Caller, limit: CallLimit): Promise<CheckoutRecord>;
   /** Newest first, after the intent id `after`; one more than `limit` is never given. */
   list(
     filter: CheckoutFilter,
@@ -96,6 +101,15 @@ export function createCheckouts(options: CheckoutOptions): Checkouts {
   return {
     create: (request, caller, limit) => createCheckout(options, request, caller, limit),
     get,
+    async cancel(key, caller, limit) {
+      const found = await get(key, caller);
+      const record = await options.settler.cancel(found, limit);
+      const { intentId, state } = record.order;
+      if (state === "CANCELLED") return record;
+      throw new DomainError("NOT_CANCELLABLE", `the checkout is ${state}: it was faster`, {
+        metadata: { intentId, state },
+      });
+    },
     async list(filter, caller, after, limit) {
       const narrowed = narrow(filter, caller);
       return narrowed === undefined ? [] : store.list(narrowed, after, limit);
@@ -318,7 +332,14 @@ async function sign(
 /** A request for what is over already is told so. */
 function checkAlive(record: CheckoutRecord): void {
   const { order } = record;
-  if (order.state === "CANCELLED") throw intentExpired(currentAttempt(purchaseOf(record)).intent);
+  if (order.state === "CANCELLED") {
+    if (order.failureReason === "CHECKOUT_CANCELLED") {
+      throw new DomainError("CHECKOUT_CANCELLED", "the checkout was cancelled", {
+        metadata: { intentId: order.intentId },
+      });
+    }
+    throw intentExpired(currentAttempt(purchaseOf(record)).intent);
+  }
   if (order.state !== "FAILED") return;
   const firstReason = order.failureReason;
   throw new DomainError("INTENT_FAILED", `the checkout failed with ${firstReason}`, {

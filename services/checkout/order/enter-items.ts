@@ -2,7 +2,6 @@ import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Intent } from "#common/intent/intent.ts";
-import { newUuidV7 } from "#common/uuid.ts";
 import type { CheckoutStore } from "../ports.ts";
 import type { Settler } from "../settle/ports.ts";
 import { findOrder, type OrderName } from "./find-order.ts";
@@ -12,6 +11,7 @@ import {
   type CheckoutRecord,
   clearedAttempt,
   type Entry,
+  entryAmount,
   type Item,
   type Portion,
   purchaseOf,
@@ -22,8 +22,14 @@ export interface ItemRequest extends OrderName {
   /** Who asks; what is not his to see is not there. */
   readonly caller: Caller;
   readonly items: readonly Item[];
-  /** UUIDv7, reused on every retry; "" to have one made: then a retry is another refund or fulfilment. */
+  /** UUIDv7, reused on every retry. */
   readonly intentId: string;
+}
+
+/** A refund, by items or, if there are none, by amount. */
+export interface RefundRequest extends ItemRequest {
+  /** Minor units, 1 or more; undefined with items. */
+  readonly amount: bigint | undefined;
 }
 
 /** What became of it. */
@@ -56,14 +62,13 @@ const entriesMax = 1_000;
 export async function enterItems(
   ports: ItemEntryPorts,
   kind: "REFUND" | "FULFILMENT",
-  request: ItemRequest,
+  request: ItemRequest | RefundRequest,
   decide: DecideItems,
   limit: CallLimit,
 ): Promise<ItemEntry> {
   const { items } = request;
   const found = await findOrder(ports.store, request, request.caller);
-  const nowMs = ports.nowMs();
-  const issue = { intentId: request.intentId || newUuidV7(nowMs), nowMs };
+  const issue = { intentId: request.intentId, nowMs: ports.nowMs() };
   const stored = await ports.store.change(found.order.intentId, (record) => {
     if (isStored(record, kind, request, issue.intentId)) return undefined;
     checkRoom(record, kind);
@@ -86,7 +91,7 @@ export function hasCleared(record: CheckoutRecord): boolean {
 function isStored(
   { entries }: CheckoutRecord,
   kind: Entry["kind"],
-  { items }: ItemRequest,
+  request: ItemRequest | RefundRequest,
   intentId: string,
 ): boolean {
   const owner = entries.find(({ attempts }) =>
@@ -97,7 +102,8 @@ function isStored(
     owner.entryId === intentId &&
     owner.kind === kind &&
     !owner.external &&
-    spell(owner.items) === spell(items);
+    spell(owner.items) === spell(request.items) &&
+    (request.items.length > 0 || ("amount" in request && entryAmount(owner) === request.amount));
   if (isSame) return true;
   throw new DomainError("INTENT_ID_REUSED", `the intent id ${intentId} stands for something else`, {
     metadata: { intentId },
@@ -128,7 +134,7 @@ async function bringOn(
   try {
     return await settler.settle(order.intentId, limit);
   } catch (error) {
-    // An error would tell the caller to try again, and without an intent id that would be a second refund.
+    // What was asked for is stored and goes on by itself, so the answer is what is known of it and no error.
     if (!(error instanceof DomainError)) throw error;
     return readCheckout(store, order.intentId);
   }

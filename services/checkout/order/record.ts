@@ -134,7 +134,7 @@ export function currentAttempt(entry: Entry): Attempt {
 }
 
 /** The purchase of a checkout. */
-export function purchaseOf({ order, entries }: CheckoutRecord): Entry {
+export function purchaseOf({ order, entries }: Pick<CheckoutRecord, "order" | "entries">): Entry {
   const purchase = entries.find(({ kind }) => kind === "PURCHASE");
   if (purchase === undefined) throw new Error(`checkout ${order.intentId} has no purchase`);
   return purchase;

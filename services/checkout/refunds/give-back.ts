@@ -7,10 +7,10 @@ import {
   hasCleared,
   type ItemEntry,
   type ItemEntryPorts,
-  type ItemRequest,
+  type RefundRequest,
 } from "../order/enter-items.ts";
 import { refundIntent } from "../order/intents.ts";
-import { linesOf, refundOfItems } from "../order/lines.ts";
+import { linesOf, refundOfAmount, refundOfItems } from "../order/lines.ts";
 import { readCheckout } from "../order/read-checkout.ts";
 import { type CheckoutRecord, purchaseOf } from "../order/record.ts";
 import type { Change, PaymentRefund, Payments } from "../ports.ts";
@@ -22,10 +22,10 @@ import { judgeRefund } from "./judge-refund.ts";
 /** Gives money back, and keeps the books in step with what Stripe gave back. */
 export interface Refunds {
   /**
-   * Gives back what items cost, to the card or to the wallet. Throws CHECKOUT_NOT_FOUND, NOT_REFUNDABLE,
+   * Gives back what items cost, or an amount, to the card or to the wallet. Throws CHECKOUT_NOT_FOUND, NOT_REFUNDABLE,
    * INTENT_ID_REUSED, LIMIT_EXCEEDED. An entry that FAILED is one that Stripe refused.
    */
-  refundByItems(request: ItemRequest, limit: CallLimit): Promise<ItemEntry>;
+  refund(request: RefundRequest, limit: CallLimit): Promise<ItemEntry>;
   /**
    * Takes into the books what Stripe says of a checkout's refunds now: those made elsewhere, those that failed. The
    * outcome is the same however often and in whatever order it is told. Returns the record as it is then. Throws
@@ -42,12 +42,12 @@ export interface RefundPorts extends ItemEntryPorts {
 
 export function createRefunds(ports: RefundPorts): Refunds {
   return {
-    refundByItems: (request, limit) => enterItems(ports, "REFUND", request, decide(request), limit),
+    refund: (request, limit) => enterItems(ports, "REFUND", request, decide(request), limit),
     syncFromStripe: (checkoutIntentId, limit) => sync(ports, checkoutIntentId, limit),
   };
 }
 
-function decide({ items }: ItemRequest): DecideItems {
+function decide({ items, amount }: RefundRequest): DecideItems {
   return (record, issue) => {
     const { order } = record;
     if (!hasCleared(record)) {
@@ -55,7 +55,11 @@ function decide({ items }: ItemRequest): DecideItems {
         metadata: { orderId: order.orderId },
       });
     }
-    const portions = refundOfItems(order, linesOf(record), items);
+    const lines = linesOf(record);
+    const portions =
+      amount === undefined
+        ? refundOfItems(order, lines, items)
+        : refundOfAmount(order, lines, amount);
     return { portions, intent: refundIntent(order, purchaseOf(record), portions, issue) };
   };
 }

@@ -81,6 +81,13 @@ describe("what is to be done next", () => {
     expect(nextStep(waiting, atMs)).toEqual({ kind: "expire" });
   });
 
+  it("looks once more at what was cancelled, when its wallet can clear it no more", () => {
+    const cancelled = record("CANCELLED", { paymentMethod: "BALANCE" });
+    expect(nextStep(cancelled, expireTimeMs)).toBeUndefined();
+    const atMs = check(cancelled, createTimeMs) ?? 0;
+    expect(nextStep(cancelled, atMs)).toEqual({ kind: "expire" });
+  });
+
   it("enters what is paid, then one entry after the other", () => {
     expect(nextStep(record("PAID"), createTimeMs)).toMatchObject({ kind: "enter" });
     const entries = [
@@ -100,7 +107,7 @@ describe("what is to be done next", () => {
     const entries = [entry("PURCHASE", "CLEARED"), entry("REFUND", "FAILED")];
     for (const over of [
       record("FAILED"),
-      record("CANCELLED"),
+      record("CANCELLED", { entries: [entry("PURCHASE", "FAILED")] }),
       record("CLEARED", { entries }),
       record("REFUNDED", { entries }),
     ]) {

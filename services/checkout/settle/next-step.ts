@@ -6,7 +6,7 @@ export type Step =
   | { readonly kind: "offer" }
   /** CARD: see what Stripe says of the payment; when the time is up, cancel it. */
   | { readonly kind: "look"; readonly cancel: boolean }
-  /** BALANCE: the time to sign is up. */
+  /** BALANCE: the time in which the wallet can have it cleared by itself is up. */
   | { readonly kind: "expire" }
   /** Bring an entry into the ledger. */
   | { readonly kind: "enter"; readonly entry: Entry }
@@ -34,7 +34,9 @@ export function nextStep(record: CheckoutRecord, nowMs: number): Step | undefine
     case "AWAITING_SIGNATURE":
       return nowMs >= order.expireTimeMs + afterExpiryMs ? { kind: "expire" } : undefined;
     case "CANCELLED":
-      return undefined;
+      return isUndecided(record) && nowMs >= order.expireTimeMs + afterExpiryMs
+        ? { kind: "expire" }
+        : undefined;
     case "FAILED":
       return order.returnOwed ? { kind: "return" } : undefined;
     case "PAID":
@@ -44,6 +46,14 @@ export function nextStep(record: CheckoutRecord, nowMs: number): Step | undefine
       return entry === undefined ? undefined : { kind: "enter", entry };
     }
   }
+}
+
+/**
+ * True for a BALANCE checkout that was cancelled before its purchase expired: until then its wallet, which can sign what it
+ * has read, may have it cleared without us.
+ */
+export function isUndecided(record: Pick<CheckoutRecord, "order" | "entries">): boolean {
+  return record.order.state === "CANCELLED" && purchaseOf(record).state === "PENDING";
 }
 
 /**
@@ -71,7 +81,9 @@ export function nextCheckMs(
     case "AWAITING_SIGNATURE":
       return Math.max(order.expireTimeMs + afterExpiryMs, nowMs + finishMs);
     case "CANCELLED":
-      return undefined;
+      return isUndecided({ order, entries })
+        ? Math.max(order.expireTimeMs + afterExpiryMs, nowMs + finishMs)
+        : undefined;
     case "FAILED":
       return order.returnOwed ? nowMs + finishMs : undefined;
     case "PAID":

@@ -15,6 +15,11 @@ export interface Settler {
    * asked.
    */
   settlePayment(record: CheckoutRecord, limit: CallLimit): Promise<Settled>;
+  /**
+   * Cancels a checkout that was just read and nobody has paid, then settles it: whether the payment or we were faster, its
+   * state says. Throws as `settle`.
+   */
+  cancel(record: CheckoutRecord, limit: CallLimit): Promise<CheckoutRecord>;
 }
 
 export interface Settled {

@@ -12,6 +12,7 @@ import {
   type Payment,
   type PaymentRefund,
   type Payments,
+  type Peers,
   RefundRefused,
 } from "../ports.ts";
 import { nextCheckMs } from "./next-step.ts";
@@ -96,7 +97,12 @@ function changed(record: CheckoutRecord, { state, order, entries }: Change): Che
 
 const refuse = () => Promise.reject(new Error("it is not to be asked"));
 
-function worldOf(first: CheckoutRecord, stripe: Partial<Payments>, nowMs: number) {
+function worldOf(
+  first: CheckoutRecord,
+  stripe: Partial<Payments>,
+  nowMs: number,
+  peers: Partial<Peers> = {},
+) {
   const alarms: Alarm[] = [];
   let record = first;
   const store = {
@@ -114,6 +120,7 @@ function worldOf(first: CheckoutRecord, stripe: Partial<Payments>, nowMs: number
       attest: async () => attestation,
       clear: refuse,
       findAttestation: refuse,
+      ...peers,
     },
     payments: {
       create: refuse,
@@ -244,5 +251,20 @@ describe("a payment that bought nothing", () => {
     await expect(world.settle()).rejects.toThrow();
     expect(world.record().order.returnOwed).toBe(true);
     expect(world.isDue()).toBe(true);
+  });
+});
+
+describe("a balance checkout that was cancelled", () => {
+  const cancelled = { paymentMethod: "BALANCE", failureReason: "CHECKOUT_CANCELLED" } as const;
+
+  it("is decided when its purchase has expired, once", async () => {
+    const nowMs = expireTimeMs + 10_000;
+    const peers = { findAttestation: async () => undefined };
+    const world = worldOf(recordIn("CANCELLED", cancelled), {}, nowMs, peers);
+    expect(world.isDue()).toBe(true);
+    const { order, entries } = await world.settle();
+    expect(order).toMatchObject({ state: "CANCELLED", failureReason: "CHECKOUT_CANCELLED" });
+    expect(entries.map(({ state }) => state)).toEqual(["FAILED"]);
+    expect(world.isDue()).toBe(false);
   });
 });

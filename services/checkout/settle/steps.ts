@@ -5,7 +5,7 @@ import { readCheckout } from "../order/read-checkout.ts";
 import { type CheckoutRecord, currentAttempt, type Order, purchaseOf } from "../order/record.ts";
 import type { Change, Payment } from "../ports.ts";
 import { enterLedger } from "./enter-ledger.ts";
-import { nextStep, offerEndMs, type Step } from "./next-step.ts";
+import { isUndecided, nextStep, offerEndMs, type Step } from "./next-step.ts";
 import { paymentsOf, readPayment } from "./payments-of.ts";
 import type { Settled, SettlePorts, Settler } from "./ports.ts";
 import { isAnswer, isDead, isRefusal } from "./refusals.ts";
@@ -34,6 +34,16 @@ export function createSettler(ports: SettlePorts): Settler {
   };
   return {
     settlePayment,
+    async cancel(read, limit) {
+      let record = read;
+      // What was never offered may have been made at Stripe all the same: only what it names can be cancelled there.
+      if (record.order.state === "CREATED") record = (await offer(ports, record, limit)).record;
+      if (record.order.state === "AWAITING_SIGNATURE") record = await giveUpSigning(ports, record);
+      if (record.order.state === "AWAITING_PAYMENT") {
+        record = (await look(ports, record, "CHECKOUT_CANCELLED", limit)).record;
+      }
+      return (await settlePayment(record, limit)).record;
+    },
     async settle(intentId, limit) {
       const record = await readCheckout(ports.store, intentId);
       return (await settlePayment(record, limit)).record;
@@ -51,7 +61,7 @@ async function take(
     case "offer":
       return offer(ports, record, limit);
     case "look":
-      return look(ports, record, step.cancel, limit);
+      return look(ports, record, step.cancel ? "" : undefined, limit);
     case "expire":
       return { record: await expire(ports, record, limit), payment: undefined };
     case "enter":
@@ -113,25 +123,37 @@ async function endUnoffered(
   return { record, payment: undefined };
 }
 
-/** CARD: what Stripe says now decides. */
+/** CARD: what Stripe says now decides. `cancelFor`: cancels the payment unless it was faster, and says why; "": time is up. */
 async function look(
   ports: SettlePorts,
   record: CheckoutRecord,
-  cancel: boolean,
+  cancelFor: "" | "CHECKOUT_CANCELLED" | undefined,
   limit: CallLimit,
 ): Promise<Settled> {
   const { order } = record;
   const payments = paymentsOf(ports);
-  const payment = cancel
-    ? await payments.cancel(order.paymentIntentId, limit)
-    : await readPayment(payments, order, limit);
+  const payment =
+    cancelFor === undefined
+      ? await readPayment(payments, order, limit)
+      : await payments.cancel(order.paymentIntentId, limit);
   const changed = await ports.store.change(order.intentId, (now) =>
-    now.order.state === "AWAITING_PAYMENT" ? seen(now, payment) : undefined,
+    now.order.state === "AWAITING_PAYMENT" ? seen(now, payment, cancelFor) : undefined,
   );
   return { record: changed, payment };
 }
 
-function seen(record: CheckoutRecord, payment: Payment): Change | undefined {
+/** BALANCE: no signature is taken any more. Whether the purchase ever clears is decided when its time is up. */
+function giveUpSigning({ store }: SettlePorts, { order }: CheckoutRecord): Promise<CheckoutRecord> {
+  return store.change(
+    order.intentId,
+    whenState("AWAITING_SIGNATURE", {
+      state: { to: "CANCELLED", cause: "CHECKOUT_CANCELLED" },
+      order: { failureReason: "CHECKOUT_CANCELLED" },
+    }),
+  );
+}
+
+function seen(record: CheckoutRecord, payment: Payment, cancelledFor = ""): Change | undefined {
   const { order } = record;
   if (payment.status === "succeeded") {
     if (isPaidInFull(order, payment)) {
@@ -144,7 +166,7 @@ function seen(record: CheckoutRecord, payment: Payment): Change | undefined {
     return { ...refused, order: { ...refused.order, returnOwed: true } };
   }
   if (payment.status === "canceled") {
-    return abandoned(record, "CANCELLED", "", "payment cancelled");
+    return abandoned(record, "CANCELLED", cancelledFor, cancelledFor || "payment cancelled");
   }
   const failureReason = payment.failure?.reason ?? "";
   const declineCode = payment.failure?.declineCode ?? "";
@@ -156,7 +178,7 @@ function isPaidInFull(order: Order, payment: Payment): boolean {
   return payment.amountReceived === order.amount && payment.currency === "usd";
 }
 
-/** BALANCE: the time to sign is up. The wallet may have had the intent attested and cleared by itself. */
+/** BALANCE: the time to sign is up, or was given up. The wallet may have had the intent attested and cleared by itself. */
 async function expire(
   ports: SettlePorts,
   record: CheckoutRecord,
@@ -164,11 +186,15 @@ async function expire(
 ): Promise<CheckoutRecord> {
   const attestation = await findCleared(ports, record, limit);
   return ports.store.change(record.order.intentId, (now) => {
-    if (now.order.state !== "AWAITING_SIGNATURE") return undefined;
-    if (attestation === undefined) return abandoned(now, "CANCELLED", "", "time is up");
+    const wasCancelled = isUndecided(now);
+    if (now.order.state !== "AWAITING_SIGNATURE" && !wasCancelled) return undefined;
+    if (attestation === undefined) {
+      const entries = [{ entryId: purchaseOf(now).entryId, state: "FAILED" as const }];
+      return wasCancelled ? { entries } : abandoned(now, "CANCELLED", "", "time is up");
+    }
     return {
       state: { to: "PAID", cause: "cleared by the wallet itself" },
-      order: { walletSignature: attestation.walletSignature },
+      order: { walletSignature: attestation.walletSignature, failureReason: "" },
       attempt: { intentId: now.order.intentId, attestation },
     };
   });

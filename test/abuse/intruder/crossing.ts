@@ -140,6 +140,7 @@ async function foreignWrites(
       items: [{ sku: "MILK", quantity: 1 }],
       paymentMethod: PaymentMethod.BALANCE,
     },
+    "CheckoutService/CancelCheckout": { order },
     "CheckoutService/RefundCheckout": ofOrder,
     "CheckoutService/FulfilCheckout": ofOrder,
     "CheckoutService/ReplayWebhookEvent": { eventId: "evt_1" },

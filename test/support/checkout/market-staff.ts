@@ -51,13 +51,12 @@ export async function administer({ market, random, isOver }: StaffOptions): Prom
     if (purchase === undefined) continue;
     const request: StaffRequest = {
       kind: random() < 0.6 ? "REFUND" : "FULFILMENT",
-      intentId: random() < 0.9 ? newUuidV7() : "",
+      intentId: newUuidV7(),
       orderId: purchase.orderId,
       items: itemsOf(purchase, random),
       outcome: "UNKNOWN",
     };
-    if (request.intentId === "") await requestOnce(market, client, request);
-    else await requestItems(market, client, request, random() < 0.15 ? 2 : 1);
+    await requestItems(market, client, request, random() < 0.15 ? 2 : 1);
   }
 }
 
@@ -85,20 +84,6 @@ async function requestItems(
   const outcomes = await Promise.all(Array.from({ length: times }, send));
   const stored = outcomes.some(({ reason }) => reason === undefined);
   request.outcome = stored ? "STORED" : "REFUSED";
-}
-
-/** Without an id a second try would be a second refund: what became of it is not known. */
-async function requestOnce(
-  market: Market,
-  client: MarketClient,
-  request: StaffRequest,
-): Promise<void> {
-  try {
-    await sendRequest(market, client, request);
-    count(market, `${request.kind.toLowerCase()} without an id`);
-  } catch {
-    count(market, `${request.kind.toLowerCase()} without an id, refused or unknown`);
-  }
 }
 
 async function sendRequest(

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
+import { newUuidV7 } from "#common/uuid.ts";
 import { EntryState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { CreateCheckoutResponse } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { keyFiles } from "../../../cli/state/keys.ts";
@@ -23,10 +24,11 @@ export async function misbehave(world: ShopWorld, shopper: Shopper): Promise<voi
   const paid = await world.buy(shopper, "BUNDLE", PaymentMethod.CARD);
   const named = { merchantId: paid.order.merchantId, orderId: paid.order.orderId };
   const items = [{ sku: "BUNDLE", quantity: 1 }];
-  await checkout.fulfilCheckout({ order: named, items });
-  const { refund } = await checkout.refundCheckout({ order: named, items });
+  const ofOrder = () => ({ order: named, items, intentId: newUuidV7() });
+  await checkout.fulfilCheckout(ofOrder());
+  const { refund } = await checkout.refundCheckout(ofOrder());
   expect(refund?.state).toBe(EntryState.CLEARED);
-  expect(await refusal(checkout.refundCheckout({ order: named, items }))).toBe("NOT_REFUNDABLE");
+  expect(await refusal(checkout.refundCheckout(ofOrder()))).toBe("NOT_REFUNDABLE");
   expect(await refusal(clearing.getClearing({ intentId: "secret?" }))).toBe("INVALID_FIELD");
 
   const { webhookSecret, secretKey } = keyFiles(world.mesh.settings).stripe;

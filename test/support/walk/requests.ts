@@ -94,6 +94,7 @@ export async function makeRequests(mesh: TestMesh): Promise<Requests> {
     "CheckoutService.GetCheckout": () => ofOrder,
     "CheckoutService.WatchCheckout": () => ofOrder,
     "CheckoutService.ListCheckouts": () => ({ merchantId: "walk", pageSize: 2 }),
+    "CheckoutService.CancelCheckout": () => ofOrder,
     "CheckoutService.RefundCheckout": () => ({ order, items, intentId: newUuidV7() }),
     "CheckoutService.FulfilCheckout": () => ({ order, items, intentId: newUuidV7() }),
     "CheckoutService.ListWebhookEvents": () => ({ pageSize: 2 }),

@@ -590,7 +590,8 @@ export const CheckoutState = {
   CLEARED: 5,
 
   /**
-   * Nothing was paid and nothing will be: the time was up, or the PaymentIntent was cancelled.
+   * Nothing was paid and nothing will be: the time was up, or it was cancelled. One exception: a wallet that has cleared
+   * a cancelled BALANCE purchase by itself has bought, and the checkout follows the ledger to CLEARED.
    *
    * @generated from enum value: CHECKOUT_STATE_CANCELLED = 6;
    */

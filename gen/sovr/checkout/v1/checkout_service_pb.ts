@@ -22,7 +22,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sovr/checkout/v1/checkout_service.proto.
  */
 export const file_sovr_checkout_v1_checkout_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidzb3ZyL2NoZWNrb3V0L3YxL2NoZWNrb3V0X3NlcnZpY2UucHJvdG8SEHNvdnIuY2hlY2tvdXQudjEiFQoTTGlzdFByb2R1Y3RzUmVxdWVzdCJNChRMaXN0UHJvZHVjdHNSZXNwb25zZRI1Cghwcm9kdWN0cxgBIAMoCzIZLnNvdnIuY2hlY2tvdXQudjEuUHJvZHVjdEIIukgFkgECEGQisgQKFUNyZWF0ZUNoZWNrb3V0UmVxdWVzdBJhCglpbnRlbnRfaWQYASABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JBIsCgZ3YWxsZXQYAiABKAlCHLpIGXIXGCoyE14weFswLTlhLWZBLUZdezQwfSQSLQoLbWVyY2hhbnRfaWQYAyABKAlCGLpIFXITGIABMg5eWyAtfl17MSwxMjh9JBIqCghvcmRlcl9pZBgEIAEoCUIYukgVchMYgAEyDl5bIC1+XXsxLDEyOH0kEjEKBWl0ZW1zGAUgAygLMhYuc292ci5jaGVja291dC52MS5JdGVtQgq6SAeSAQQIARAQEj0KD2V4cGVjdGVkX2Ftb3VudBgGIAEoCUIfukgcchoYJzIWXigwfFsxLTldWzAtOV17MCwzOH0pJEgAiAEBEkMKDnBheW1lbnRfbWV0aG9kGAcgASgOMh8uc292ci5jaGVja291dC52MS5QYXltZW50TWV0aG9kQgq6SAeCAQQQASAAEk4KEHdhbGxldF9zaWduYXR1cmUYCCABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSEgoKYnVybl9wb3NjchgJIAEoCEISChBfZXhwZWN0ZWRfYW1vdW50IvIBChZDcmVhdGVDaGVja291dFJlc3BvbnNlEiwKCGNoZWNrb3V0GAEgASgLMhouc292ci5jaGVja291dC52MS5DaGVja291dBIfCg1jbGllbnRfc2VjcmV0GAIgASgJQgi6SAVyAxj/ARIjChFwYXltZW50X2ludGVudF9pZBgDIAEoCUIIukgFcgMY/wESMAoGaW50ZW50GAQgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudBIyCgthdHRlc3RhdGlvbhgFIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24itAEKEkdldENoZWNrb3V0UmVxdWVzdBJjCglpbnRlbnRfaWQYASABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JEgAEisKBW9yZGVyGAIgASgLMhouc292ci5jaGVja291dC52MS5PcmRlcktleUgAQgwKA2tleRIFukgCCAEiQwoTR2V0Q2hlY2tvdXRSZXNwb25zZRIsCghjaGVja291dBgBIAEoCzIaLnNvdnIuY2hlY2tvdXQudjEuQ2hlY2tvdXQitgEKFFdhdGNoQ2hlY2tvdXRSZXF1ZXN0EmMKCWludGVudF9pZBgBIAEoCUJOukhLckkYJDJFXlswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0kSAASKwoFb3JkZXIYAiABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLk9yZGVyS2V5SABCDAoDa2V5EgW6SAIIASJFChVXYXRjaENoZWNrb3V0UmVzcG9uc2USLAoIY2hlY2tvdXQYASABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0Iu0BChRMaXN0Q2hlY2tvdXRzUmVxdWVzdBItCgttZXJjaGFudF9pZBgBIAEoCUIYukgVchMYgAEyDl5bIC1+XXswLDEyOH0kEi8KBndhbGxldBgCIAEoCUIfukgcchoYKjIWXigweFswLTlhLWZBLUZdezQwfSk/JBI4CgVzdGF0ZRgDIAEoDjIfLnNvdnIuY2hlY2tvdXQudjEuQ2hlY2tvdXRTdGF0ZUIIukgFggECEAESHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDGIAEInQKFUxpc3RDaGVja291dHNSZXNwb25zZRI4CgljaGVja291dHMYASADKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0Qgm6SAaSAQMQ6AcSIQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCLjAQoVUmVmdW5kQ2hlY2tvdXRSZXF1ZXN0EjEKBW9yZGVyGAEgASgLMhouc292ci5jaGVja291dC52MS5PcmRlcktleUIGukgDyAEBEjEKBWl0ZW1zGAIgAygLMhYuc292ci5jaGVja291dC52MS5JdGVtQgq6SAeSAQQIARAQEmQKCWludGVudF9pZBgDIAEoCUJRukhOckwYJDJIXihbMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9KT8kInAKFlJlZnVuZENoZWNrb3V0UmVzcG9uc2USKAoGcmVmdW5kGAEgASgLMhguc292ci5jaGVja291dC52MS5SZWZ1bmQSLAoIY2hlY2tvdXQYAiABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0IuMBChVGdWxmaWxDaGVja291dFJlcXVlc3QSMQoFb3JkZXIYASABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLk9yZGVyS2V5Qga6SAPIAQESMQoFaXRlbXMYAiADKAsyFi5zb3ZyLmNoZWNrb3V0LnYxLkl0ZW1CCrpIB5IBBAgBEBASZAoJaW50ZW50X2lkGAMgASgJQlG6SE5yTBgkMkheKFswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0pPyQieAoWRnVsZmlsQ2hlY2tvdXRSZXNwb25zZRIwCgpmdWxmaWxtZW50GAEgASgLMhwuc292ci5jaGVja291dC52MS5GdWxmaWxtZW50EiwKCGNoZWNrb3V0GAIgASgLMhouc292ci5jaGVja291dC52MS5DaGVja291dCLqAgoMV2ViaG9va0V2ZW50EhoKCGV2ZW50X2lkGAEgASgJQgi6SAVyAxj/ARIWCgR0eXBlGAIgASgJQgi6SAVyAxiAARIjChFwYXltZW50X2ludGVudF9pZBgDIAEoCUIIukgFcgMY/wESPAoFc3RhdGUYBCABKA4yIy5zb3ZyLmNoZWNrb3V0LnYxLldlYmhvb2tFdmVudFN0YXRlQgi6SAWCAQIQARIQCghhdHRlbXB0cxgFIAEoDRIcCgpsYXN0X2Vycm9yGAYgASgJQgi6SAVyAxiABBIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMcmVjZWl2ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxwcm9jZXNzX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpUBChhMaXN0V2ViaG9va0V2ZW50c1JlcXVlc3QSPAoFc3RhdGUYASABKA4yIy5zb3ZyLmNoZWNrb3V0LnYxLldlYmhvb2tFdmVudFN0YXRlQgi6SAWCAQIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAQieQoZTGlzdFdlYmhvb2tFdmVudHNSZXNwb25zZRI5CgZldmVudHMYASADKAsyHi5zb3ZyLmNoZWNrb3V0LnYxLldlYmhvb2tFdmVudEIJukgGkgEDEOgHEiEKD25leHRfcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiTgoZUmVwbGF5V2ViaG9va0V2ZW50UmVxdWVzdBIxCghldmVudF9pZBgBIAEoCUIfukgcchoY/wEyFV5bQS1aYS16MC05X117MSwyNTV9JCJLChpSZXBsYXlXZWJob29rRXZlbnRSZXNwb25zZRItCgVldmVudBgBIAEoCzIeLnNvdnIuY2hlY2tvdXQudjEuV2ViaG9va0V2ZW50KrYBChFXZWJob29rRXZlbnRTdGF0ZRIjCh9XRUJIT09LX0VWRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHwobV0VCSE9PS19FVkVOVF9TVEFURV9QRU5ESU5HEAESHAoYV0VCSE9PS19FVkVOVF9TVEFURV9ET05FEAISHwobV0VCSE9PS19FVkVOVF9TVEFURV9JR05PUkVEEAMSHAoYV0VCSE9PS19FVkVOVF9TVEFURV9ERUFEEAQykggKD0NoZWNrb3V0U2VydmljZRJqCgxMaXN0UHJvZHVjdHMSJS5zb3ZyLmNoZWNrb3V0LnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaJi5zb3ZyLmNoZWNrb3V0LnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIguQAgHC4RgECgIHCBJvCg5DcmVhdGVDaGVja291dBInLnNvdnIuY2hlY2tvdXQudjEuQ3JlYXRlQ2hlY2tvdXRSZXF1ZXN0Giguc292ci5jaGVja291dC52MS5DcmVhdGVDaGVja291dFJlc3BvbnNlIgqQAgLC4RgDCgEHEmcKC0dldENoZWNrb3V0EiQuc292ci5jaGVja291dC52MS5HZXRDaGVja291dFJlcXVlc3QaJS5zb3ZyLmNoZWNrb3V0LnYxLkdldENoZWNrb3V0UmVzcG9uc2UiC5ACAcLhGAQKAgcIEm8KDVdhdGNoQ2hlY2tvdXQSJi5zb3ZyLmNoZWNrb3V0LnYxLldhdGNoQ2hlY2tvdXRSZXF1ZXN0Gicuc292ci5jaGVja291dC52MS5XYXRjaENoZWNrb3V0UmVzcG9uc2UiC5ACAcLhGAQKAgcIMAESbQoNTGlzdENoZWNrb3V0cxImLnNvdnIuY2hlY2tvdXQudjEuTGlzdENoZWNrb3V0c1JlcXVlc3QaJy5zb3ZyLmNoZWNrb3V0LnYxLkxpc3RDaGVja291dHNSZXNwb25zZSILkAIBwuEYBAoCBwgScAoOUmVmdW5kQ2hlY2tvdXQSJy5zb3ZyLmNoZWNrb3V0LnYxLlJlZnVuZENoZWNrb3V0UmVxdWVzdBooLnNvdnIuY2hlY2tvdXQudjEuUmVmdW5kQ2hlY2tvdXRSZXNwb25zZSILkAICwuEYBAoCCwgScAoORnVsZmlsQ2hlY2tvdXQSJy5zb3ZyLmNoZWNrb3V0LnYxLkZ1bGZpbENoZWNrb3V0UmVxdWVzdBooLnNvdnIuY2hlY2tvdXQudjEuRnVsZmlsQ2hlY2tvdXRSZXNwb25zZSILkAICwuEYBAoCCwgSeAoRTGlzdFdlYmhvb2tFdmVudHMSKi5zb3ZyLmNoZWNrb3V0LnYxLkxpc3RXZWJob29rRXZlbnRzUmVxdWVzdBorLnNvdnIuY2hlY2tvdXQudjEuTGlzdFdlYmhvb2tFdmVudHNSZXNwb25zZSIKkAIBwuEYAwoBCBJ7ChJSZXBsYXlXZWJob29rRXZlbnQSKy5zb3ZyLmNoZWNrb3V0LnYxLlJlcGxheVdlYmhvb2tFdmVudFJlcXVlc3QaLC5zb3ZyLmNoZWNrb3V0LnYxLlJlcGxheVdlYmhvb2tFdmVudFJlc3BvbnNlIgqQAgLC4RgDCgEIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_checkout_v1_checkout, file_sovr_checkout_v1_product, file_sovr_common_v1_access]);
+  fileDesc("Cidzb3ZyL2NoZWNrb3V0L3YxL2NoZWNrb3V0X3NlcnZpY2UucHJvdG8SEHNvdnIuY2hlY2tvdXQudjEiFQoTTGlzdFByb2R1Y3RzUmVxdWVzdCJNChRMaXN0UHJvZHVjdHNSZXNwb25zZRI1Cghwcm9kdWN0cxgBIAMoCzIZLnNvdnIuY2hlY2tvdXQudjEuUHJvZHVjdEIIukgFkgECEGQisgQKFUNyZWF0ZUNoZWNrb3V0UmVxdWVzdBJhCglpbnRlbnRfaWQYASABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JBIsCgZ3YWxsZXQYAiABKAlCHLpIGXIXGCoyE14weFswLTlhLWZBLUZdezQwfSQSLQoLbWVyY2hhbnRfaWQYAyABKAlCGLpIFXITGIABMg5eWyAtfl17MSwxMjh9JBIqCghvcmRlcl9pZBgEIAEoCUIYukgVchMYgAEyDl5bIC1+XXsxLDEyOH0kEjEKBWl0ZW1zGAUgAygLMhYuc292ci5jaGVja291dC52MS5JdGVtQgq6SAeSAQQIARAQEj0KD2V4cGVjdGVkX2Ftb3VudBgGIAEoCUIfukgcchoYJzIWXigwfFsxLTldWzAtOV17MCwzOH0pJEgAiAEBEkMKDnBheW1lbnRfbWV0aG9kGAcgASgOMh8uc292ci5jaGVja291dC52MS5QYXltZW50TWV0aG9kQgq6SAeCAQQQASAAEk4KEHdhbGxldF9zaWduYXR1cmUYCCABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSEgoKYnVybl9wb3NjchgJIAEoCEISChBfZXhwZWN0ZWRfYW1vdW50IvIBChZDcmVhdGVDaGVja291dFJlc3BvbnNlEiwKCGNoZWNrb3V0GAEgASgLMhouc292ci5jaGVja291dC52MS5DaGVja291dBIfCg1jbGllbnRfc2VjcmV0GAIgASgJQgi6SAVyAxj/ARIjChFwYXltZW50X2ludGVudF9pZBgDIAEoCUIIukgFcgMY/wESMAoGaW50ZW50GAQgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudBIyCgthdHRlc3RhdGlvbhgFIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24itAEKEkdldENoZWNrb3V0UmVxdWVzdBJjCglpbnRlbnRfaWQYASABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JEgAEisKBW9yZGVyGAIgASgLMhouc292ci5jaGVja291dC52MS5PcmRlcktleUgAQgwKA2tleRIFukgCCAEiQwoTR2V0Q2hlY2tvdXRSZXNwb25zZRIsCghjaGVja291dBgBIAEoCzIaLnNvdnIuY2hlY2tvdXQudjEuQ2hlY2tvdXQitgEKFFdhdGNoQ2hlY2tvdXRSZXF1ZXN0EmMKCWludGVudF9pZBgBIAEoCUJOukhLckkYJDJFXlswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0kSAASKwoFb3JkZXIYAiABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLk9yZGVyS2V5SABCDAoDa2V5EgW6SAIIASJFChVXYXRjaENoZWNrb3V0UmVzcG9uc2USLAoIY2hlY2tvdXQYASABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0Iu0BChRMaXN0Q2hlY2tvdXRzUmVxdWVzdBItCgttZXJjaGFudF9pZBgBIAEoCUIYukgVchMYgAEyDl5bIC1+XXswLDEyOH0kEi8KBndhbGxldBgCIAEoCUIfukgcchoYKjIWXigweFswLTlhLWZBLUZdezQwfSk/JBI4CgVzdGF0ZRgDIAEoDjIfLnNvdnIuY2hlY2tvdXQudjEuQ2hlY2tvdXRTdGF0ZUIIukgFggECEAESHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDGIAEInQKFUxpc3RDaGVja291dHNSZXNwb25zZRI4CgljaGVja291dHMYASADKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0Qgm6SAaSAQMQ6AcSIQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCK3AQoVQ2FuY2VsQ2hlY2tvdXRSZXF1ZXN0EmMKCWludGVudF9pZBgBIAEoCUJOukhLckkYJDJFXlswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0kSAASKwoFb3JkZXIYAiABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLk9yZGVyS2V5SABCDAoDa2V5EgW6SAIIASJGChZDYW5jZWxDaGVja291dFJlc3BvbnNlEiwKCGNoZWNrb3V0GAEgASgLMhouc292ci5jaGVja291dC52MS5DaGVja291dCKbAgoVUmVmdW5kQ2hlY2tvdXRSZXF1ZXN0EjEKBW9yZGVyGAEgASgLMhouc292ci5jaGVja291dC52MS5PcmRlcktleUIGukgDyAEBEi8KBWl0ZW1zGAIgAygLMhYuc292ci5jaGVja291dC52MS5JdGVtQgi6SAWSAQIQEBJhCglpbnRlbnRfaWQYAyABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JBIwCgZhbW91bnQYBCABKAlCG7pIGHIWGCcyEl5bMS05XVswLTldezAsMzh9JEgAiAEBQgkKB19hbW91bnQicAoWUmVmdW5kQ2hlY2tvdXRSZXNwb25zZRIoCgZyZWZ1bmQYASABKAsyGC5zb3ZyLmNoZWNrb3V0LnYxLlJlZnVuZBIsCghjaGVja291dBgCIAEoCzIaLnNvdnIuY2hlY2tvdXQudjEuQ2hlY2tvdXQi4AEKFUZ1bGZpbENoZWNrb3V0UmVxdWVzdBIxCgVvcmRlchgBIAEoCzIaLnNvdnIuY2hlY2tvdXQudjEuT3JkZXJLZXlCBrpIA8gBARIxCgVpdGVtcxgCIAMoCzIWLnNvdnIuY2hlY2tvdXQudjEuSXRlbUIKukgHkgEECAEQEBJhCglpbnRlbnRfaWQYAyABKAlCTrpIS3JJGCQyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JCJ4ChZGdWxmaWxDaGVja291dFJlc3BvbnNlEjAKCmZ1bGZpbG1lbnQYASABKAsyHC5zb3ZyLmNoZWNrb3V0LnYxLkZ1bGZpbG1lbnQSLAoIY2hlY2tvdXQYAiABKAsyGi5zb3ZyLmNoZWNrb3V0LnYxLkNoZWNrb3V0IuoCCgxXZWJob29rRXZlbnQSGgoIZXZlbnRfaWQYASABKAlCCLpIBXIDGP8BEhYKBHR5cGUYAiABKAlCCLpIBXIDGIABEiMKEXBheW1lbnRfaW50ZW50X2lkGAMgASgJQgi6SAVyAxj/ARI8CgVzdGF0ZRgEIAEoDjIjLnNvdnIuY2hlY2tvdXQudjEuV2ViaG9va0V2ZW50U3RhdGVCCLpIBYIBAhABEhAKCGF0dGVtcHRzGAUgASgNEhwKCmxhc3RfZXJyb3IYBiABKAlCCLpIBXIDGIAEEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxyZWNlaXZlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHByb2Nlc3NfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilQEKGExpc3RXZWJob29rRXZlbnRzUmVxdWVzdBI8CgVzdGF0ZRgBIAEoDjIjLnNvdnIuY2hlY2tvdXQudjEuV2ViaG9va0V2ZW50U3RhdGVCCLpIBYIBAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiABCJ5ChlMaXN0V2ViaG9va0V2ZW50c1Jlc3BvbnNlEjkKBmV2ZW50cxgBIAMoCzIeLnNvdnIuY2hlY2tvdXQudjEuV2ViaG9va0V2ZW50Qgm6SAaSAQMQ6AcSIQoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJOChlSZXBsYXlXZWJob29rRXZlbnRSZXF1ZXN0EjEKCGV2ZW50X2lkGAEgASgJQh+6SBxyGhj/ATIVXltBLVphLXowLTlfXXsxLDI1NX0kIksKGlJlcGxheVdlYmhvb2tFdmVudFJlc3BvbnNlEi0KBWV2ZW50GAEgASgLMh4uc292ci5jaGVja291dC52MS5XZWJob29rRXZlbnQqtgEKEVdlYmhvb2tFdmVudFN0YXRlEiMKH1dFQkhPT0tfRVZFTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtXRUJIT09LX0VWRU5UX1NUQVRFX1BFTkRJTkcQARIcChhXRUJIT09LX0VWRU5UX1NUQVRFX0RPTkUQAhIfChtXRUJIT09LX0VWRU5UX1NUQVRFX0lHTk9SRUQQAxIcChhXRUJIT09LX0VWRU5UX1NUQVRFX0RFQUQQBDKFCQoPQ2hlY2tvdXRTZXJ2aWNlEmoKDExpc3RQcm9kdWN0cxIlLnNvdnIuY2hlY2tvdXQudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBomLnNvdnIuY2hlY2tvdXQudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiC5ACAcLhGAQKAgcIEm8KDkNyZWF0ZUNoZWNrb3V0Eicuc292ci5jaGVja291dC52MS5DcmVhdGVDaGVja291dFJlcXVlc3QaKC5zb3ZyLmNoZWNrb3V0LnYxLkNyZWF0ZUNoZWNrb3V0UmVzcG9uc2UiCpACAsLhGAMKAQcSZwoLR2V0Q2hlY2tvdXQSJC5zb3ZyLmNoZWNrb3V0LnYxLkdldENoZWNrb3V0UmVxdWVzdBolLnNvdnIuY2hlY2tvdXQudjEuR2V0Q2hlY2tvdXRSZXNwb25zZSILkAIBwuEYBAoCBwgSbwoNV2F0Y2hDaGVja291dBImLnNvdnIuY2hlY2tvdXQudjEuV2F0Y2hDaGVja291dFJlcXVlc3QaJy5zb3ZyLmNoZWNrb3V0LnYxLldhdGNoQ2hlY2tvdXRSZXNwb25zZSILkAIBwuEYBAoCBwgwARJtCg1MaXN0Q2hlY2tvdXRzEiYuc292ci5jaGVja291dC52MS5MaXN0Q2hlY2tvdXRzUmVxdWVzdBonLnNvdnIuY2hlY2tvdXQudjEuTGlzdENoZWNrb3V0c1Jlc3BvbnNlIguQAgHC4RgECgIHCBJxCg5DYW5jZWxDaGVja291dBInLnNvdnIuY2hlY2tvdXQudjEuQ2FuY2VsQ2hlY2tvdXRSZXF1ZXN0Giguc292ci5jaGVja291dC52MS5DYW5jZWxDaGVja291dFJlc3BvbnNlIgyQAgLC4RgFCgMHCwgScAoOUmVmdW5kQ2hlY2tvdXQSJy5zb3ZyLmNoZWNrb3V0LnYxLlJlZnVuZENoZWNrb3V0UmVxdWVzdBooLnNvdnIuY2hlY2tvdXQudjEuUmVmdW5kQ2hlY2tvdXRSZXNwb25zZSILkAICwuEYBAoCCwgScAoORnVsZmlsQ2hlY2tvdXQSJy5zb3ZyLmNoZWNrb3V0LnYxLkZ1bGZpbENoZWNrb3V0UmVxdWVzdBooLnNvdnIuY2hlY2tvdXQudjEuRnVsZmlsQ2hlY2tvdXRSZXNwb25zZSILkAICwuEYBAoCCwgSeAoRTGlzdFdlYmhvb2tFdmVudHMSKi5zb3ZyLmNoZWNrb3V0LnYxLkxpc3RXZWJob29rRXZlbnRzUmVxdWVzdBorLnNvdnIuY2hlY2tvdXQudjEuTGlzdFdlYmhvb2tFdmVudHNSZXNwb25zZSIKkAIBwuEYAwoBCBJ7ChJSZXBsYXlXZWJob29rRXZlbnQSKy5zb3ZyLmNoZWNrb3V0LnYxLlJlcGxheVdlYmhvb2tFdmVudFJlcXVlc3QaLC5zb3ZyLmNoZWNrb3V0LnYxLlJlcGxheVdlYmhvb2tFdmVudFJlc3BvbnNlIgqQAgLC4RgDCgEIYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_checkout_v1_checkout, file_sovr_checkout_v1_product, file_sovr_common_v1_access]);
 
 /**
  * ListProductsRequest asks for the products.
@@ -386,7 +386,65 @@ export const ListCheckoutsResponseSchema: GenMessage<ListCheckoutsResponse> = /*
   messageDesc(file_sovr_checkout_v1_checkout_service, 9);
 
 /**
- * RefundCheckoutRequest says what is given back.
+ * CancelCheckoutRequest names a checkout.
+ *
+ * @generated from message sovr.checkout.v1.CancelCheckoutRequest
+ */
+export type CancelCheckoutRequest = Message<"sovr.checkout.v1.CancelCheckoutRequest"> & {
+  /**
+   * Which. INVALID_FIELD if neither is set, CHECKOUT_NOT_FOUND.
+   *
+   * @generated from oneof sovr.checkout.v1.CancelCheckoutRequest.key
+   */
+  key: {
+    /**
+     * The id of its first intent.
+     *
+     * @generated from field: string intent_id = 1;
+     */
+    value: string;
+    case: "intentId";
+  } | {
+    /**
+     * The merchant and its order.
+     *
+     * @generated from field: sovr.checkout.v1.OrderKey order = 2;
+     */
+    value: OrderKey;
+    case: "order";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sovr.checkout.v1.CancelCheckoutRequest.
+ * Use `create(CancelCheckoutRequestSchema)` to create a new message.
+ */
+export const CancelCheckoutRequestSchema: GenMessage<CancelCheckoutRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_checkout_v1_checkout_service, 10);
+
+/**
+ * CancelCheckoutResponse is the checkout, cancelled.
+ *
+ * @generated from message sovr.checkout.v1.CancelCheckoutResponse
+ */
+export type CancelCheckoutResponse = Message<"sovr.checkout.v1.CancelCheckoutResponse"> & {
+  /**
+   * The checkout.
+   *
+   * @generated from field: sovr.checkout.v1.Checkout checkout = 1;
+   */
+  checkout?: Checkout | undefined;
+};
+
+/**
+ * Describes the message sovr.checkout.v1.CancelCheckoutResponse.
+ * Use `create(CancelCheckoutResponseSchema)` to create a new message.
+ */
+export const CancelCheckoutResponseSchema: GenMessage<CancelCheckoutResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_checkout_v1_checkout_service, 11);
+
+/**
+ * RefundCheckoutRequest says what is given back: items or an amount.
  *
  * @generated from message sovr.checkout.v1.RefundCheckoutRequest
  */
@@ -399,19 +457,28 @@ export type RefundCheckoutRequest = Message<"sovr.checkout.v1.RefundCheckoutRequ
   order?: OrderKey | undefined;
 
   /**
-   * What is given back: items of the order, each SKU once, no more than is refundable. INVALID_FIELD, NOT_REFUNDABLE.
+   * What is given back: items of the order, each SKU once, no more than is refundable. Empty with `amount`.
+   * INVALID_FIELD, NOT_REFUNDABLE.
    *
    * @generated from field: repeated sovr.checkout.v1.Item items = 2;
    */
   items: Item[];
 
   /**
-   * A UUIDv7 that names the refund, reused on every retry: the id of its intent. Empty: Checkout makes one, and the
-   * same request again is another refund. INVALID_FIELD, INTENT_ID_REUSED.
+   * A UUIDv7 that names the refund, made by the client and reused on every retry: the id of its intent. The same id with
+   * another request is INTENT_ID_REUSED. INVALID_FIELD.
    *
    * @generated from field: string intent_id = 3;
    */
   intentId: string;
+
+  /**
+   * Instead of items: how much is given back, 1 or more, in minor units of the checkout's asset: a u128 as a decimal
+   * string. It is spread over all that is refundable, in proportion. INVALID_FIELD, NOT_REFUNDABLE.
+   *
+   * @generated from field: optional string amount = 4;
+   */
+  amount?: string | undefined;
 };
 
 /**
@@ -419,7 +486,7 @@ export type RefundCheckoutRequest = Message<"sovr.checkout.v1.RefundCheckoutRequ
  * Use `create(RefundCheckoutRequestSchema)` to create a new message.
  */
 export const RefundCheckoutRequestSchema: GenMessage<RefundCheckoutRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 10);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 12);
 
 /**
  * RefundCheckoutResponse is what became of it.
@@ -447,7 +514,7 @@ export type RefundCheckoutResponse = Message<"sovr.checkout.v1.RefundCheckoutRes
  * Use `create(RefundCheckoutResponseSchema)` to create a new message.
  */
 export const RefundCheckoutResponseSchema: GenMessage<RefundCheckoutResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 11);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 13);
 
 /**
  * FulfilCheckoutRequest says what has reached the buyer.
@@ -470,8 +537,8 @@ export type FulfilCheckoutRequest = Message<"sovr.checkout.v1.FulfilCheckoutRequ
   items: Item[];
 
   /**
-   * A UUIDv7 that names the fulfilment, reused on every retry: the id of its intent. Empty: Checkout makes one, and
-   * the same request again is another fulfilment. INVALID_FIELD, INTENT_ID_REUSED.
+   * A UUIDv7 that names the fulfilment, made by the client and reused on every retry: the id of its intent. The same id
+   * with another request is INTENT_ID_REUSED. INVALID_FIELD.
    *
    * @generated from field: string intent_id = 3;
    */
@@ -483,7 +550,7 @@ export type FulfilCheckoutRequest = Message<"sovr.checkout.v1.FulfilCheckoutRequ
  * Use `create(FulfilCheckoutRequestSchema)` to create a new message.
  */
 export const FulfilCheckoutRequestSchema: GenMessage<FulfilCheckoutRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 12);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 14);
 
 /**
  * FulfilCheckoutResponse is what became of it.
@@ -511,7 +578,7 @@ export type FulfilCheckoutResponse = Message<"sovr.checkout.v1.FulfilCheckoutRes
  * Use `create(FulfilCheckoutResponseSchema)` to create a new message.
  */
 export const FulfilCheckoutResponseSchema: GenMessage<FulfilCheckoutResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 13);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 15);
 
 /**
  * WebhookEvent is something that Stripe has told. Its body is not kept: what it says is fetched again.
@@ -588,7 +655,7 @@ export type WebhookEvent = Message<"sovr.checkout.v1.WebhookEvent"> & {
  * Use `create(WebhookEventSchema)` to create a new message.
  */
 export const WebhookEventSchema: GenMessage<WebhookEvent> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 14);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 16);
 
 /**
  * ListWebhookEventsRequest asks for a page of events. The filter is the same on every page.
@@ -623,7 +690,7 @@ export type ListWebhookEventsRequest = Message<"sovr.checkout.v1.ListWebhookEven
  * Use `create(ListWebhookEventsRequestSchema)` to create a new message.
  */
 export const ListWebhookEventsRequestSchema: GenMessage<ListWebhookEventsRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 15);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 17);
 
 /**
  * ListWebhookEventsResponse is a page of events.
@@ -651,7 +718,7 @@ export type ListWebhookEventsResponse = Message<"sovr.checkout.v1.ListWebhookEve
  * Use `create(ListWebhookEventsResponseSchema)` to create a new message.
  */
 export const ListWebhookEventsResponseSchema: GenMessage<ListWebhookEventsResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 16);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 18);
 
 /**
  * ReplayWebhookEventRequest names an event.
@@ -672,7 +739,7 @@ export type ReplayWebhookEventRequest = Message<"sovr.checkout.v1.ReplayWebhookE
  * Use `create(ReplayWebhookEventRequestSchema)` to create a new message.
  */
 export const ReplayWebhookEventRequestSchema: GenMessage<ReplayWebhookEventRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 17);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 19);
 
 /**
  * ReplayWebhookEventResponse is the event, waiting to be processed again.
@@ -693,7 +760,7 @@ export type ReplayWebhookEventResponse = Message<"sovr.checkout.v1.ReplayWebhook
  * Use `create(ReplayWebhookEventResponseSchema)` to create a new message.
  */
 export const ReplayWebhookEventResponseSchema: GenMessage<ReplayWebhookEventResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_checkout_v1_checkout_service, 18);
+  messageDesc(file_sovr_checkout_v1_checkout_service, 20);
 
 /**
  * WebhookEventState is what became of an event.
@@ -816,9 +883,22 @@ export const CheckoutService: GenService<{
     output: typeof ListCheckoutsResponseSchema;
   },
   /**
-   * RefundCheckout gives back what items cost: to the card or to the wallet's balance, by how it was paid. Units not
-   * fulfilled are taken first, and give their obligation back; LOSSES bear the others. CHECKOUT_NOT_FOUND,
-   * NOT_REFUNDABLE, INTENT_ID_REUSED, INVALID_FIELD, PAYMENTS_UNAVAILABLE.
+   * CancelCheckout ends an order that nobody has paid. A card's PaymentIntent is cancelled first: if the payment was
+   * faster the order goes on, and the answer is NOT_CANCELLABLE. A BALANCE order takes no signature any more; if its
+   * wallet has cleared the purchase by itself, which it can until the intent expires, the order follows the ledger. Safe
+   * to repeat. CHECKOUT_NOT_FOUND, NOT_CANCELLABLE, PAYMENTS_UNAVAILABLE.
+   *
+   * @generated from rpc sovr.checkout.v1.CheckoutService.CancelCheckout
+   */
+  cancelCheckout: {
+    methodKind: "unary";
+    input: typeof CancelCheckoutRequestSchema;
+    output: typeof CancelCheckoutResponseSchema;
+  },
+  /**
+   * RefundCheckout gives back what items cost, or an amount: to the card or to the wallet's balance, by how it was paid.
+   * Units not fulfilled are taken first, and give their obligation back; LOSSES bear the others. The same request again
+   * is the same refund. CHECKOUT_NOT_FOUND, NOT_REFUNDABLE, INTENT_ID_REUSED, INVALID_FIELD, PAYMENTS_UNAVAILABLE.
    *
    * @generated from rpc sovr.checkout.v1.CheckoutService.RefundCheckout
    */

@@ -53,4 +53,6 @@ export interface ErrorMetadata {
   readonly EDGE_UNAVAILABLE: { readonly [key: string]: never };
   readonly EDGE_TIMEOUT: { readonly [key: string]: never };
   readonly SIGNER_UNAVAILABLE: { readonly [key: string]: never };
+  readonly CHECKOUT_CANCELLED: { readonly intentId: string };
+  readonly NOT_CANCELLABLE: { readonly intentId: string; readonly state: string };
 }

@@ -103,7 +103,15 @@ const words: Readonly<Record<string, Words>> = {
   PAYMENT_ACTION_REQUIRED: ["Your bank wants to hear from you", "Pay again and confirm it."],
   CHECKOUT_CANCELLED: [
     "This order was cancelled",
+    "Before anybody paid it. Nothing was charged, and nothing has moved.",
+  ],
+  CHECKOUT_UNPAID: [
+    "This order was cancelled",
     "Nobody paid it in time. Nothing was charged, and nothing has moved.",
+  ],
+  NOT_CANCELLABLE: [
+    "This order is no longer open",
+    "Nothing was cancelled: look at how it stands.",
   ],
   CHECKOUT_NOT_FOUND: [
     "There is no such order",
@@ -147,6 +155,7 @@ const final = new Set([
   "ORDER_ID_REUSED",
   "PAYMENT_METHOD_UNAVAILABLE",
   "CHECKOUT_CANCELLED",
+  "CHECKOUT_UNPAID",
 ]);
 
 function remedyOf(reason: string): Remedy {

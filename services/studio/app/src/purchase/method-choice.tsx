@@ -5,6 +5,7 @@ import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
 import { usd } from "../currency.ts";
 import { OrderLines } from "../goods/order-lines.tsx";
+import { amountOf } from "../goods/products.ts";
 import { useMesh } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import type { PageStripe } from "../studio-config.ts";
@@ -21,10 +22,8 @@ export function MethodChoice({ products, onChoose }: MethodChoiceProps) {
   const { basket, balance, config } = useMesh();
   const items = useStore(basket.state);
   const available = useStore(balance.state).balance?.available;
-  const balanceSays =
-    available === undefined
-      ? "You sign, and it clears at once"
-      : `You have ${formatAmount(BigInt(available), usd)}; you sign, and it clears at once`;
+  const has = available === undefined ? undefined : BigInt(available);
+  const short = has === undefined ? 0n : amountOf(items, products) - has;
   return (
     <Stack gap="lg">
       <OrderLines items={items} products={products} onQuantity={basket.setQuantity} />
@@ -32,9 +31,9 @@ export function MethodChoice({ products, onChoose }: MethodChoiceProps) {
         <Choice
           icon={Wallet}
           title="Pay from balance"
-          says={balanceSays}
-          disabled={items.length === 0}
-          focused
+          says={balanceSays(has, short)}
+          disabled={items.length === 0 || short > 0n}
+          focused={short <= 0n}
           onClick={() => onChoose(PaymentMethod.BALANCE)}
         />
         <Choice
@@ -42,11 +41,21 @@ export function MethodChoice({ products, onChoose }: MethodChoiceProps) {
           title="Pay by card"
           says={cardSays(config.stripe)}
           disabled={items.length === 0 || config.stripe === undefined}
+          focused={short > 0n}
           onClick={() => onChoose(PaymentMethod.CARD)}
         />
       </section>
     </Stack>
   );
+}
+
+/** `short`: what a balance of `has` lacks, in cents; not above 0 if it lacks nothing. */
+function balanceSays(has: bigint | undefined, short: bigint): string {
+  if (has === undefined) return "You sign, and it clears at once";
+  const text = `You have ${formatAmount(has, usd)}`;
+  return short > 0n
+    ? `${text}: ${formatAmount(short, usd)} short`
+    : `${text}; you sign, and it clears at once`;
 }
 
 function cardSays(stripe: PageStripe | undefined): string {

@@ -248,9 +248,11 @@ describe("a purchase", () => {
       told(FAILED, 4n, { failureReason: ErrorReason.AMOUNT_MISMATCH }),
     );
     expect(problemOf(failed)).toMatchObject({ reason: "AMOUNT_MISMATCH", remedy: "over" });
-    expect(problemOf(withCheckout(paid, told(CheckoutState.CANCELLED, 4n)))).toMatchObject({
-      reason: "CHECKOUT_CANCELLED",
-    });
+    const { CANCELLED } = CheckoutState;
+    const { CHECKOUT_CANCELLED: failureReason } = ErrorReason;
+    expect(problemOf(withCheckout(paid, told(CANCELLED, 4n)))?.reason).toBe("CHECKOUT_UNPAID");
+    const cancelled = withCheckout(paid, told(CANCELLED, 4n, { failureReason }));
+    expect(problemOf(cancelled)?.reason).toBe("CHECKOUT_CANCELLED");
   });
 
   it("is found again by what Checkout knows of it, and asks for the same", async () => {

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ClearingIntent } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { type Checkout, CheckoutState, PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
-import { ErrorReasonSchema } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import { ErrorReason, ErrorReasonSchema } from "#gen/sovr/common/v1/error_reason_pb.ts";
 import type { OrderItem } from "../goods/products.ts";
 import { explainReason, type Problem } from "../mesh/problem.ts";
 import { newUuidV7 } from "../wallet/ids.ts";
@@ -111,7 +111,10 @@ export function isOver(purchase: Purchase): boolean {
 /** Why it stands still or has ended unpaid, in words; undefined while nothing is wrong. */
 export function problemOf({ problem, checkout }: Purchase): Problem | undefined {
   if (problem !== undefined || checkout === undefined) return problem;
-  if (checkout.state === CheckoutState.CANCELLED) return explainReason("CHECKOUT_CANCELLED");
+  if (checkout.state === CheckoutState.CANCELLED) {
+    const isAsked = checkout.failureReason === ErrorReason.CHECKOUT_CANCELLED;
+    return explainReason(isAsked ? "CHECKOUT_CANCELLED" : "CHECKOUT_UNPAID");
+  }
   if (checkout.state !== CheckoutState.FAILED) return undefined;
   const name = ErrorReasonSchema.value[checkout.failureReason]?.name ?? "";
   return { ...explainReason(name.replace("ERROR_REASON_", "")), remedy: "over" };

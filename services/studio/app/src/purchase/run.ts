@@ -1,6 +1,7 @@
+import { explain, type Problem } from "../mesh/problem.ts";
 import type { Mesh } from "../mesh-context.tsx";
 import { carryOut } from "./carry-out.ts";
-import type { Purchase } from "./purchase.ts";
+import { type Purchase, withCheckout } from "./purchase.ts";
 
 /** The intents that Checkout is being asked about now. One purchase runs once, however often it is asked to. */
 const running = new Set<string>();
@@ -24,6 +25,23 @@ export async function runPurchase(mesh: Mesh, purchase: Purchase): Promise<void>
   } finally {
     running.delete(intentId);
     mesh.purchases.touch();
+  }
+}
+
+/**
+ * The shopper wants to pay otherwise, or not at all. The order ends at Checkout first, or it could still be paid beside the
+ * next one. Gives what stands in the way; undefined once nobody can pay it any more. Never throws.
+ */
+export async function cancelPurchase(mesh: Mesh, purchase: Purchase): Promise<Problem | undefined> {
+  const { intentId } = purchase.order;
+  try {
+    const { checkout } = await mesh.checkout.cancelCheckout({
+      key: { case: "intentId", value: intentId },
+    });
+    if (checkout !== undefined) mesh.purchases.keep(withCheckout(purchase, checkout));
+    return undefined;
+  } catch (error) {
+    return explain(error);
   }
 }
 

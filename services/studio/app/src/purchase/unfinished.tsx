@@ -6,7 +6,7 @@ import { itemsInWords } from "../goods/products.ts";
 import { useMesh } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import { isOver, isTooLate, mayDismiss, type Purchase, standingOf } from "./purchase.ts";
-import { isRunning } from "./run.ts";
+import { cancelPurchase, isRunning } from "./run.ts";
 import classes from "./unfinished.module.css";
 
 interface UnfinishedPurchasesProps {
@@ -19,7 +19,13 @@ const shownMax = 3;
 
 /** Purchases that are not paid, or whose outcome is not known here yet, such as those that a reload interrupted. */
 export function UnfinishedPurchases({ products, onContinue }: UnfinishedPurchasesProps) {
-  const { purchases } = useMesh();
+  const mesh = useMesh();
+  const { purchases } = mesh;
+  /** What was paid meanwhile stays in sight; what could not be cancelled ends by itself. */
+  async function putAway(purchase: Purchase): Promise<void> {
+    const problem = await cancelPurchase(mesh, purchase);
+    if (problem?.reason !== "NOT_CANCELLABLE") purchases.dismiss(purchase.order.intentId);
+  }
   const open = useStore(purchases.state).filter(
     (purchase) =>
       !isOver(purchase) && !isTooLate(purchase, Date.now()) && !isRunning(purchase.order.intentId),
@@ -39,7 +45,7 @@ export function UnfinishedPurchases({ products, onContinue }: UnfinishedPurchase
           <CloseButton
             radius="xl"
             aria-label="Put it away"
-            onClick={() => purchases.dismiss(intentId)}
+            onClick={() => void putAway(purchase)}
           />
         )}
       </section>

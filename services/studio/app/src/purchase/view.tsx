@@ -1,17 +1,18 @@
 import { Button, Skeleton, Stack } from "@mantine/core";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import type { Product } from "#gen/sovr/checkout/v1/product_pb.ts";
 import { CardPayment } from "../card/payment.tsx";
 import { usd } from "../currency.ts";
 import { OrderLines } from "../goods/order-lines.tsx";
+import type { Problem } from "../mesh/problem.ts";
 import { useMesh } from "../mesh-context.tsx";
 import { Money } from "../shell/money.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { hrefs } from "../shell/route.ts";
 import { IntentInWords } from "./intent-in-words.tsx";
 import { isCleared, type Purchase, problemOf, standingOf } from "./purchase.ts";
-import { isRunning, runPurchase, signPurchase } from "./run.ts";
+import { cancelPurchase, isRunning, runPurchase, signPurchase } from "./run.ts";
 import { StateChip } from "./state-chip.tsx";
 import { PurchaseSteps } from "./steps.tsx";
 import { useCheckoutWatch } from "./use-checkout-watch.ts";
@@ -52,7 +53,7 @@ export function PurchaseView(props: PurchaseViewProps) {
         <OrderHead purchase={purchase} />
         <IntentInWords purchase={purchase} />
         <SignButton purchase={purchase} />
-        <OtherWay onAnew={onAnew} />
+        <OtherWay purchase={purchase} onAnew={onAnew} />
       </Stack>
     );
   }
@@ -62,7 +63,7 @@ export function PurchaseView(props: PurchaseViewProps) {
         <OrderHead purchase={purchase} />
         <OrderLines items={order.items} products={products} total={order.amount} />
         <CardPayment purchase={purchase} clientSecret={purchase.clientSecret} />
-        <OtherWay onAnew={onAnew} />
+        <OtherWay purchase={purchase} onAnew={onAnew} />
       </Stack>
     );
   }
@@ -103,11 +104,24 @@ function SignButton({ purchase }: { readonly purchase: Purchase }) {
   );
 }
 
-function OtherWay({ onAnew }: { readonly onAnew: () => void }) {
+function OtherWay({ purchase, onAnew }: Pick<PurchaseViewProps, "purchase" | "onAnew">) {
+  const mesh = useMesh();
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  async function leave(): Promise<void> {
+    setBusy(true);
+    const found = await cancelPurchase(mesh, purchase);
+    setBusy(false);
+    setProblem(found);
+    if (found === undefined) onAnew();
+  }
   return (
-    <Button variant="subtle" color="gray" onClick={onAnew}>
-      Pay another way
-    </Button>
+    <>
+      <Button variant="subtle" color="gray" loading={isBusy} onClick={() => void leave()}>
+        Pay another way
+      </Button>
+      {problem !== undefined && <ProblemBox problem={problem} />}
+    </>
   );
 }
 

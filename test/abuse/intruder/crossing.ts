@@ -104,10 +104,14 @@ export function testCrossing(meshOf: () => TestMesh): void {
   });
 }
 
-/** A merchant refunds and fulfils, and finds no order that is another's; all else is no scope of theirs. */
+/**
+ * Whoever buys cancels, and a merchant refunds and fulfils, and each finds no order that is another's; all else is no scope of
+ * theirs.
+ */
 function refusalOf(name: string, intruder: (typeof intruders)[number]): string {
+  const isBuyers = name.endsWith("/CancelCheckout");
   const isMerchants = /\/(?:Refund|Fulfil)Checkout$/.test(name) && intruder === "merchant";
-  return isMerchants ? "CHECKOUT_NOT_FOUND" : "SCOPE_MISSING";
+  return isBuyers || isMerchants ? "CHECKOUT_NOT_FOUND" : "SCOPE_MISSING";
 }
 
 /** For each RPC that writes, a request that its owner might make, with all that he would sign. */
@@ -140,7 +144,7 @@ async function foreignWrites(
       items: [{ sku: "MILK", quantity: 1 }],
       paymentMethod: PaymentMethod.BALANCE,
     },
-    "CheckoutService/CancelCheckout": { order },
+    "CheckoutService/CancelCheckout": { key: { case: "order", value: order } },
     "CheckoutService/RefundCheckout": ofOrder,
     "CheckoutService/FulfilCheckout": ofOrder,
     "CheckoutService/ReplayWebhookEvent": { eventId: "evt_1" },

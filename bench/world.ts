@@ -39,8 +39,6 @@ const profileFlags = "--cpu-prof --cpu-prof-interval=10000";
 const fundings = 100;
 /** As many intents of a wallet in a minute as one can say. */
 const intentsPerWalletAndMinute = "1000000";
-/** As many checkouts, for those of the bench are left unpaid. */
-const openCheckoutsPerWallet = "10000";
 
 export interface BenchOptions {
   readonly engine: BenchEngine;
@@ -64,8 +62,6 @@ export async function startBenchWorld(options: BenchOptions): Promise<BenchWorld
       environment: {
         ...cluster,
         INTENTS_PER_WALLET_AND_MINUTE: intentsPerWalletAndMinute,
-        CHECKOUTS_PER_WALLET_AND_MINUTE: intentsPerWalletAndMinute,
-        OPEN_CHECKOUTS_PER_WALLET: openCheckoutsPerWallet,
         ...(profileFolder === undefined
           ? {}
           : { NODE_OPTIONS: `${profileFlags} --cpu-prof-dir=${profileFolder}` }),

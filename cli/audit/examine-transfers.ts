@@ -19,6 +19,7 @@ import {
   type TransferRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
+import { type ClearedEvidence, findDatedBack } from "./dated-back.ts";
 import type { Finding, FindingKind } from "./finding.ts";
 import type { AuditRecords } from "./ports.ts";
 
@@ -50,12 +51,13 @@ interface Judged {
   readonly faults: readonly Fault[];
 }
 
-/** Makes the examination. It asks the records three times a page at most, twice of them rarely. */
+/** Makes the examination. It asks the records four times a page at most, three of them rarely. */
 export function examineTransfers(records: AuditRecords, rules: AuditRules): ExamineTransfers {
   return async (transfers) => {
     const prefixes = transfers.map(formatDigestPrefix);
     const found = await records.byPrefix([...new Set(prefixes)]);
     const relatedTo = await readRelated(records, rules, [...found.values()]);
+    const datedBack = await findDatedBack(records, rules.signers, clearedOf(transfers, found));
     // One at a time: the legs of an intent stand together, and a page of the largest intents would fill the memory.
     let last: { readonly prefix: string; readonly judged: Judged | undefined } | undefined;
     return transfers.flatMap((transfer, index) => {
@@ -65,9 +67,31 @@ export function examineTransfers(records: AuditRecords, rules: AuditRules): Exam
         const judged = evidence && judgeEvidence(evidence, relatedTo(evidence.intent), rules);
         last = { prefix, judged };
       }
-      return findingOf(transfer, faultsOf(transfer, last.judged, rules.signers)) ?? [];
+      const faults = faultsOf(transfer, last.judged, rules.signers);
+      return findingOf(transfer, [...faults, ...faultsOfDate(last.judged, datedBack)]) ?? [];
     });
   };
+}
+
+function clearedOf(
+  transfers: readonly CommittedTransfer[],
+  found: ReadonlyMap<string, AttestedIntent>,
+): ClearedEvidence[] {
+  return transfers.flatMap((transfer) => {
+    const evidence = found.get(formatDigestPrefix(transfer));
+    return evidence === undefined ? [] : [{ evidence, commitTime: secondsOf(transfer) }];
+  });
+}
+
+function faultsOfDate(judged: Judged | undefined, datedBack: ReadonlySet<string>): Fault[] {
+  if (judged === undefined || !datedBack.has(judged.evidence.intent.intentId)) return [];
+  const { signer } = judged.evidence.attestation;
+  const detail = `nobody has seen ${signer} attest the intent when it says that it was issued`;
+  return [{ kind: "DATED_BACK", detail }];
+}
+
+function secondsOf({ timestamp }: CommittedTransfer): bigint {
+  return timestamp / 1_000_000_000n;
 }
 
 /** The stored intents that others refer to. One whose digest is not its content's is none. */
@@ -172,11 +196,11 @@ function differences(row: TransferRow, transfer: CommittedTransfer): string[] {
 function faultsOfTime(
   intent: Intent,
   signer: string,
-  { timestamp }: CommittedTransfer,
+  transfer: CommittedTransfer,
   signers: Signers,
 ): Fault[] {
   const faults: Fault[] = [];
-  const commitTime = timestamp / 1_000_000_000n;
+  const commitTime = secondsOf(transfer);
   // A revocation overrides every date but this one: what cleared before it was trusted when it cleared.
   const trust = trustSigner(signers, signer, intent.issueTime, commitTime);
   if (!trust.trusted) {
@@ -211,6 +235,7 @@ const gravity: readonly FindingKind[] = [
   "ROW_ALTERED",
   "RULE_BROKEN",
   "CLEARED_OUT_OF_TIME",
+  "DATED_BACK",
 ];
 
 function findingOf(transfer: CommittedTransfer, faults: readonly Fault[]): Finding | undefined {

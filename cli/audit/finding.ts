@@ -21,6 +21,8 @@ export const findingKinds = {
   RULE_BROKEN: "against the rules",
   /** It cleared long after it had expired, or long before it was issued. */
   CLEARED_OUT_OF_TIME: "against the rules",
+  /** It cleared when it was no longer fresh or its signer had retired, and nobody has a row of it from when it was issued. */
+  DATED_BACK: "unattested",
   /** Legs of the intent are missing, or others stand between them. */
   CHAIN_INCOMPLETE: "incomplete",
   /** No account of the chart and no wallet's. */

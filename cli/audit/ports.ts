@@ -45,9 +45,19 @@ export interface AuditLedger {
   history(accountId: bigint, to: bigint): Promise<HistoryRow | undefined>;
 }
 
+/** Somebody's row about an intent, and since when it is there. */
+export interface SeenIntent {
+  /** 32 bytes as lower-case `0x` hex. */
+  readonly digest: string;
+  /** Unix seconds. */
+  readonly seenTime: bigint;
+}
+
 /** What an audit reads of the records. What is not there is left out. */
 export interface AuditRecords {
   /** By the 24 bytes of their digest that rows carry, as `0x` hex. */
   byPrefix(prefixes: readonly string[]): Promise<ReadonlyMap<string, AttestedIntent>>;
   byIntentId(intentIds: readonly string[]): Promise<ReadonlyMap<string, AttestedIntent>>;
+  /** When intents were seen first: by the Attestor, who bound the id, and by Clearing, who stored the evidence. */
+  seenTimes(intentIds: readonly string[]): Promise<ReadonlyMap<string, readonly SeenIntent[]>>;
 }

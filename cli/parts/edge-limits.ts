@@ -27,7 +27,10 @@ export const edgeLimits = {
   webhooksPerTenth: 100,
   /** Of that in a second what one address may send. Stripe has a dozen. */
   webhooksOfAddress: { perSecond: 500, burst: 2_500 },
-  /** Calls without a token from one address: health, Studio's files, sign-in, and RPCs that will be refused. */
+  /**
+   * Calls without a token, or with one that is no good, from one address: health, Studio's files, sign-in, and RPCs that will
+   * be refused.
+   */
   anonymousOfAddress: { perSecond: 100, burst: 1_000 },
   /** Calls of one wallet, whose sessions are free for everybody; operators and services have none. */
   callsOfWallet: { perSecond: 200, burst: 2_000 },

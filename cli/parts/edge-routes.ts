@@ -11,33 +11,46 @@ interface Rate {
   readonly burst: number;
 }
 
-/** What Envoy counts by: each value of it has a bucket of its own. */
+/** What Envoy counts by. An entry without a value stands for each value that comes, with a bucket of its own. */
 interface Counted {
-  readonly action: object;
-  readonly key: string;
+  readonly actions: readonly object[];
+  readonly entries: readonly { readonly key: string; readonly value?: string }[];
   readonly rate: Rate;
 }
 
 const byAddress = (rate: Rate): Counted => ({
-  action: { remote_address: {} },
-  key: "remote_address",
+  actions: [{ remote_address: {} }],
+  entries: [{ key: "remote_address" }],
   rate,
 });
 
-/** A verified claim; calls whose token has none are not counted. */
-const byWallet: Counted = {
-  action: {
-    metadata: {
-      descriptor_key: "wallet",
-      metadata_key: {
-        key: "envoy.filters.http.jwt_authn",
-        path: [{ key: "token" }, { key: "wallet" }],
-      },
-      skip_if_absent: true,
+/** A claim of a token that was verified. */
+const claim = (name: string, more: object) => ({
+  metadata: {
+    descriptor_key: name,
+    metadata_key: {
+      key: "envoy.filters.http.jwt_authn",
+      path: [{ key: "token" }, { key: name }],
     },
+    ...more,
   },
-  key: "wallet",
+});
+
+/** Calls whose token names no wallet are not counted. */
+const byWallet: Counted = {
+  actions: [claim("wallet", { skip_if_absent: true })],
+  entries: [{ key: "wallet" }],
   rate: edgeLimits.callsOfWallet,
+};
+
+/** The subject of a token that is none: no issuer gives it. */
+const nobody = "(nobody)";
+
+/** A token that Envoy does not find good is as good as none: a service would have to check each of them. */
+const byAddressOfBadTokens: Counted = {
+  actions: [claim("sub", { default_value: nobody }), { remote_address: {} }],
+  entries: [{ key: "sub", value: nobody }, { key: "remote_address" }],
+  rate: edgeLimits.anonymousOfAddress,
 };
 
 /** The filter's configuration for a route: a bucket for each value, and one for all of them where that is given. */
@@ -57,12 +70,8 @@ function limitedBy(
       filter_enabled: always,
       filter_enforced: always,
       max_dynamic_descriptors: edgeLimits.remembered,
-      rate_limits: counted.map(({ action }) => ({ actions: [action] })),
-      descriptors: counted.map(({ key, rate }) => ({
-        // Without a value: one bucket for each that comes.
-        entries: [{ key }],
-        token_bucket: bucket(rate),
-      })),
+      rate_limits: counted.map(({ actions }) => ({ actions })),
+      descriptors: counted.map(({ entries, rate }) => ({ entries, token_bucket: bucket(rate) })),
     },
   };
 }
@@ -157,7 +166,7 @@ function both(match: object, clusters: string, seconds: number): object[] {
     headers: [{ name: "authorization", present_match: true, invert_match: true }],
   };
   const anonymous = limitedBy("anonymous", [byAddress(edgeLimits.anonymousOfAddress)]);
-  const wallets = limitedBy("wallet", [byWallet]);
+  const wallets = limitedBy("wallet", [byWallet, byAddressOfBadTokens]);
   return [true, false].flatMap((isGrpc) => [
     { ...route(isGrpc, isAnonymous), typed_per_filter_config: anonymous },
     { ...route(isGrpc, {}), typed_per_filter_config: wallets },

@@ -100,6 +100,17 @@ describe("renderEnvoyConfig", () => {
     const only = template.slice(template.indexOf("xff_num"), template.indexOf("# Every answer"));
     expect(hops(renderTemplate(only, {}))).toBe("0");
     expect(hops(renderTemplate(only, { EDGE_TRUSTED_HOPS: "2" }))).toBe("2");
+    expect(hops(renderEnvoyConfig(readSettings({})))).toBe("0");
+    expect(hops(renderEnvoyConfig(readSettings({ EDGE_TRUSTED_HOPS: "3" })))).toBe("3");
+    expect(() => readSettings({ EDGE_TRUSTED_HOPS: "many" })).toThrow("EDGE_TRUSTED_HOPS");
+  });
+
+  it("logs one of a hundred calls that went well, or as many as it is told", () => {
+    const percent = (given: Record<string, string>) =>
+      /percent_sampled: \{ numerator: (\d+)/.exec(renderEnvoyConfig(readSettings(given)))?.[1];
+    expect(percent({})).toBe("1");
+    expect(percent({ EDGE_LOG_SUCCESS_PERCENT: "100" })).toBe("100");
+    expect(() => readSettings({ EDGE_LOG_SUCCESS_PERCENT: "101" })).toThrow("EDGE_LOG_SUCCESS");
   });
 
   it("knows the simulator of Stripe only where one runs", () => {

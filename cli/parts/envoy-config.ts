@@ -36,6 +36,7 @@ function edgeValues(given: Given): Record<string, () => string> {
       Object.entries(constants).map(([name, value]) => [name, () => `${value}`]),
     ),
     EDGE_TRUSTED_HOPS: () => given["EDGE_TRUSTED_HOPS"] || "0",
+    EDGE_LOG_SUCCESS_PERCENT: () => given["EDGE_LOG_SUCCESS_PERCENT"] || "1",
     EDGE_REPLIES: edgeReplies,
     EDGE_RPC_ROUTES: edgeRpcRoutes,
     EDGE_ANONYMOUS_FILTERS: edgeAnonymousFilters,
@@ -85,6 +86,8 @@ function envoyValues(settings: Settings): Record<string, string> {
     JWT_ISSUER: settings.jwt.issuer,
     JWT_AUDIENCE: settings.jwt.audience,
     STUDIO_ORIGINS: settings.studioOrigins,
+    EDGE_TRUSTED_HOPS: String(settings.edgeTrustedHops),
+    EDGE_LOG_SUCCESS_PERCENT: String(settings.edgeLogSuccessPercent),
   };
   for (const name of serviceNames) {
     const prefix = name.toUpperCase();

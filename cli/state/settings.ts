@@ -54,6 +54,10 @@ export interface Settings {
   readonly clusterId: bigint | undefined;
   /** A regular expression for the browser origins that may call. */
   readonly studioOrigins: string;
+  /** EDGE_TRUSTED_HOPS: how many proxies before Envoy are believed about a client's address. */
+  readonly edgeTrustedHops: number;
+  /** EDGE_LOG_SUCCESS_PERCENT: how many of the calls that went well Envoy logs, of a hundred. */
+  readonly edgeLogSuccessPercent: number;
 }
 
 export const repositoryRoot = resolve(import.meta.dirname, "../..");
@@ -103,6 +107,16 @@ export function readSettings(environment: Environment): Settings {
         ? undefined
         : readU128(environment, "TIGERBEETLE_CLUSTER_ID"),
     studioOrigins: readString(environment, "STUDIO_ORIGINS", localOrigins),
+    edgeTrustedHops: readInteger(environment, "EDGE_TRUSTED_HOPS", {
+      min: 0,
+      max: 10,
+      fallback: 0,
+    }),
+    edgeLogSuccessPercent: readInteger(environment, "EDGE_LOG_SUCCESS_PERCENT", {
+      min: 0,
+      max: 100,
+      fallback: 1,
+    }),
   };
   refuseSharedPorts(portsOf(settings.ports));
   return settings;

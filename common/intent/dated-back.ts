@@ -30,7 +30,7 @@ export async function checkNotDatedBack(
   const { intentId } = intent;
   const { digest } = attestation;
   const boundTime = await witnesses.boundTime(intentId, digest);
-  if (boundTime !== undefined && isInTime(intent, signer, boundTime)) return;
+  if (boundTime !== undefined && wasSeenInTime(intent, signer, boundTime)) return;
   if (await witnesses.hasEvidence(intentId, digest)) return;
   throw new DomainError(
     "SIGNER_NOT_TRUSTED",
@@ -39,13 +39,17 @@ export async function checkNotDatedBack(
   );
 }
 
-function needsWitness(intent: Intent, signer: Signer, nowSeconds: bigint): boolean {
+/** Whether an intent that is judged at `nowSeconds` needs somebody who has seen it before. */
+export function needsWitness(intent: Intent, signer: Signer, nowSeconds: bigint): boolean {
   const hasRetired = signer.retireTime !== undefined && nowSeconds >= signer.retireTime;
   return hasRetired || nowSeconds > intent.issueTime + freshSeconds;
 }
 
-/** The Attestor signs for a retired signer what was issued before, as long as clocks may differ. */
-function isInTime(intent: Intent, { retireTime }: Signer, boundTime: bigint): boolean {
-  if (boundTime > intent.issueTime + freshSeconds) return false;
-  return retireTime === undefined || boundTime <= retireTime + signerSkewSeconds;
+/**
+ * Whether who has seen an intent at `seenTime`, Unix seconds, has seen it when it was issued. The Attestor signs for a retired
+ * signer what was issued before, as long as clocks may differ.
+ */
+export function wasSeenInTime(intent: Intent, { retireTime }: Signer, seenTime: bigint): boolean {
+  if (seenTime > intent.issueTime + freshSeconds) return false;
+  return retireTime === undefined || seenTime <= retireTime + signerSkewSeconds;
 }

@@ -168,3 +168,24 @@ function writeU128(target: Buffer, value: bigint, offset: number): void {
 function readU128(source: Buffer, offset: number): bigint {
   return (source.readBigUInt64BE(offset) << 64n) | source.readBigUInt64BE(offset + 8);
 }
+
+/** When evidence was stored, by intent id. Ids without evidence are left out. RECORDS_UNAVAILABLE. */
+export async function readEvidenceTimes(
+  pool: Pool,
+  intentIds: readonly string[],
+): Promise<ReadonlyMap<string, { readonly digest: string; readonly seenTime: bigint }>> {
+  const { rows } = await withRecords(() =>
+    pool.query<{ intent_id: string; digest: Buffer; seen_time: string }>({
+      name: "evidence-times",
+      text: `select intent_id, digest, floor(extract(epoch from insert_time))::bigint as seen_time
+        from evidence where intent_id = any($1::uuid[])`,
+      values: [intentIds],
+    }),
+  );
+  return new Map(
+    rows.map(({ intent_id, digest, seen_time }) => [
+      intent_id,
+      { digest: hex(digest), seenTime: BigInt(seen_time) },
+    ]),
+  );
+}

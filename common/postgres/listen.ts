@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 
 export interface ListenOptions {
@@ -12,6 +13,8 @@ export interface ListenOptions {
   readonly onLost: (error: unknown) => void;
 }
 
+/** How long a server may take to say goodbye; one that stands still says nothing. */
+const closeMsMax = 1_000;
 const reconnectMsMin = 100;
 const reconnectMsMax = 5_000;
 
@@ -59,7 +62,11 @@ export function listen(options: ListenOptions): { close(): Promise<void> } {
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      await client?.end().catch(() => {});
+      const late = new AbortController();
+      const ended = client?.end().catch(() => {});
+      const given = sleep(closeMsMax, undefined, { signal: late.signal }).catch(() => {});
+      await Promise.race([ended, given]);
+      late.abort();
     },
   };
 }

@@ -75,13 +75,13 @@ export interface CheckoutStore {
   /**
    * Stores an order with its purchase intent and its first transitions, unless its intent id or its order key is
    * taken. Returns what is stored under either; `inserted` tells whether it is new. Throws LIMIT_EXCEEDED if more than
-   * `openMax` would then be open: unpaid, of this wallet, and made by the wallet or by the same merchant.
+   * `openMax` would then be open: unpaid, of this wallet, and made by the wallet or for the same merchant. Undefined: no bound.
    */
   insert(
     order: Order,
     purchase: Intent,
     transitions: readonly { readonly to: CheckoutState; readonly cause: string }[],
-    openMax: number,
+    openMax: number | undefined,
   ): Promise<{ readonly record: CheckoutRecord; readonly inserted: boolean }>;
   read(intentId: string): Promise<CheckoutRecord | undefined>;
   /** The orders of a key: at most one, but for "ANY" at most two, which says that there are several. */

@@ -111,7 +111,7 @@ it("has the numbers of the edge", () => {
     ["bytes held of one connection, each side", kibibytes(edgeLimits.bufferBytes)],
     ["memory", mebibytes(edgeLimits.heapBytes)],
     [
-      "calls without a token from one address to one path, each second",
+      "calls without a good token from one address to one path, each second",
       number(anonymousOfAddress.perSecond),
     ],
     ["such calls that may come at once", number(anonymousOfAddress.burst)],

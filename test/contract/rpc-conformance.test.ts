@@ -652,6 +652,32 @@ describe("plain JSON over HTTP", () => {
     });
   });
 
+  it.each(["message", "encoding", "base64", "compression", "connect"])(
+    "refuses a GET with two of %s, once it is known who asks",
+    async (name) => {
+      const url = new URL(
+        `http://127.0.0.1:${fixture.connectPort}/sovr.ledger.v1.LedgerService/GetBalance`,
+      );
+      const all = { connect: "v1", encoding: "json", message: '{"accountId":"7"}' };
+      for (const [key, value] of Object.entries(all)) url.searchParams.append(key, value);
+      const headers = await bearer();
+      expect((await fetch(url, { headers })).status).toBe(200);
+      for (const value of ['{"accountId":"8"}', "json", "v1"]) {
+        const twice = new URL(url);
+        if (!twice.searchParams.has(name)) twice.searchParams.append(name, value);
+        twice.searchParams.append(name, value);
+        const refused = await fetch(twice, { headers });
+        expect(refused.status, value).toBe(400);
+        const rule = "parameter.duplicate";
+        expect(await refused.json(), value).toMatchObject({
+          code: "invalid_argument",
+          details: [{ debug: { reason: "INVALID_FIELD", metadata: { rule } } }, {}],
+        });
+        expect((await fetch(twice)).status, value).toBe(401);
+      }
+    },
+  );
+
   it("writes the errors that stand inside an answer", async () => {
     const url = `http://127.0.0.1:${fixture.connectPort}/sovr.clearing.v1.ClearingService/ClearBatch`;
     const headers = { ...(await bearer()), "content-type": "application/json" };

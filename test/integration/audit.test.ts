@@ -496,6 +496,29 @@ describeOnEngines("./mesh audit", (engine) => {
         ]);
       });
 
+      it("that was dated back, unless the Attestor or Clearing saw it when it was issued", async () => {
+        const issueTime = BigInt(Math.floor(Date.now() / 1_000)) - 1_200n;
+        const postings = [posting(chart.cash, chart.stripe, 5n, 10)];
+        const draft = { postings, issueTime, expireTime: issueTime + 7_200n };
+        const [stolen, bound, stored] = [1, 2, 3].map(() => world.attest(world.intent(draft)));
+        if (!stolen || !bound || !stored) throw new Error("three intents are needed");
+        const id = await force(stolen);
+        await force(stored);
+        await force(bound);
+        const then = new Date(Number(issueTime + 1n) * 1_000);
+        await tamper(stored.intent.intentId, "insert_time", then);
+        // The Attestor's table, as its first start makes it.
+        await pool.query(
+          "create table attestation_intent (intent_id uuid primary key, digest bytea, insert_time timestamptz)",
+        );
+        await pool.query("insert into attestation_intent values ($1, $2, $3)", [
+          bound.intent.intentId,
+          unhex(bound.attestation.digest),
+          then,
+        ]);
+        expect(await found()).toEqual([["DATED_BACK", id]]);
+      });
+
       it("that cleared long after it had expired", async () => {
         const now = BigInt(Math.floor(Date.now() / 1_000));
         const postings = [posting(chart.cash, chart.stripe, 5n, 10)];

@@ -594,8 +594,15 @@ describe("what is wrong", () => {
     const again = await client.createCheckout(first ?? {});
     expect(again.checkout?.state).toBe(CheckoutState.AWAITING_SIGNATURE);
     expect((await client.listCheckouts({ pageSize: 100 })).checkouts).toHaveLength(20);
-    const market = world.client("checkout.buy");
-    await market.createCheckout(world.order(key.address, PaymentMethod.BALANCE, milk));
+    const market = world.client("checkout.buy", undefined, "market-1");
+    const sold = Array.from({ length: 22 }, () =>
+      market.createCheckout(world.order(key.address, PaymentMethod.BALANCE, milk)),
+    );
+    const sales = await Promise.allSettled(sold);
+    expect(sales.filter(({ status }) => status === "rejected")).toHaveLength(2);
+    // Nor does the house stop, whose token is bound to nobody.
+    const house = world.client("checkout.buy");
+    await house.createCheckout(world.order(key.address, PaymentMethod.BALANCE, milk));
     // What is paid makes room.
     const walletSignature = signed(again, key);
     const paid = await client.createCheckout({ ...first, walletSignature });

@@ -48,7 +48,7 @@ let mesh: TestMesh;
 let token: string;
 
 beforeAll(async () => {
-  mesh = await startMesh();
+  mesh = await startMesh({ environment: { EDGE_LOG_SUCCESS_PERCENT: "0" } });
   token = await mesh.token();
 });
 afterAll(() => mesh?.stop());
@@ -660,26 +660,37 @@ describe("Envoy's configuration", () => {
     expect(output).not.toMatch(/work-in-progress|deprecated|\[warning\]|\[error\]|\[critical\]/i);
   });
 
-  it("logs each request as JSON with the verified subject and without the token", async () => {
+  it("logs each request that fails as JSON with the verified subject and without the token", async () => {
     const client = createClient(LedgerService, throughEnvoy("gRPC"));
     await client.listAssets({});
+    await expect(client.getBalance({ accountId: "999" })).rejects.toThrow();
+    const json = createClient(LedgerService, throughEnvoy("Connect, JSON"));
+    await expect(json.getBalance({ accountId: "999" })).rejects.toThrow();
     const lines = () =>
       mesh
         .log("envoy")
         .split("\n")
         .filter((line) => line.startsWith("{"));
+    const told = () => lines().map((line) => JSON.parse(line) as Record<string, unknown>);
+    const path = "/sovr.ledger.v1.LedgerService/GetBalance";
     // Envoy writes its log when it has a lot, and else every ten seconds.
-    await expect
-      .poll(() => lines().map((line) => JSON.parse(line)))
-      .toContainEqual(
+    await expect.poll(told).toEqual(
+      expect.arrayContaining([
         expect.objectContaining({
-          path: "/sovr.ledger.v1.LedgerService/ListAssets",
+          path,
           content_type: "application/grpc+proto",
           subject: "developer",
           status: 200,
+          grpc_status: "NOT_FOUND",
           upstream: "ledger_grpc",
         }),
-      );
+        expect.objectContaining({ path, status: 404, upstream: "ledger_connect" }),
+      ]),
+    );
+    // What went well, and soon, is left out where nothing of it is asked for.
+    const well = { path: "/sovr.ledger.v1.LedgerService/ListAssets", grpc_status: "OK" };
+    const fast = told().filter(({ duration_ms: ms }) => Number(ms) < 1_000);
+    expect(fast).not.toContainEqual(expect.objectContaining(well));
     expect(mesh.log("envoy")).not.toContain(token);
   });
 });

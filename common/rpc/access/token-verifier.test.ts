@@ -106,6 +106,36 @@ describe("what is remembered", () => {
   });
 });
 
+describe("a token of ES256", () => {
+  it("has two signatures for who holds it, which say the same, and no third", async () => {
+    using es256 = await createTokenIssuer("ES256");
+    const verifier = createTokenVerifier(rules, openKeys(es256.jwksPath));
+    const token = await es256.token();
+    const first = await verifier.verify(`Bearer ${token}`);
+    // RFC 7518 lets an issuer sign with either, so neither can be refused; each is verified for itself, and remembered.
+    const other = await verifier.verify(`Bearer ${withOtherS(token)}`);
+    expect(other).toEqual(first);
+    expect(withOtherS(withOtherS(token))).toBe(token);
+    for (let time = 0; time < 3; time += 1) {
+      expect(verifier.verify(`Bearer ${token}`)).toBe(first);
+      expect(verifier.verify(`Bearer ${withOtherS(token)}`)).toBe(other);
+    }
+    expect(verifier.remembered).toBe(2);
+  });
+});
+
+/** The order of the curve P-256. */
+const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+/** The same token with (r, n − s) in place of (r, s), which anybody can make of it. */
+function withOtherS(token: string): string {
+  const [head, body, seal = ""] = token.split(".");
+  const bytes = Buffer.from(seal, "base64url");
+  const s = BigInt(`0x${bytes.subarray(32).toString("hex")}`);
+  const other = Buffer.from((order - s).toString(16).padStart(64, "0"), "hex");
+  return `${head}.${body}.${Buffer.concat([bytes.subarray(0, 32), other]).toString("base64url")}`;
+}
+
 describe("a bad token", () => {
   it("is told apart from none", () => {
     const verifier = createTokenVerifier(rules, openKeys());

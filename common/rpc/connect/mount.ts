@@ -31,6 +31,7 @@ import { type MethodPlan, requestBytesMaxLargest } from "../method-plan.ts";
 import type { OpenStreams } from "../open-streams.ts";
 import { bodyTooSlow, methodNotFound, type RpcCall, rpcCallKey } from "../rpc-call.ts";
 import { jsonHere } from "../strict/batch-json.ts";
+import { undecodable } from "../strict/refusal.ts";
 import { batchAnswerKey, batchRequestKey, cameWithKey, passBatch } from "./batch-body.ts";
 import { answerText, isGrpcWebText } from "./grpc-web-text.ts";
 import { rawJson, rawMethod, readRaw } from "./raw-request.ts";
@@ -221,7 +222,23 @@ function gate(
   const begun = guard.begin(plan, (name) => header.get(name) ?? undefined, ctx.values);
   const call = ctx.values.get(rpcCallKey);
   if (call !== undefined) follow(call, ctx);
-  return begun;
+  const doubled = ctx.requestMethod === "GET" ? doubledParameter(ctx.url) : undefined;
+  if (doubled === undefined) return begun;
+  const refuse = () => {
+    throw callOf(ctx).fail(
+      undecodable(`${doubled} is in the URL twice`, "", "parameter.duplicate"),
+    );
+  };
+  // Who may not call at all is told that first.
+  return begun === undefined ? refuse() : begun.then(refuse);
+}
+
+/** What a GET says by its URL. Of two of one of these Connect takes the first, and a proxy before it may take the last. */
+const parameters = ["message", "encoding", "base64", "compression", "connect"];
+
+function doubledParameter(url: string): string | undefined {
+  const { searchParams } = new URL(url);
+  return parameters.find((name) => searchParams.getAll(name).length > 1);
 }
 
 /**

@@ -75,7 +75,7 @@ export interface CheckoutOptions {
   readonly payments: Payments | undefined;
   readonly changes: CheckoutWatch;
   readonly lifetimeMs: number;
-  /** The most checkouts of a wallet that are open: not paid, cancelled or failed yet. */
+  /** The most checkouts of a wallet that are open, not paid, cancelled or failed yet, before whoever is bound makes another. */
   readonly openPerWallet: number;
   /** How many new checkouts a wallet makes in a minute. What merchants make for it is not counted. */
   readonly rate: Pick<RateLimit, "take" | "giveBack">;
@@ -162,7 +162,7 @@ async function createCheckout(
           { to: "AWAITING_SIGNATURE", cause: "the wallet is to sign" },
         ] as const)
       : ([{ to: "CREATED", cause: "created" }] as const);
-  const stored = await insertOrder(options, order, transitions);
+  const stored = await insertOrder(options, order, transitions, caller);
   if (!stored.inserted) checkSame(stored.record.order, order);
   const record =
     request.walletSignature === ""
@@ -181,8 +181,12 @@ async function insertOrder(
   { store, rate, openPerWallet }: CheckoutOptions,
   order: Order,
   transitions: Parameters<CheckoutStore["insert"]>[2],
+  caller: Caller,
 ): ReturnType<CheckoutStore["insert"]> {
-  const insert = () => store.insert(order, purchaseIntent(order), transitions, openPerWallet);
+  // Whose credential is bound to nobody is the house's own, and is not bounded by what it does for one wallet.
+  const isHouse = caller.wallet === undefined && caller.merchant === undefined;
+  const openMax = isHouse ? undefined : openPerWallet;
+  const insert = () => store.insert(order, purchaseIntent(order), transitions, openMax);
   if (order.merchantsOwn) return insert();
   try {
     rate.take(order.wallet);

@@ -1,16 +1,20 @@
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
 import { importJWK, type JWK, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { contracts } from "#common/contracts.ts";
 import { serviceScopes } from "#common/roles.ts";
 import { allScopes, scopesOf } from "#common/rpc/access/access.ts";
+import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { access } from "#gen/sovr/common/v1/access_pb.ts";
+import { edgeLimits } from "../../../cli/parts/edge-limits.ts";
 import { keyFiles } from "../../../cli/state/keys.ts";
-import { type Door, openDoors } from "../../support/abuse/doors.ts";
+import { type Door, type DoorAnswer, openDoors } from "../../support/abuse/doors.ts";
 import { type Forgery, forgeries } from "../../support/abuse/forgeries.ts";
+import { http2Call, http2Start, openSocket } from "../../support/abuse/raw-sockets.ts";
 import type { TestMesh } from "../../support/mesh/mesh.ts";
 import { faultOf, reasonIn } from "../../support/walk/judge.ts";
 
@@ -18,6 +22,9 @@ const methods = contracts.flatMap((service) => service.methods);
 const nameOf = (method: DescMethod) => `${method.parent.name}/${method.name}`;
 /** ABUSE_WALK=full: every forgery on every method by every door. Else each forgery by one door of each method, by turns. */
 const isFull = process.env["ABUSE_WALK"] === "full";
+
+/** How often a call is sent that comes too early. */
+const attemptsMax = 60;
 
 /** Tests that no forged credential opens anything. `onForged` hears of each that was sent. */
 export function testCredentials(meshOf: () => TestMesh, onForged: (token: string) => void): void {
@@ -47,10 +54,8 @@ export function testCredentials(meshOf: () => TestMesh, onForged: (token: string
       );
       const strange = await Promise.all(
         tries.map(async ({ forgery, door }) => {
-          const { said, error } = await door.call(
-            method,
-            create(method.input),
-            forgery.authorization,
+          const { said, error } = await patiently(() =>
+            door.call(method, create(method.input), forgery.authorization),
           );
           const how = `a token ${forgery.name}, ${door.name}`;
           if (error === undefined) return `${how}: answered ${said}`;
@@ -65,6 +70,31 @@ export function testCredentials(meshOf: () => TestMesh, onForged: (token: string
   );
 
   it("asks nobody for keys that a token names", () => expect(wasAsked).toBe(0));
+
+  it("a flood of tokens that are no good is refused at the edge, and good ones pass", async () => {
+    const { address, settings } = meshOf();
+    const edge = doors.find(({ name }) => name === "gRPC at the edge");
+    const { getDomain } = AttestorService.method;
+    // Four times what may come at once, a hundred in one write: faster than a bucket fills, however slow this machine is.
+    const connections = (4 * edgeLimits.anonymousOfAddress.burst) / callsOfFlood;
+    const floods = await Promise.all(
+      Array.from({ length: connections }, async () => {
+        const socket = await openSocket(address);
+        socket.resume().write(badCalls(getDomain));
+        return socket;
+      }),
+    );
+    const refused = async () => {
+      const stats = `http://${settings.host}:${settings.ports.envoyAdmin}/stats?filter=wallet.http_local`;
+      const text = await (await fetch(stats)).text();
+      return Number(/rate_limited: (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    await expect.poll(refused).toBeGreaterThan(0);
+    for (const socket of floods) socket.destroy();
+    const good = `Bearer ${await meshOf().token({ scopes: ["ledger.read"] })}`;
+    const end = await edge?.call(getDomain, create(getDomain.input), good);
+    expect(end?.said).toBeDefined();
+  });
 
   it.each(methods.map((method) => [nameOf(method), method] as const))(
     "%s opens to a service's key for what its entry names and no more",
@@ -82,6 +112,33 @@ export function testCredentials(meshOf: () => TestMesh, onForged: (token: string
       }
     },
   );
+}
+
+/** May be sent again: too many came, or Envoy refused them before it had read them, and closed the connection. */
+const passing = ["RATE_LIMITED", "EDGE_UNAVAILABLE"];
+
+/** The answer to a call that is sent again while there are too many: in a full walk there are. */
+async function patiently(call: () => Promise<DoorAnswer>): Promise<DoorAnswer> {
+  for (let attempt = 0; ; attempt += 1) {
+    const end = await call();
+    const isTooMany = end.error !== undefined && passing.includes(reasonIn(end.error));
+    if (!isTooMany || attempt === attemptsMax) return end;
+    await sleep(1_000);
+  }
+}
+
+const callsOfFlood = 100;
+
+/** A connection's worth of calls with tokens that are no good, as bytes. */
+function badCalls({ parent, name }: DescMethod): Buffer {
+  const calls = Array.from({ length: callsOfFlood }, (_, index) =>
+    http2Call(2 * index + 1, {
+      path: `/${parent.typeName}/${name}`,
+      "content-type": "application/grpc",
+      authorization: `Bearer e30.e30.${index}`,
+    }),
+  );
+  return Buffer.concat([http2Start, ...calls]);
 }
 
 /** All of them, or the one whose turn it is. */

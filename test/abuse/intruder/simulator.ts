@@ -33,7 +33,7 @@ export function testSimulator(meshOf: () => TestMesh): void {
   const keysOf = (): Readonly<Record<string, string>> => ({
     "of nobody": "",
     "of another account": "Bearer sk_test_other",
-    "of Stripe's documentation": "Bearer sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "as long as a real one": `Bearer sk_test_${"a".repeat(24)}`,
     restricted: "Bearer rk_test_simulator",
     live: "Bearer sk_live_simulator",
     publishable: `Bearer ${own.publishable}`,

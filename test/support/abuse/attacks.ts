@@ -186,6 +186,17 @@ export const attacks = {
       many(perConnection / 2, () => attacker.ask(session, listAssets, grpc, emptyFrame)),
     );
   },
+  "a flood with tokens that are no good": async (attacker) => {
+    const session = await attacker.connect();
+    let count = 0;
+    await attacker.repeat(100, () =>
+      many(perConnection / 2, () => {
+        count += 1;
+        const authorization = `Bearer e30.e30.${count}`;
+        return attacker.ask(session, listAssets, { ...grpc, authorization }, emptyFrame);
+      }),
+    );
+  },
   "streams that are reset as soon as they are there": resetMany,
   "answers that nobody reads": readNothing,
   "bombs of zeros and of objects": bomb,

@@ -373,7 +373,8 @@ export const ErrorReason = {
   INTERNAL: 41,
 
   /**
-   * There is no such RPC. Without the method where the edge says it, which knows no service at that path.
+   * There is no such RPC, or none that takes what the request is compressed with: all take gzip. Without the method where
+   * the edge says it, which knows no service at that path.
    * Example: {["method": "/sovr.ledger.v1.LedgerService/Nope"]}
    *
    * @generated from enum value: ERROR_REASON_METHOD_NOT_FOUND = 42;

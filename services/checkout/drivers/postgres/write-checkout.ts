@@ -25,7 +25,7 @@ export async function insertCheckout(
   order: Order,
   purchase: Intent,
   transitions: Parameters<CheckoutStore["insert"]>[2],
-  openMax: number,
+  openMax: number | undefined,
 ): ReturnType<CheckoutStore["insert"]> {
   const inserted = await client.query(
     `insert into checkout_order (intent_id, merchant_id, order_id, wallet, payment_method, items, amount, ledger,
@@ -47,7 +47,7 @@ export async function insertCheckout(
     ],
   );
   if (inserted.rowCount === 1) {
-    await checkOpen(client, order, openMax);
+    if (openMax !== undefined) await checkOpen(client, order, openMax);
     const entry = {
       ...noRefund,
       kind: "PURCHASE",

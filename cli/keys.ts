@@ -1,13 +1,12 @@
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
-import { databaseUrl } from "./parts/postgres.ts";
+import { writeDatabaseUrls } from "./parts/postgres.ts";
 import { ensureKeys } from "./state/keys.ts";
 import { readSettings } from "./state/settings.ts";
-import { writeWhole } from "./state/write-whole.ts";
 
 const usage = "./mesh keys DATABASE_HOST:PORT";
 
-/** Makes what a mesh in containers is given as files: keys, and the URL of a database that is reached at the address. */
+/** Makes what a mesh in containers is given as files: keys, and the URLs of a database that is reached at the address. */
 runCommand(async () => {
   const { positionals } = readArguments({}, usage);
   const [address, ...more] = positionals;
@@ -15,7 +14,7 @@ runCommand(async () => {
     throw new Problem(`name where PostgreSQL is reached (usage: ${usage})`);
   }
   const files = await ensureKeys(readSettings(process.env));
-  writeWhole(files.databaseUrl, databaseUrl(files, address));
+  writeDatabaseUrls(files, address);
   console.log(files.folder);
   return 0;
 });

@@ -24,8 +24,10 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           the event stream, as it happens
   ./mesh token [--role ROLE | --scope SCOPE…] [--wallet WALLET | --merchant ID] [--ttl SECONDS]
                           prints a token for grpcurl, curl and others
-  ./mesh keys DATABASE_HOST:PORT
+  ./mesh keys DATABASE_HOST:PORT [--hand-out FOLDER]
                           makes the keys for a mesh in containers (k8s/README.md)
+  MIGRATION_DATABASE_URL_FILE=FILE ./mesh migrate SERVICE=URL_FILE…
+                          brings tables up to date as their owner, and makes each service's login
 
   ./mesh audit [--checkpoint FILE] [--findings MAX] [--json]
                           holds transfers, evidence, orders and balances against each other, both ways

@@ -45,11 +45,12 @@ it("a token that is bound to a merchant carries a merchant's scopes by default",
 });
 
 describe("ensureKeys", () => {
-  const { stripe, folder, databaseUrl: _, ...own } = keyFiles(settings);
+  const { stripe, folder, databaseUrl: _, databaseLogins, ...own } = keyFiles(settings);
+  const passwords = Object.values(databaseLogins).map(({ password }) => password);
   const read = (file: string) => readFileSync(file, "utf8");
 
   it("keeps the keys that are there", async () => {
-    const files = [...Object.values(own), ...Object.values(stripe)];
+    const files = [...Object.values(own), ...Object.values(stripe), ...passwords];
     const before = files.map(read);
     await ensureKeys(settings);
     expect(files.map(read)).toEqual(before);
@@ -79,7 +80,7 @@ describe("ensureKeys", () => {
     expect(read(stripe.publishableKey)).toMatch(/^pk_test_simulator_[0-9a-f]{48}$/);
     expect(read(stripe.webhookSecret)).toMatch(/^whsec_[0-9a-f]{48}$/);
     const { jwks: __, signers: ___, ...secret } = own;
-    for (const file of [...Object.values(secret), ...Object.values(stripe)]) {
+    for (const file of [...Object.values(secret), ...Object.values(stripe), ...passwords]) {
       expect(statSync(file).mode & 0o777).toBe(0o600);
     }
     expect(statSync(folder).mode & 0o777).toBe(0o700);

@@ -1,12 +1,14 @@
 import { chownSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pg from "pg";
+import { serviceNames } from "#common/service-names.ts";
 import { postgresPrograms } from "../bring/postgres.ts";
 import { Problem } from "../command/problem.ts";
 import { failureIn, runProgram } from "../command/run-program.ts";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 import { keepWhole, makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
+import { migrateServices } from "./migrate-services.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
@@ -16,6 +18,16 @@ const databaseUser = "sovr";
 /** The records: attestations, orders, names. */
 export function postgresPart(mesh: Mesh): Part {
   const { settings, keys } = mesh;
+  // Once in the life of this process: a server that comes back has its tables and logins, and must come back on a disk that
+  // is full as well.
+  let prepared: Promise<void> | undefined;
+  const prepare = () => {
+    prepared ??= prepareRecords(keys).catch((error: unknown) => {
+      prepared = undefined;
+      throw error;
+    });
+    return prepared;
+  };
   return {
     name: "postgres",
     dependsOn: [],
@@ -25,14 +37,38 @@ export function postgresPart(mesh: Mesh): Part {
     stopSignal: "SIGINT",
     stopMs: 10_000,
     launch: () => launch(mesh),
-    probe: () => probe(settings, keys),
+    async probe() {
+      const version = await probe(settings, keys);
+      await prepare();
+      return version;
+    },
   };
 }
 
-/** The URL of the mesh's database, or of another of the same server, at an address (host:port). */
-export function databaseUrl(keys: KeyFiles, address: string, database = databaseName): string {
+/** The owner's URL of the mesh's database, or of another of the same server, at an address (host:port). */
+function ownerUrl(keys: KeyFiles, address: string, database = databaseName): string {
   const password = readFileSync(keys.databasePassword, "utf8");
   return `postgres://${databaseUser}:${password}@${address}/${database}`;
+}
+
+/** Says to the owner and to every service where the database is, at an address (host:port), and as whom to log in there. */
+export function writeDatabaseUrls(keys: KeyFiles, address: string): void {
+  keepWhole(keys.databaseUrl, ownerUrl(keys, address));
+  for (const service of serviceNames) {
+    const login = keys.databaseLogins[service];
+    const password = readFileSync(login.password, "utf8");
+    keepWhole(login.url, `postgres://sovr_${service}:${password}@${address}/${databaseName}`);
+  }
+}
+
+/** Brings the tables up to date and lets the services log in. */
+function prepareRecords(keys: KeyFiles): Promise<void> {
+  const url = (file: string) => readFileSync(file, "utf8");
+  const logins = serviceNames.map((service) => ({
+    service,
+    databaseUrl: url(keys.databaseLogins[service].url),
+  }));
+  return migrateServices(url(keys.databaseUrl), logins);
 }
 
 /** Makes the data folder if it is not there yet, and says how to start the server on it. */
@@ -41,7 +77,7 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
   const programs = postgresPrograms();
   const user = unprivileged(data, programs.postgres);
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(data, programs.initdb, user, keys);
-  keepWhole(keys.databaseUrl, databaseUrl(keys, addressOf(settings)));
+  writeDatabaseUrls(keys, addressOf(settings));
   const flags = {
     listen_addresses: settings.host,
     port: String(settings.ports.postgres),
@@ -67,12 +103,12 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
 /** The version of the server, once it answers; makes the database the first time. Throws while it does not. */
 async function probe(settings: Settings, keys: KeyFiles): Promise<string> {
   const address = addressOf(settings);
-  const url = databaseUrl(keys, address);
+  const url = ownerUrl(keys, address);
   try {
     return await serverVersion(url);
   } catch (error) {
     if ((error as { code?: string }).code !== "3D000") throw error; // no such database
-    const admin = databaseUrl(keys, address, "postgres");
+    const admin = ownerUrl(keys, address, "postgres");
     await withClient(admin, (client) => client.query(`create database ${databaseName}`));
     return await serverVersion(url);
   }

@@ -6,15 +6,19 @@ import type { MeshIdentity } from "../state/state.ts";
 import { replicaAddresses, replicasOf } from "./replicas.ts";
 import { developmentBatchMax } from "./tigerbeetle.ts";
 
-/** Where a mesh of this machine keeps ledger and evidence, and whose signatures it trusts, in the services' words. */
+/**
+ * Where a mesh of this machine keeps ledger and evidence, and whose signatures it trusts, in the services' words.
+ * `databaseUrlFile`: as whom they are read; by default as their owner.
+ */
 export function recordsEnvironment(
   settings: Settings,
   identity: MeshIdentity,
   keys: KeyFiles,
+  databaseUrlFile = keys.databaseUrl,
 ): Environment {
   return {
     SOVR_ENVIRONMENT: identity.environment,
-    DATABASE_URL_FILE: keys.databaseUrl,
+    DATABASE_URL_FILE: databaseUrlFile,
     SIGNERS_FILE: keys.signers,
     EIP712_CHAIN_ID: identity.chainId,
     EIP712_VERIFYING_CONTRACT: identity.verifyingContract,

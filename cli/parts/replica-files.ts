@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Problem } from "../command/problem.ts";
 import { findProgram, lastLine, runProgram } from "../command/run-program.ts";
@@ -127,6 +127,7 @@ async function make(
         : lastLine(result.output);
     throw new Problem(`tigerbeetle could not ${command[0]} ${file}: ${why}`);
   }
+  chmodSync(fresh, 0o600);
   renameSync(fresh, file);
   syncFolder(dirname(file));
 }

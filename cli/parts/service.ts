@@ -36,7 +36,7 @@ export function servicePart(mesh: Mesh, name: ServiceName, user: NodeJS.ProcessE
       JWT_JWKS_FILE: keys.jwks,
       JWT_ISSUER: settings.jwt.issuer,
       JWT_AUDIENCE: settings.jwt.audience,
-      ...recordsEnvironment(settings, identity, keys),
+      ...recordsEnvironment(settings, identity, keys, keys.databaseLogins[name].url),
       ...ownEnvironment(mesh, name, user),
     },
   });

@@ -23,7 +23,7 @@ export function unprivileged(data: string, program: string): Unprivileged {
   if (process.getuid?.() !== 0) {
     return { prefix: [], uid: undefined, gid: undefined, owner: undefined };
   }
-  const owner = ownerOf(data) ?? findUser("postgres") ?? findUser("nobody");
+  const owner = postgresUser(data);
   if (owner === undefined) {
     throw new Problem(
       "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`: make one",
@@ -49,6 +49,12 @@ export function unprivileged(data: string, program: string): Unprivileged {
     `--ambient-caps=${capability}`,
   ];
   return { prefix, uid: undefined, gid: undefined, owner };
+}
+
+/** As root: whom PostgreSQL runs as; undefined if there is nobody, and for whoever is not root. */
+export function postgresUser(data: string): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  return ownerOf(data) ?? findUser("postgres") ?? findUser("nobody");
 }
 
 /** Who owns a folder that is there; undefined for root's, which PostgreSQL does not take. */

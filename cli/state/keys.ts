@@ -5,6 +5,7 @@ import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { serviceScopes } from "#common/roles.ts";
 import { allScopes } from "#common/rpc/access/access.ts";
+import type { ServiceName } from "#common/service-names.ts";
 import { Problem } from "../command/problem.ts";
 import type { Settings } from "./settings.ts";
 import { makeFolder, writeWhole } from "./write-whole.ts";
@@ -22,11 +23,20 @@ export interface KeyFiles {
   readonly attestor: string;
   /** The signers that Attestor and Clearing trust. */
   readonly signers: string;
+  /** Of the owner of the database, who makes tables, roles and logins. */
   readonly databasePassword: string;
-  /** DATABASE_URL with the password in it; written at every start, because the port may change. */
+  /** DATABASE_URL of the owner with the password in it; written at every start, because the port may change. */
   readonly databaseUrl: string;
+  /** Of each service's own login, which may do what the service does and nothing else. */
+  readonly databaseLogins: Readonly<Record<ServiceName, DatabaseLoginFiles>>;
   /** What is said to the simulator of Stripe and to nobody else. */
   readonly stripe: StripeKeyFiles;
+}
+
+export interface DatabaseLoginFiles {
+  readonly password: string;
+  /** DATABASE_URL with the password in it. */
+  readonly url: string;
 }
 
 export interface StripeKeyFiles {
@@ -47,11 +57,25 @@ export function keyFiles(settings: Settings): KeyFiles {
     signers: join(folder, "signers.json"),
     databasePassword: join(folder, "database-password"),
     databaseUrl: join(folder, "database-url"),
+    databaseLogins: {
+      ledger: loginFiles(folder, "ledger"),
+      clearing: loginFiles(folder, "clearing"),
+      attestor: loginFiles(folder, "attestor"),
+      eventstream: loginFiles(folder, "eventstream"),
+      checkout: loginFiles(folder, "checkout"),
+    },
     stripe: {
       secretKey: join(folder, "stripe-secret-key"),
       publishableKey: join(folder, "stripe-publishable-key"),
       webhookSecret: join(folder, "stripe-webhook-secret"),
     },
+  };
+}
+
+function loginFiles(folder: string, service: ServiceName): DatabaseLoginFiles {
+  return {
+    password: join(folder, `database-password-${service}`),
+    url: join(folder, `database-url-${service}`),
   };
 }
 
@@ -66,6 +90,7 @@ export async function ensureKeys(settings: Settings): Promise<KeyFiles> {
   await ensureTokenKeys(files);
   ensureAttestor(files);
   ensureDatabasePassword(settings, files);
+  for (const { password } of Object.values(files.databaseLogins)) ensureRandom(password, "");
   // Marked, so that nobody takes them for keys of an account.
   ensureRandom(files.stripe.secretKey, "sk_test_simulator_");
   ensureRandom(files.stripe.publishableKey, "pk_test_simulator_");

@@ -52,7 +52,7 @@ export async function startOwned(
   options: OwnedOptions,
 ): Promise<ChildProcess> {
   rotateLog(settings, "mesh");
-  const log = openSync(logFile(settings, "mesh"), "a");
+  const log = openSync(logFile(settings, "mesh"), "a", 0o600);
   const flags = [
     ...(choice.fresh ? ["--fresh", "--yes"] : []), // whoever chose it was asked
     ...(choice.engine === undefined ? [] : ["--engine", choice.engine]),

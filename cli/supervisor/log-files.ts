@@ -19,7 +19,7 @@ export function logFile(settings: Settings, part: string): string {
 
 /** Begins a new log and keeps the one before as `<part>.log.1`: a mesh that runs often fills no disk. */
 export function rotateLog(settings: Settings, part: string): void {
-  mkdirSync(join(settings.state, "logs"), { recursive: true });
+  mkdirSync(join(settings.state, "logs"), { recursive: true, mode: 0o700 });
   const file = logFile(settings, part);
   if (existsSync(file)) renameSync(file, `${file}.1`);
 }
@@ -27,7 +27,7 @@ export function rotateLog(settings: Settings, part: string): void {
 /** Opens a part's log to append to, or says to write none: a part is worth more than its log, which a full disk may refuse. */
 export function openLog(settings: Settings, part: string): number | "ignore" {
   try {
-    return openSync(logFile(settings, part), "a");
+    return openSync(logFile(settings, part), "a", 0o600);
   } catch (error) {
     if (isDiskFull(error)) return "ignore";
     throw error;

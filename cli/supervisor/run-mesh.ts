@@ -4,6 +4,7 @@ import { meshParts } from "../parts/mesh.ts";
 import { requireTigerBeetle } from "../parts/replica-files.ts";
 import { chooseIdentity, type DataChoice } from "../state/choose-identity.ts";
 import { ensureKeys } from "../state/keys.ts";
+import { narrowState } from "../state/narrow-state.ts";
 import { identify, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import {
@@ -41,6 +42,7 @@ export async function runMesh(options: RunOptions): Promise<void> {
   if (release === undefined)
     throw new Problem("a mesh is already running here: ./mesh status shows it");
   try {
+    narrowState(settings);
     requirePrograms(options);
     if (options.choice.fresh || readIdentity(settings) === undefined) await stopEverything(options);
     // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.

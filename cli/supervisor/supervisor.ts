@@ -1,9 +1,10 @@
-import { spawn } from "node:child_process";
+import { type SpawnOptions, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError, Problem } from "../command/problem.ts";
 import { seconds } from "../command/text.ts";
 import type { Part } from "../parts/part.ts";
+import { privately } from "../state/narrow-state.ts";
 import { identify, isRunning, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import type { PartState } from "../state/state.ts";
@@ -232,7 +233,7 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
   const fingerprint = fingerprintOf(settings.root, launch);
   const log = openLog(settings, part.name);
   try {
-    const child = spawn(command, programArguments, {
+    const options = {
       cwd: settings.root,
       env: { ...launch.env, ...markOf(settings.state, part.name) },
       stdio: ["ignore", log, log],
@@ -240,7 +241,8 @@ async function spawnProcess(settings: Settings, part: Part, restarts: number): P
       detached: true,
       ...(launch.uid === undefined ? {} : { uid: launch.uid }),
       ...(launch.gid === undefined ? {} : { gid: launch.gid }),
-    });
+    } satisfies SpawnOptions;
+    const child = privately(() => spawn(command, programArguments, options));
     const exited = new Promise<string>((resolve) => {
       child.once("error", (error) => resolve(error.message));
       child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));

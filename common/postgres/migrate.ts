@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DatabaseError, type Pool, type PoolClient } from "pg";
+import { DatabaseError, escapeIdentifier, escapeLiteral, type Pool, type PoolClient } from "pg";
 import { DomainError } from "#common/domain-error.ts";
 import { ConfigError } from "#common/process/environment.ts";
-import { createPool, isForbidden, withRecords } from "./pool.ts";
+import { createPool, isForbidden, isMissingTable, withRecords } from "./pool.ts";
 
 /** Any number, the same in every process: two migrations at once take turns on it. */
 const migrationLock = 7_107_112;
@@ -31,13 +31,17 @@ const compatibleLine = /^-- compatible-from: (\S+)$/m;
 /** Applied at every start, after all others: roles and grants do not come with a restored dump. */
 const rolesFile = "roles.sql";
 
+/** The roles that grants name, such as in `grant select on evidence to sovr_ledger, sovr_eventstream;`. */
+const grantedTo = /\bto (sovr_[a-z]+(?:, sovr_[a-z]+)*);/g;
+
 /** Hears how a migration comes on. */
 export type MigrationLog = (details: object, message: string) => void;
 
 /**
  * As `migrate`, for the start of a service: as the role that logs in, which owns the tables, on a connection of its own;
- * and services and PostgreSQL start in any order. Throws ConfigError if PostgreSQL does not answer within half a minute,
- * if somebody holds a lock for ten, or if the database is newer than this program.
+ * and services and PostgreSQL start in any order. A login that may not make tables waits as long until somebody who may
+ * has applied them. Throws ConfigError if PostgreSQL does not answer within half a minute, if nobody has migrated, if
+ * somebody holds a lock for ten minutes, or if the database is newer than this program.
  */
 export async function migrateAtStart(
   databaseUrl: string,
@@ -59,17 +63,32 @@ export async function migrateAtStart(
         if (applied.length > 0) log({ owner, applied }, "migrations were applied");
         return applied;
       } catch (error) {
-        if (!(error instanceof DomainError)) throw error;
+        if (!(error instanceof DomainError || error instanceof NotMigrated)) throw error;
         const isLocked = isLockTimeout(error.cause);
         const why = error.cause instanceof Error ? error.cause.message : error.message;
         const waitedMs = Date.now() - beganMs;
-        if (waitedMs >= (isLocked ? lockPatienceMs : startMs)) throw gaveUp(isLocked, why);
+        if (waitedMs >= (isLocked ? lockPatienceMs : startMs)) {
+          throw error instanceof NotMigrated ? error.asConfigError() : gaveUp(isLocked, why);
+        }
         log({ owner, waitedMs, why }, "migrations wait and are tried again");
       }
       await sleep(retryMs);
     }
   } finally {
     await pool.end();
+  }
+}
+
+/** Tables are missing, and this login may not make them: whoever owns them has yet to. */
+class NotMigrated extends Error {
+  constructor(owner: string, missing: readonly string[]) {
+    super(
+      `the database lacks ${missing.join(", ")} of ${owner}, and this login may not migrate it: ./mesh migrate does, as the owner`,
+    );
+  }
+
+  asConfigError(): ConfigError {
+    return new ConfigError("DATABASE_URL", "(hidden)", this.message);
   }
 }
 
@@ -89,8 +108,8 @@ function gaveUp(isLocked: boolean, why: string): ConfigError {
  * of its own, and then `roles.sql`, every time. A file that changed after it was applied stops the start: history is
  * not rewritten. So does one that was applied and is not here, for a newer version made the tables and what this one would
  * write may not fit; unless it says that it does (`compatibleLine`). `owner` keeps the files of two services apart. Returns
- * the names applied; `log` hears of newer ones, and of what the login may not do. Throws ConfigError, and a lock timeout
- * when others hold what it needs.
+ * the names applied; `log` hears of newer ones, and of what the login may not do. A login that may not make tables changes
+ * nothing and is told what is missing. Throws ConfigError, NotMigrated, and a lock timeout when others hold what it needs.
  */
 export async function migrate(
   pool: Pool,
@@ -102,6 +121,7 @@ export async function migrate(
   const files = all.filter((name) => name !== rolesFile);
   const client = await pool.connect();
   try {
+    if (!(await mayMigrate(client))) return await requireMigrated(client, owner, files, log);
     await client.query(`set lock_timeout = ${lockTimeoutMs}`);
     await client.query("select pg_advisory_lock($1)", [migrationLock]);
     await client.query(`create table if not exists schema_migration (
@@ -133,6 +153,38 @@ export async function migrate(
       () => false,
     );
     client.release(!unlocked);
+  }
+}
+
+async function mayMigrate(client: PoolClient): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    "select has_schema_privilege(current_schema(), 'create') as may",
+  );
+  return rows[0]?.may ?? false;
+}
+
+/** Applies nothing. Throws NotMigrated unless everything is applied, ConfigError if the database is newer. */
+async function requireMigrated(
+  client: PoolClient,
+  owner: string,
+  files: readonly string[],
+  log: MigrationLog,
+): Promise<string[]> {
+  try {
+    const newer = await refuseNewer(client, owner, files);
+    if (newer.length > 0) log({ owner, newer }, "a newer version has migrated the database");
+    const { rows } = await client.query<{ name: string }>(
+      "select name from schema_migration where owner = $1",
+      [owner],
+    );
+    const applied = new Set(rows.map(({ name }) => name));
+    const missing = files.filter((name) => !applied.has(name));
+    if (missing.length > 0) throw new NotMigrated(owner, missing);
+    return [];
+  } catch (error) {
+    // No table yet, or nobody has let this login read it yet.
+    if (isMissingTable(error) || isForbidden(error)) throw new NotMigrated(owner, files);
+    throw error;
   }
 }
 
@@ -178,13 +230,40 @@ async function refuseNewer(
 
 /** Makes roles and grants, or says why this login may not: then they are as somebody else has made them. */
 async function grantRoles(client: PoolClient, sql: string): Promise<string | undefined> {
+  const roles = new Set(
+    [...sql.matchAll(grantedTo)].flatMap(([, names = ""]) => names.split(", ")),
+  );
   try {
-    await inTransaction(client, () => client.query(sql));
+    for (const role of roles) await ensureRole(client, role);
+    await inTransaction(client, async () => {
+      await client.query(sql);
+      await client.query(`grant select on schema_migration to ${[...roles].join(", ")}`);
+    });
     return undefined;
   } catch (error) {
     if (!isForbidden(error)) throw error;
     return error.message;
   }
+}
+
+/**
+ * Makes a role that cannot log in, unless it is there, and lets this login work as it. Only what is missing is made, so that
+ * a login that may not make roles finds those that were made for it.
+ */
+export async function ensureRole(client: PoolClient, role: string): Promise<void> {
+  const name = escapeIdentifier(role);
+  await client.query(`do $$ begin
+    if not exists (select from pg_roles where rolname = ${escapeLiteral(role)}) then
+      begin
+        create role ${name} nologin;
+      exception
+        when duplicate_object or unique_violation then null;
+      end;
+    end if;
+    if not pg_has_role(current_user, ${escapeLiteral(role)}, 'SET') then
+      grant ${name} to current_user;
+    end if;
+  end $$`);
 }
 
 async function inTransaction(client: PoolClient, work: () => Promise<unknown>): Promise<void> {

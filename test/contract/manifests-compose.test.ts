@@ -8,6 +8,9 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { findProgram, runProgram } from "../../cli/command/run-program.ts";
 import { renderTemplate } from "../../cli/parts/envoy-config.ts";
+import { handedOut } from "../../cli/state/hand-out.ts";
+import { keyFiles } from "../../cli/state/keys.ts";
+import { readSettings } from "../../cli/state/settings.ts";
 import { dockerfileSteps } from "../support/manifests/image-tree.ts";
 import { partNames, readByService } from "../support/manifests/service-configs.ts";
 
@@ -145,6 +148,27 @@ describe("compose.yaml", () => {
       )
       .map(([name]) => name);
     expect(soft).toEqual(["prepare", "postgres"]);
+  });
+
+  it("gives every part its own keys and nobody else's, and the owner's way to the database to no service", () => {
+    const given = new Map(Object.entries(handedOut(keyFiles(readSettings({ MESH_STATE: "/m" })))));
+    for (const [name, { volumes = [], environment = {}, command = [] }] of Object.entries(
+      compose.services,
+    )) {
+      if (name === "prepare" || name === "tools") continue;
+      const mounted = volumes.filter((volume) => /^(state|keys-)/.test(volume));
+      const files = given.get(name);
+      expect([name, mounted]).toEqual([name, files ? [`keys-${name}:/keys:ro`] : []]);
+      const named = [...Object.values(environment), ...command]
+        .flatMap((value) => /\/keys\/(\S+)$/.exec(value)?.[1] ?? [])
+        .filter((file) => file !== "envoy.yaml");
+      const handed = new Set(Object.keys(files ?? {}));
+      expect([name, named.filter((file) => !handed.has(file))]).toEqual([name, []]);
+    }
+    const owners = [...given].filter(([, files]) =>
+      Object.values(files).some((file) => /database-(url|password)$/.test(file)),
+    );
+    expect(owners.map(([name]) => name)).toEqual(["postgres", "migrate"]);
   });
 
   it("mounts only volumes and files that are there", () => {

@@ -215,6 +215,16 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       expect(sessions.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(sessionsMax);
     });
 
+    it.each(serviceNames)("gives %s no way to the database but its own", (name) => {
+      const { containers, initContainers = [] } = podOf(overlay, name);
+      const mounts = (those: readonly Container[]) =>
+        those.flatMap(({ volumeMounts = [] }) => volumeMounts.map((mount) => mount.name));
+      expect(mounts(containers)).toContain("database");
+      expect(mounts(containers)).not.toContain("owner");
+      expect(mounts(initContainers)).toEqual(["owner", "database"]);
+      expect(initContainers[0]?.args?.slice(1)).toEqual([`${name}=/etc/sovr/database/url`]);
+    });
+
     it("lets exactly those call each other that must, by the policies of the caller", () => {
       expect(pairsOf(overlay, mayCall)).toEqual(expectedPairs(overlay));
     });

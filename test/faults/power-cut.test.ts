@@ -125,7 +125,7 @@ function keysOf({ state }: Settings): ReadonlyMap<string, string> {
 
 /** At every start anew, or just now. */
 function isWritten(name: string): boolean {
-  return name === "database-url" || name.endsWith(".new");
+  return name.startsWith("database-url") || name.endsWith(".new");
 }
 
 function expectKept(settings: Settings, keys: ReadonlyMap<string, string>): void {

@@ -61,7 +61,19 @@ const rights = {
     readable: [],
     foreign: ["attestation_intent", "attestation_signature", "evidence", "clearing_failure"],
   },
+  sovr_ledger: readers(),
+  sovr_eventstream: readers(),
 } as const;
+
+/** Who reads the ledger and adds to nothing. */
+function readers() {
+  return {
+    own: [],
+    changeable: [],
+    readable: ["evidence", "ledger_identity"],
+    foreign: ["attestation_intent", "clearing_failure", "ledger_adoption", "checkout_order"],
+  } as const;
+}
 
 async function isAllowed(role: string, table: string): Promise<Record<string, boolean>> {
   const { rows } = await open(role).query<{ right: string; allowed: boolean }>(
@@ -146,6 +158,21 @@ for (const [role, { own, changeable, readable, foreign }] of Object.entries(righ
     }
   });
 }
+
+it("gives no role of a service more than its grants: no superuser, no way to another role, nothing of its own", async () => {
+  const { rows } = await open().query<{ name: string; more: boolean }>(
+    `select rolname as name, rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
+       or exists (select from pg_auth_members where member = pg_roles.oid)
+       or exists (select from pg_class where relowner = pg_roles.oid)
+       or has_schema_privilege(pg_roles.oid, 'public', 'create') as more
+     from pg_roles where rolname like 'sovr\\_%' order by name`,
+  );
+  expect(rows).toEqual(
+    Object.keys(rights)
+      .toSorted()
+      .map((name) => ({ name, more: false })),
+  );
+});
 
 it("lets the Attestor read evidence and not add to it", async () => {
   const pool = open("sovr_attestor");

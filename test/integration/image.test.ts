@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { serviceNames } from "#common/service-names.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
 import { noteStarted } from "../../cli/test/started.ts";
 import {
@@ -139,7 +140,7 @@ function spawnService(name: Name, env: Readonly<Record<string, string>>): ChildP
       args: [...tree.entrypoint, main],
       cwd: "/app",
       env,
-      mounts: { "/app": tree.folder, "/state": state },
+      mounts: { "/app": tree.folder, "/keys": keysOf(name), "/state": state },
       // The embedded ledger lies there; with a TigerBeetle nothing is written.
       writable: tigerbeetle === undefined ? ["/state"] : [],
       seccomp,
@@ -149,13 +150,18 @@ function spawnService(name: Name, env: Readonly<Record<string, string>>): ChildP
   const [program = "", ...flags] = tree.entrypoint;
   const moved = Object.entries(env).map(([variable, value]) => [
     variable,
-    value.replace(/^\/state\//, `${state}/`),
+    value.replace(/^\/state\//, `${state}/`).replace(/^\/keys\//, `${keysOf(name)}/`),
   ]);
   return spawn(programOf(program), [...flags, main], {
     cwd: tree.folder,
     env: Object.fromEntries(moved) as Record<string, string>,
     stdio: ["ignore", "pipe", "pipe"],
   });
+}
+
+/** What compose.yaml mounts as /keys. */
+function keysOf(part: string): string {
+  return join(folder, "keys", part);
 }
 
 function composeEnvironment(name: Name): Record<string, string> {
@@ -229,11 +235,21 @@ describe("the image", () => {
   });
 
   it("makes the keys and Envoy's configuration as compose.yaml asks for them", async () => {
-    const keys = await runInImage(["cli/keys.ts", "postgres:5432"], { MESH_STATE: state });
-    expect(keys).toMatchObject({ code: 0 });
-    const url = join(state, "keys/database-url");
-    expect(readFileSync(url, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
-    writeFileSync(url, records.databaseUrl);
+    const handOut = ["cli/keys.ts", "postgres:5432", "--hand-out", keysOf("")];
+    expect(await runInImage(handOut, { MESH_STATE: state })).toMatchObject({ code: 0 });
+    const owner = join(keysOf("migrate"), "database-url");
+    expect(readFileSync(owner, "utf8")).toMatch(/^postgres:\/\/sovr:[\w-]+@postgres:5432\/sovr$/);
+    writeFileSync(owner, records.databaseUrl);
+    const logins = serviceNames.map((name) => {
+      const file = join(keysOf(name), "database-url");
+      const { username, password } = new URL(readFileSync(file, "utf8"));
+      writeFileSync(file, Object.assign(new URL(records.databaseUrl), { username, password }).href);
+      return `${name}=${file}`;
+    });
+    const migrated = await runInImage(["cli/migrate.ts", ...logins], {
+      MIGRATION_DATABASE_URL_FILE: owner,
+    });
+    expect(migrated).toMatchObject({ code: 0 });
     const { services } = parse(readFileSync(join(root, "compose.yaml"), "utf8"), {
       merge: true,
     }) as {
@@ -249,7 +265,8 @@ describe("the image", () => {
   });
 
   it(`starts every service ${how}, which takes its sessions, is ready, and stops at SIGTERM`, async () => {
-    if (noContainers === undefined) giveToContainer(filesUnder(state));
+    if (noContainers === undefined)
+      giveToContainer([...filesUnder(state), ...filesUnder(keysOf(""))]);
     const started = new Map<Name, Started>();
     for (const name of names) started.set(name, await start(name));
     for (const [, service] of started) await untilReady(service);

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ensureLogin } from "#common/postgres/logins.ts";
 import { migrate, migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { serviceNames } from "#common/service-names.ts";
 import { clearOne, startClearingWorld } from "../support/clearing/world.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
@@ -57,12 +59,13 @@ async function makeLogin(name: string): Promise<string> {
 }
 
 /** What a service works as. */
-const roles = owners.map((owner) => `sovr_${owner}`);
+const roles = serviceNames.map((service) => `sovr_${service}`);
 
 test("roles and every right are there again after a start, as after a restore into a fresh server", async () => {
   for (const owner of owners) expect((await start(owner)).length).toBeGreaterThan(0);
   const before = await rights();
-  for (const role of roles) expect(before.join()).toContain(`${role} may INSERT`);
+  for (const owner of owners) expect(before.join()).toContain(`sovr_${owner} may INSERT`);
+  for (const role of roles) expect(before.join()).toContain(`${role} may SELECT`);
   for (const role of roles) await pool.query(`drop owned by ${role}; drop role ${role}`);
   expect(await rights()).toEqual([]);
   for (const owner of owners) expect(await start(owner)).toEqual([]);
@@ -101,6 +104,31 @@ test("a login that may neither make roles nor use them says so in its log, and l
   lines.length = 0;
   expect(await start("attestor", url)).toEqual([]);
   expect(lines.join()).toMatch(/roles and grants are left as they are.*sovr_attestor/);
+});
+
+test("a login that may not make tables waits for one who may, and says what is missing", async () => {
+  await pool.query("create database tenancy");
+  const url = (login: object) =>
+    Object.assign(new URL(postgres.databaseUrl), { pathname: "/tenancy", ...login }).href;
+  const login = { username: "sovr_attestor", password: "of the Attestor's own" };
+  await ensureLogin(url({}), { role: login.username, password: login.password });
+  lines.length = 0;
+  const started = start("attestor", url(login));
+  await expect
+    .poll(() => lines.join())
+    .toMatch(/the database lacks 0001-attestation\.sql.* of attestor, and this login may not/);
+  expect((await start("attestor", url({}))).length).toBeGreaterThan(0);
+  expect(await started).toEqual([]);
+  // And it is nobody else: there is no way back to one who may.
+  const { username: owner } = new URL(postgres.databaseUrl);
+  const own = createPool({ databaseUrl: url(login), applicationName: "test" });
+  try {
+    for (const statement of [`set role ${owner}`, "set role sovr_clearing", "create table x ()"]) {
+      await expect(own.query(statement)).rejects.toMatchObject({ code: "42501" });
+    }
+  } finally {
+    await own.end();
+  }
 });
 
 test("a start waits for a lock longer than one attempt may, says so, and goes on", async () => {

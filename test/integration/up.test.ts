@@ -100,12 +100,14 @@ describe("./mesh up, running", () => {
 
   it("keeps secrets where only the owner reads them, and out of every log", async () => {
     const keys = keyFiles(mesh.settings);
+    const logins = Object.values(keys.databaseLogins);
     const secrets = [
       keys.issuer,
       keys.checkout,
       keys.attestor,
       keys.databasePassword,
       keys.databaseUrl,
+      ...logins.flatMap(({ password, url }) => [password, url]),
       keys.stripe.secretKey,
       keys.stripe.webhookSecret,
     ];
@@ -119,6 +121,19 @@ describe("./mesh up, running", () => {
       for (const word of words) expect(logs.filter((log) => log.includes(word))).toEqual([]);
     }
     expect(statSync(keys.folder).mode & 0o777).toBe(0o700);
+  });
+
+  it("lets nobody else into its state folder, and not to what is in there", () => {
+    const { state } = mesh.settings;
+    // As root, PostgreSQL runs as another user, whose group passes the folder to what is its own.
+    expect(statSync(state).mode & 0o777).toBe(process.getuid?.() === 0 ? 0o710 : 0o700);
+    const entries = readdirSync(state, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() || entry.isDirectory() || entry.isSocket())
+      .map((entry) => join(entry.parentPath, entry.name));
+    expect(entries.length).toBeGreaterThan(100);
+    // A file of PostgreSQL's may go while one looks.
+    const mode = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+    expect(entries.filter((path) => (mode(path) & 0o077) !== 0)).toEqual([]);
   });
 });
 

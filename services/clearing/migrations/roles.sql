@@ -1,27 +1,11 @@
--- Roles and grants, at every start and after all migrations: they do not come with a restored dump.
--- Only what is missing is made, so that a login that may not make roles finds those that were made for it.
-do $$
-declare
-  role_name text;
-begin
-  foreach role_name in array array['sovr_clearing', 'sovr_attestor'] loop
-    if not exists (select from pg_roles where rolname = role_name) then
-      begin
-        execute format('create role %I nologin', role_name);
-      exception
-        when duplicate_object or unique_violation then null;
-      end;
-    end if;
-    if not pg_has_role(current_user, role_name, 'SET') then
-      execute format('grant %I to current_user', role_name);
-    end if;
-  end loop;
-end $$;
-
+-- Grants, at every start and after all migrations: they do not come with a restored dump. The roles that they name are made
+-- first, where they are missing.
 grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clearing;
 grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
 grant select on ledger_adoption to sovr_clearing;
 grant select on evidence to sovr_attestor;
+-- Who read the ledger tell what evidence says of its rows, and which ledger that is.
+grant select on evidence, ledger_identity to sovr_ledger, sovr_eventstream;
 
 -- What others own, whoever of them starts first, also where they are still of the last release. When the Attestor bound an
 -- id tells that an intent is as old as it says; what Checkout was told of intents that cleared is how records that are older

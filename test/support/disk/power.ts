@@ -28,6 +28,7 @@ export const firstTraces: readonly string[] = [
   "postgres.new/global/pg_control",
   "postgres/PG_VERSION",
   "keys/database-url",
+  "keys/database-url-clearing",
   "logs/clearing.log",
   "ledger.db",
   "ledger.db-wal",

@@ -15,6 +15,7 @@ export const given: Readonly<Record<string, string>> = {
   "ConfigMap/issuer": "jwks.json",
   "ConfigMap/signers": "signers.json",
   "Secret/attestor-key": "attestor.key",
+  "Secret/database-owner": "url",
   "Secret/attestor-database": "url",
   "Secret/clearing-database": "url",
   "Secret/ledger-database": "url",

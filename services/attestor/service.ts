@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { invalidField } from "#common/domain-error.ts";
+import { approvalTypes } from "#common/approval/typed-data.ts";
+import { DomainError, invalidField } from "#common/domain-error.ts";
 import {
   formatAttestation,
   parseAttestation,
@@ -55,6 +56,12 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       });
     },
 
+    proposeIntent: refuseProposals,
+    listProposals: refuseProposals,
+    getProposal: refuseProposals,
+    decideProposal: refuseProposals,
+    withdrawProposal: refuseProposals,
+
     getDomain() {
       const { domain } = deps.config;
       const nowSeconds = deps.nowSeconds();
@@ -65,10 +72,16 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
         verifyingContract: domain.verifyingContract,
         salt: domain.salt,
         typesJson,
+        approvalTypesJson: JSON.stringify(approvalTypes),
         signers: deps.signers().map((signer) => formatSigner(signer, nowSeconds)),
       });
     },
   };
+}
+
+/** The contract of proposals stands; no Attestor answers it yet. */
+function refuseProposals(): never {
+  throw new DomainError("METHOD_NOT_FOUND", "proposals are not there yet");
 }
 
 /** The runtime has checked that the field is there; the type does not know. */

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { parseApprovals } from "#common/approval/codec.ts";
 import { approvalTypes } from "#common/approval/typed-data.ts";
-import { DomainError, invalidField } from "#common/domain-error.ts";
 import {
   formatAttestation,
   parseAttestation,
@@ -25,6 +25,7 @@ import {
   SignerState as SignerStateProto,
 } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import { createProposalMethods, required } from "./codec.ts";
 import type { AttestorDeps } from "./deps.ts";
 
 const typesJson = JSON.stringify(intentTypes);
@@ -36,6 +37,7 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       const attestation = await deps.attestor.attest({
         intent: parseIntent(required(request.intent, "intent")),
         walletSignature: parseWalletSignature(request.walletSignature, "wallet_signature"),
+        approvals: parseApprovals(request.approvals, "approvals"),
         validateOnly: request.validateOnly,
         caller: requirePrincipal(context),
         limit: limitOf(context),
@@ -56,11 +58,7 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       });
     },
 
-    proposeIntent: refuseProposals,
-    listProposals: refuseProposals,
-    getProposal: refuseProposals,
-    decideProposal: refuseProposals,
-    withdrawProposal: refuseProposals,
+    ...createProposalMethods(deps),
 
     getDomain() {
       const { domain } = deps.config;
@@ -77,17 +75,6 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       });
     },
   };
-}
-
-/** The contract of proposals stands; no Attestor answers it yet. */
-function refuseProposals(): never {
-  throw new DomainError("METHOD_NOT_FOUND", "proposals are not there yet");
-}
-
-/** The runtime has checked that the field is there; the type does not know. */
-function required<Message>(message: Message | undefined, field: string): Message {
-  if (message === undefined) throw invalidField(field, "required", "is required");
-  return message;
 }
 
 const stateToProto = {

@@ -21,6 +21,8 @@ end $$;
 grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clearing;
 grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
 grant select on ledger_adoption to sovr_clearing;
+grant select, insert on clearing_day_sum to sovr_clearing;
+grant update (amount) on clearing_day_sum to sovr_clearing;
 grant select on evidence to sovr_attestor;
 
 -- What others own, whoever of them starts first, also where they are still of the last release. When the Attestor bound an

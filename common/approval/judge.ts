@@ -58,8 +58,8 @@ export type ApprovalFault = "UNKNOWN" | "REVOKED" | "EXPIRED" | "NOT_YET" | "PRO
 /** What approvals are judged by. */
 export interface ApprovalJudge {
   readonly policies: Policies;
-  /** Unix seconds. */
-  readonly nowSeconds: bigint;
+  /** Unix seconds. Undefined: each is judged by its own `issueTime`, as evidence of which nobody knows when it was stored. */
+  readonly nowSeconds: bigint | undefined;
   /** The subject that proposed the intent, where that is known. */
   readonly proposer?: string | undefined;
 }
@@ -68,8 +68,9 @@ export interface ApprovalJudge {
 export function faultOf(
   approval: Approval,
   rule: ApprovalRule,
-  { policies, nowSeconds, proposer }: ApprovalJudge,
+  { policies, proposer, ...judge }: ApprovalJudge,
 ): ApprovalFault | undefined {
+  const { nowSeconds = approval.issueTime } = judge;
   const approver = rule.approvers.get(approval.approver);
   if (approver === undefined) return "UNKNOWN";
   const revokeTime = policies.revokeTimes.get(approval.approver);

@@ -190,9 +190,14 @@ function nextOf(
   subject: string,
 ): ProposalStep | undefined {
   const { intent, decisions, proposer } = proposal;
-  if (decisions.some(({ signature }) => signature === approval.signature)) return undefined;
+  const earlier = decisions.find(({ approver }) => approver === approval.approver);
+  if (earlier?.signature === approval.signature) return undefined;
   const nowSeconds = ports.nowSeconds();
-  if (proposal.state !== "OPEN") throw proposalClosed(proposal, nowSeconds);
+  if (proposal.state !== "OPEN") {
+    // Who has said the same before, and was perhaps not answered, is told what came of it.
+    if (earlier?.decision === approval.decision) return undefined;
+    throw proposalClosed(proposal, nowSeconds);
+  }
   if (isExpired(intent, nowSeconds)) throw intentExpired(intent);
   const policies = ports.policies();
   const demands = demandsOf(policies, intent);
@@ -205,7 +210,6 @@ function nextOf(
     return { decision: approval, close: { state: "REJECTED", counted: [] } };
   }
   const others = decisions.filter(({ approver }) => approver !== approval.approver);
-  const earlier = decisions.find(({ approver }) => approver === approval.approver);
   // One address counts once; only one whose time is over is followed by another.
   if (earlier !== undefined && faultAmong(earlier, demands, judge, "") === undefined) {
     return undefined;

@@ -21,6 +21,7 @@ import {
   policyText,
   stranger,
 } from "../support/approval/approvals.ts";
+import { reasonOfResult, startClearingProcess, toProto } from "../support/clearing/process.ts";
 import {
   type ClearingWorld,
   chart,
@@ -36,6 +37,7 @@ import {
 import { describeOnEngines } from "../support/ledger/tigerbeetle.ts";
 import { openDatabase } from "../support/postgres/database.ts";
 import type { TestDatabase } from "../support/postgres/postgres.ts";
+import { createTokenIssuer } from "../support/rpc/token-issuer.ts";
 
 const [a, b, c] = approvers;
 const verifyingContract = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
@@ -274,6 +276,25 @@ describeOnEngines("Approvals", (engine) => {
     expect(await refusalOf(clearing, forged(intent, [a, b]))).toMatchObject({
       kind: "INTENT_EXPIRED",
     });
+  });
+
+  it("are asked for in a batch, whose intents clear on threads", async () => {
+    const issuer = await createTokenIssuer();
+    const process = await startClearingProcess(world, issuer);
+    try {
+      const large = funding(10_001n);
+      const approved = funding(10_001n);
+      const requests = [forged(large), forged(large, [a, stranger]), forged(approved, [a, b])];
+      const { results } = await process.client.clearBatch({ requests: requests.map(toProto) });
+      expect(results.map(reasonOfResult)).toEqual([
+        "APPROVAL_REQUIRED",
+        "APPROVAL_REQUIRED",
+        "CLEARED",
+      ]);
+    } finally {
+      await process.stop();
+      issuer[Symbol.dispose]();
+    }
   });
 
   it("POST and VOID within what was approved need none", async () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { approvers, policyText } from "../../test/support/approval/approvals.ts";
 import { rulesAt } from "./policy.ts";
@@ -45,6 +46,14 @@ describe("readPolicies", () => {
         ],
       },
     ]);
+  });
+
+  test("reads what docs/approvals.md shows", () => {
+    const page = readFileSync(new URL("../../docs/approvals.md", import.meta.url), "utf8");
+    const [, shown = ""] = /```yaml\n(.*?)```/s.exec(page) ?? [];
+    const { versions, revokeTimes } = readPolicies(shown);
+    expect(versions[0]?.rules[0]).toMatchObject({ name: "FUNDING_FROM_CASH", needs: 2 });
+    expect(revokeTimes.size).toBe(1);
   });
 
   test("reads JSON, for it is YAML", () => {

@@ -18,7 +18,7 @@ import {
 } from "../proposal.ts";
 
 /** The most proposals that wait for their approvers. */
-const openMax = 1_000;
+export const openProposalsMax = 1_000;
 /** Any number, the same in every process: proposals are counted one after the other. */
 const openLock = 7_107_113;
 
@@ -106,11 +106,15 @@ async function refuseTooMany(client: PoolClient, nowSeconds: bigint): Promise<vo
      where state = 'OPEN' and expire_time > $1::bigint`,
     [nowSeconds.toString()],
   );
-  if ((rows[0]?.open ?? 0) < openMax) return;
-  throw new DomainError("LIMIT_EXCEEDED", `at most ${openMax} proposals may be open at once`, {
-    metadata: { limit: String(openMax), what: "open proposals" },
-    retryAfterMs: 60_000,
-  });
+  if ((rows[0]?.open ?? 0) < openProposalsMax) return;
+  throw new DomainError(
+    "LIMIT_EXCEEDED",
+    `at most ${openProposalsMax} proposals may be open at once`,
+    {
+      metadata: { limit: String(openProposalsMax), what: "open proposals" },
+      retryAfterMs: 60_000,
+    },
+  );
 }
 
 async function take(client: PoolClient, intentId: string, step: ProposalStep): Promise<void> {

@@ -23,9 +23,9 @@ import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import {
   asTreasurer,
   clearApproved,
-  decide,
   stateName as proposalStateName,
-} from "./client/approvals.ts";
+  sendDecision,
+} from "./approvals/client.ts";
 import { type EventPrinter, printEvents } from "./client/demo-events.ts";
 import { fundingIntent, purchaseIntent, signIntent, usd } from "./client/intents.ts";
 import { type MeshClient, openMesh } from "./client/open-mesh.ts";
@@ -233,7 +233,7 @@ async function approveTogether(stage: Stage, settings: Settings): Promise<bigint
   let proposal: Proposal | undefined;
   for (const approver of approvers.slice(0, 2)) {
     proposal = await step(`approve it as ${approver.name}`, async () => {
-      const decided = await decide(settings, intentId, approver, "APPROVE");
+      const decided = await sendDecision(settings, intentId, approver, "APPROVE");
       return [decided, proposalStateName(decided)];
     });
   }

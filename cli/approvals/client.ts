@@ -17,15 +17,15 @@ import {
 } from "#gen/sovr/attestor/v1/proposal_pb.ts";
 import type { Clearing } from "#gen/sovr/clearing/v1/clearing_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { describeRpcError } from "../client/errors.ts";
+import { domainOf } from "../client/intents.ts";
+import { type MeshClient, openMesh } from "../client/open-mesh.ts";
+import { listWallets } from "../client/wallets.ts";
 import { Problem } from "../command/problem.ts";
 import { readApprovers } from "../state/approvers.ts";
 import type { Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
 import type { Wallet } from "../state/wallet-files.ts";
-import { describeRpcError } from "./errors.ts";
-import { domainOf } from "./intents.ts";
-import { type MeshClient, openMesh } from "./open-mesh.ts";
-import { listWallets } from "./wallets.ts";
 
 /** The Attestor as a treasurer calls it. */
 export function asTreasurer(settings: Settings) {
@@ -53,7 +53,7 @@ export function requireApprover(settings: Settings, nameOrAddress: string): Wall
  * Decides on a proposal with an approver's key. What is signed is computed here, from the intent that the Attestor shows, and
  * not taken from it. Rejects with a Problem if the two differ, with ConnectError if it is refused.
  */
-export async function decide(
+export async function sendDecision(
   settings: Settings,
   intentId: string,
   approver: Wallet,

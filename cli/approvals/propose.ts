@@ -7,20 +7,14 @@ import { readJson } from "#common/rpc/strict/read-request.ts";
 import { type ClearingIntent, ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { type Proposal, ProposalSchema } from "#gen/sovr/attestor/v1/proposal_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
-import { parseAmount } from "./client/amount.ts";
-import {
-  approverNames,
-  asTreasurer,
-  callOrProblem,
-  proposalLines,
-  required,
-} from "./client/approvals.ts";
-import { adjustmentIntent, fundingIntent, usd } from "./client/intents.ts";
-import { openMesh } from "./client/open-mesh.ts";
-import { resolveAddress } from "./client/wallets.ts";
-import { readArguments, runCommand } from "./command/command.ts";
-import { Problem } from "./command/problem.ts";
-import { readSettings, type Settings } from "./state/settings.ts";
+import { parseAmount } from "../client/amount.ts";
+import { adjustmentIntent, fundingIntent, usd } from "../client/intents.ts";
+import { openMesh } from "../client/open-mesh.ts";
+import { resolveAddress } from "../client/wallets.ts";
+import { readArguments } from "../command/command.ts";
+import { Problem } from "../command/problem.ts";
+import { readSettings, type Settings } from "../state/settings.ts";
+import { approverNames, asTreasurer, callOrProblem, proposalLines, required } from "./client.ts";
 
 const usage =
   "./mesh propose fund AMOUNT --wallet WALLET | adjust AMOUNT --from ACCOUNT --to ACCOUNT --reference TEXT | " +
@@ -29,7 +23,8 @@ const usage =
 /** The longest that an intent may wait for its approvers. */
 const hoursMax = 24;
 
-runCommand(async () => {
+/** `./mesh propose`. */
+export async function propose(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(
     {
       wallet: { type: "string" },
@@ -41,6 +36,7 @@ runCommand(async () => {
       json: { type: "boolean", default: false },
     },
     usage,
+    args,
   );
   const settings = readSettings(process.env);
   const attestor = asTreasurer(settings);
@@ -57,7 +53,7 @@ runCommand(async () => {
   const { proposal } = await callOrProblem(() => attestor.proposeIntent({ intent }));
   print(settings, required(proposal), values.json);
   return 0;
-});
+}
 
 function print(settings: Settings, proposal: Proposal, json: boolean): void {
   if (json) console.log(toJsonString(ProposalSchema, proposal, { prettySpaces: 2 }));

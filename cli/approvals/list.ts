@@ -4,6 +4,9 @@ import {
   ListProposalsResponseSchema,
 } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ProposalState } from "#gen/sovr/attestor/v1/proposal_pb.ts";
+import { readArguments } from "../command/command.ts";
+import { Problem } from "../command/problem.ts";
+import { readSettings } from "../state/settings.ts";
 import {
   approverNames,
   asTreasurer,
@@ -11,10 +14,7 @@ import {
   parseStateName,
   proposalLines,
   required,
-} from "./client/approvals.ts";
-import { readArguments, runCommand } from "./command/command.ts";
-import { Problem } from "./command/problem.ts";
-import { readSettings } from "./state/settings.ts";
+} from "./client.ts";
 
 const usage =
   "./mesh proposals [INTENT_ID | --state open|approved|rejected|withdrawn|expired] [--json]";
@@ -22,10 +22,12 @@ const usage =
 /** The newest; whoever wants more pages through ListProposals. */
 const shownMax = 100;
 
-runCommand(async () => {
+/** `./mesh proposals`. */
+export async function listProposals(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(
     { state: { type: "string" }, json: { type: "boolean", default: false } },
     usage,
+    args,
   );
   const [intentId] = positionals;
   if (positionals.length > 1 || (intentId !== undefined && values.state !== undefined))
@@ -53,4 +55,4 @@ runCommand(async () => {
   if (list.nextPageToken !== "")
     console.log(`… and older ones: only the newest ${shownMax} are shown`);
   return 0;
-});
+}

@@ -41,9 +41,9 @@ export const roles = {
     scopes: [...viewerScopes, "checkout.refund", "checkout.admin"],
   },
   treasurer: {
-    who: "proposes intents of the house, and clears them once they are approved",
+    who: "proposes intents of the house",
     boundBy: undefined,
-    scopes: [...viewerScopes, "attest.propose", "clearing.write"],
+    scopes: [...viewerScopes, "attest.propose"],
   },
   approver: {
     who: "decides on what others propose",

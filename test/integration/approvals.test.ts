@@ -187,7 +187,10 @@ describeOnEngines("Approvals", (engine) => {
   it("thousand small ones pass only up to the sum of the day, over replicas and in batches", async () => {
     await nextDay();
     const before = await world.available(walletAccountId(alice.address, 1));
-    const batch = () => Array.from({ length: 100 }, () => forged(funding(1_000n)));
+    const batch = () =>
+      Array.from({ length: 100 }, (_, index) =>
+        forged(funding(1_000n), index % 2 === 0 ? [] : [a]),
+      );
     const lists = await Promise.all([
       clearAll(clearing, batch()),
       clearAll(other, batch()),

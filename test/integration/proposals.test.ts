@@ -4,6 +4,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { createContextValues } from "@connectrpc/connect";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatApproval } from "#common/approval/codec.ts";
@@ -12,7 +14,15 @@ import { formatIntent } from "#common/intent/codec.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
+import { principalKey } from "#common/rpc/access/principal.ts";
+import type { UnaryContext } from "#common/rpc/unary-context.ts";
+import {
+  GetProposalRequestSchema,
+  ListProposalsRequestSchema,
+  ProposeIntentRequestSchema,
+} from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ProposalState } from "#gen/sovr/attestor/v1/proposal_pb.ts";
+import { createProposalMethods } from "../../services/attestor/codec.ts";
 import { attestorConfig } from "../../services/attestor/config.ts";
 import { type AttestorDeps, createAttestorDeps } from "../../services/attestor/deps.ts";
 import { createLocalKeys } from "../../services/attestor/drivers/local-keys.ts";
@@ -390,6 +400,67 @@ describe("lists", () => {
   });
 });
 
+describe("over the wire", () => {
+  const context = {
+    values: createContextValues().set(principalKey, {
+      ...treasurer,
+      expiresAtMs: Number.MAX_VALUE,
+    }),
+  } as UnaryContext;
+
+  it("lists go on by tokens, each good for its own list", async () => {
+    const methods = createProposalMethods(replica);
+    for (let turn = 0; turn < 3; turn += 1) await propose(large());
+    const { REJECTED, UNSPECIFIED } = ProposalState;
+    const ask = async (pageSize: number, pageToken = "", state: ProposalState = UNSPECIFIED) =>
+      await methods.listProposals(
+        create(ListProposalsRequestSchema, { pageSize, pageToken, state }),
+        context,
+      );
+    const all = (await ask(1_000)).proposals ?? [];
+    const ids: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await ask(7, pageToken);
+      ids.push(...(page.proposals ?? []).map(({ intentId = "" }) => intentId));
+      pageToken = page.nextPageToken ?? "";
+    } while (pageToken !== "");
+    expect(ids).toEqual(all.map(({ intentId }) => intentId));
+    const { nextPageToken } = await ask(1);
+    expect(await refusal(ask(1, nextPageToken, REJECTED))).toMatchObject({
+      kind: "INVALID_FIELD",
+      field: "page_token",
+    });
+  });
+
+  it("a proposal shows the intent, what is asked for, what was said, and the attestation", async () => {
+    const methods = createProposalMethods(replica);
+    const intent = large();
+    const { intentId } = intent;
+    const asked = create(ProposeIntentRequestSchema, { intent: formatIntent(intent) });
+    const proposed = await methods.proposeIntent(asked, context);
+    expect(proposed.proposal).toMatchObject({
+      intentId,
+      digest: digestIntent(intent),
+      state: ProposalState.OPEN,
+      proposer: "ada",
+      signer: attestorKey.address,
+      approvals: [],
+      demands: [{ rule: "FUNDING_FROM_CASH", needs: 2, approved: 0 }],
+    });
+    for (const key of [a, b]) await decideOn(intent, key);
+    const request = create(GetProposalRequestSchema, { intentId });
+    const { proposal } = await methods.getProposal(request, context);
+    expect(proposal).toMatchObject({
+      state: ProposalState.APPROVED,
+      intent: formatIntent(intent),
+      demands: [{ approved: 2 }],
+      attestation: { digest: digestIntent(intent), signer: attestorKey.address },
+    });
+    expect(proposal?.attestation?.approvals).toEqual(proposal?.approvals);
+  });
+});
+
 describe("what dies", () => {
   it("between the decision and the signature leaves it to the next to sign", async () => {
     let wasAsked = () => {};
@@ -461,4 +532,25 @@ describe("what dies", () => {
       issuer[Symbol.dispose]();
     }
   });
+});
+
+it("a thousand wait at once, and no more", async () => {
+  await pool.query(
+    `with intent as (
+       insert into attestation_intent (intent_id, digest)
+       select gen_random_uuid(), decode(repeat('ab', 32), 'hex') from generate_series(1, 1000)
+       returning intent_id)
+     insert into attestation_proposal (intent_id, intent, proposer, signer, expire_time)
+     select intent_id, '{}', 'many', decode(repeat('ab', 20), 'hex'), 99999999999 from intent`,
+  );
+  const one = large();
+  expect(await refusal(propose(one))).toEqual({
+    kind: "LIMIT_EXCEEDED",
+    limit: "1000",
+    what: "open proposals",
+  });
+  await pool.query(
+    "update attestation_proposal set state = 'WITHDRAWN', close_time = now() where proposer = 'many'",
+  );
+  expect((await propose(one)).proposal.state).toBe("OPEN");
 });

@@ -49,7 +49,8 @@ const expectations: readonly { readonly block: string; readonly prints: readonly
     prints: [/OPEN, proposed by treasurer/, /FUNDING_FROM_CASH: 1 of 2/, /cleared: 1 transfer/],
   },
   { block: "./mesh propose adjust", prints: [/REJECTED, proposed by treasurer/, /too late/] },
-  { block: "PROPOSAL_STATE_REJECTED", prints: [/EVERY_ADJUSTMENT/] },
+  { block: "8080/sovr.attestor", prints: [/EVERY_ADJUSTMENT/] },
+  { block: "8080 sovr.attestor", prints: [/FUNDING_FROM_CASH/, /DECISION_APPROVE/] },
 ];
 
 let folder: string;

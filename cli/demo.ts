@@ -6,6 +6,7 @@ import type { Intent } from "#common/intent/intent.ts";
 import { formatAmount } from "#common/ledger/assets.ts";
 import { reasonOf } from "#common/rpc/errors.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import type { Proposal } from "#gen/sovr/attestor/v1/proposal_pb.ts";
 import {
   type Checkout,
   CheckoutState,
@@ -19,6 +20,12 @@ import {
   ClearRequestSchema,
 } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
+import {
+  asTreasurer,
+  clearApproved,
+  stateName as proposalStateName,
+  sendDecision,
+} from "./approvals/client.ts";
 import { type EventPrinter, printEvents } from "./client/demo-events.ts";
 import { fundingIntent, purchaseIntent, signIntent, usd } from "./client/intents.ts";
 import { type MeshClient, openMesh } from "./client/open-mesh.ts";
@@ -27,6 +34,7 @@ import { createWallet, type Wallet } from "./client/wallets.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { Problem } from "./command/problem.ts";
 import { table } from "./command/text.ts";
+import { readApprovers } from "./state/approvers.ts";
 import { isRunning } from "./state/process-identity.ts";
 import { readSettings, type Settings } from "./state/settings.ts";
 import { readState } from "./state/state.ts";
@@ -35,6 +43,8 @@ import { stopMesh } from "./supervisor/stop-mesh.ts";
 
 const usage = "./mesh demo";
 const funding = 1_500n;
+/** More than one may move alone in a development mesh. */
+const approvedFunding = 1_200_000n;
 
 runCommand(async () => {
   const { positionals } = readArguments({}, usage);
@@ -90,7 +100,8 @@ async function demo(settings: Settings): Promise<number> {
     } else await buyByCard(stage);
     const milk = await buyFromBalance(stage);
     await refuseEverything(stage, milk);
-    await showBooks(stage);
+    const approved = await approveTogether(stage, settings);
+    await showBooks(stage, funding + approved);
   } finally {
     await events.close();
   }
@@ -204,13 +215,44 @@ async function refuseEverything(stage: Stage, milk: ClearRequest): Promise<void>
   await refusedStep("try that intent again", "INTENT_FAILED", () => clearing.clear(bundle));
 }
 
-async function showBooks(stage: Stage): Promise<void> {
+/** Nobody alone moves much of the house's money: returns what several have moved, in minor units. */
+async function approveTogether(stage: Stage, settings: Settings): Promise<bigint> {
+  const approvers = readApprovers(settings);
+  if (settings.approvalsPath === "" || approvers.length === 0) return 0n;
+  const intent = fundingIntent(approvedFunding, stage.wallet.address, { reference: "demo" });
+  const { intentId } = intent;
+  const label = formatAmount(approvedFunding, usd);
+  await refusedStep(`fund ${label} alone`, "APPROVAL_REQUIRED", () => attest(stage, intent, ""));
+  await step("propose it", async () => {
+    const { proposal } = await asTreasurer(settings).proposeIntent({
+      intent: formatIntent(intent),
+    });
+    const [demand] = proposal?.demands ?? [];
+    return [proposal, `waits for ${demand?.needs} of ${demand?.approvers.length} approvers`];
+  });
+  let proposal: Proposal | undefined;
+  for (const approver of approvers.slice(0, 2)) {
+    proposal = await step(`approve it as ${approver.name}`, async () => {
+      const decided = await sendDecision(settings, intentId, approver, "APPROVE");
+      return [decided, proposalStateName(decided)];
+    });
+  }
+  await step("clear what was approved", async () => {
+    if (proposal === undefined) throw new Error("there are no two approvers");
+    const clearing = await clearApproved(stage.mesh, proposal);
+    return [clearing, describeClearing(clearing)];
+  });
+  await stage.events.waitFor(intentId);
+  return approvedFunding;
+}
+
+async function showBooks(stage: Stage, funded: bigint): Promise<void> {
   const { wallet, ledger } = stage;
   const { balance } = await step("read the balance", async () => {
     const answer = await ledger.getBalance({ wallet: wallet.address, ledger: usd });
     return [answer, formatAmount(BigInt(answer.balance?.available ?? 0), usd)];
   });
-  const expected = funding - 1_000n;
+  const expected = funded - 1_000n;
   if (balance?.available !== expected.toString()) {
     throw new Error(`the balance is ${balance?.available}, not ${expected}`);
   }

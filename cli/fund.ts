@@ -36,6 +36,11 @@ runCommand(async () => {
     return 0;
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    throw new Problem(`${errorReason(error) ?? Code[error.code]}: ${error.rawMessage}`);
+    const reason = errorReason(error) ?? Code[error.code];
+    const hint =
+      reason === "APPROVAL_REQUIRED"
+        ? `; ./mesh propose fund ${text} --wallet ${name} puts it before them`
+        : "";
+    throw new Problem(`${reason}: ${error.rawMessage}${hint}`);
   }
 });

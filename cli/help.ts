@@ -18,6 +18,13 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           ends an order that nobody has paid
   ./mesh intent milk|eggs|bread|bundle|fund AMOUNT|transfer AMOUNT --wallet WALLET [--sign]
                           prints an intent as JSON, ready to be attested
+  ./mesh propose fund AMOUNT --wallet WALLET | adjust AMOUNT --from ACCOUNT --to ACCOUNT --reference TEXT | FILE
+                          puts an intent of the house before its approvers (docs/approvals.md); --withdraw INTENT_ID
+                          takes it back
+  ./mesh approve INTENT_ID --as APPROVER · ./mesh reject INTENT_ID --as APPROVER
+                          decides with the key of approver-1, -2 or -3; what is approved is cleared
+  ./mesh proposals [INTENT_ID | --state open|approved|rejected|withdrawn|expired] [--json]
+                          what was proposed, and what became of it
   ./mesh call Service/Method JSON
                           one call through Envoy, with a token
   ./mesh tail [--since TIME|CURSOR|earliest] [--wallet WALLET]… [--json]

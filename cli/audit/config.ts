@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { readPoliciesFile } from "#common/approval/policies-file.ts";
+import type { Policies } from "#common/approval/policy.ts";
 import { intentConfig } from "#common/intent/config.ts";
 import type { IntentDomain } from "#common/intent/digest.ts";
 import { parseSigners, type Signers } from "#common/intent/signers.ts";
@@ -12,16 +14,19 @@ export interface AuditConfig {
   readonly databaseUrl: string;
   readonly domain: IntentDomain;
   readonly signers: Signers;
+  /** What needed approval, from when on. */
+  readonly policies: Policies;
 }
 
 /** The ledger, the records and the signers that the environment names, in the words of the services. Throws ConfigError. */
 export function auditConfig(environment: Environment): AuditConfig {
-  const { domain, signersFile } = intentConfig(environment);
+  const { domain, signersFile, approvalsPath } = intentConfig(environment);
   return Object.freeze({
     engine: engineConfig(environment),
     databaseUrl: readSecret(environment, "DATABASE_URL"),
     domain,
     signers: readSigners(signersFile),
+    policies: readPoliciesFile(approvalsPath),
   });
 }
 

@@ -1,3 +1,6 @@
+import type { DigestApproval } from "#common/approval/digest.ts";
+import { checkApprovalSignatures, demandsOf, judgeApprovals } from "#common/approval/judge.ts";
+import type { Policies } from "#common/approval/policy.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
 import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
@@ -26,7 +29,10 @@ import type { AuditRecords } from "./ports.ts";
 /** What evidence is judged by. */
 export interface AuditRules {
   readonly digestIntent: DigestIntent;
+  readonly digestApproval: DigestApproval;
   readonly signers: Signers;
+  /** What needed approval, from when on. */
+  readonly policies: Policies;
 }
 
 /**
@@ -123,8 +129,9 @@ async function readRelated(
 function judgeEvidence(
   evidence: AttestedIntent,
   related: RelatedIntents,
-  { digestIntent }: AuditRules,
+  rules: AuditRules,
 ): Judged {
+  const { digestIntent } = rules;
   const { intent, attestation } = evidence;
   const digest = digestIntent(intent);
   const rows = transferRows(intent, digest);
@@ -146,7 +153,20 @@ function judgeEvidence(
   catchFault(faults, "WALLET_SIGNATURE_INVALID", () =>
     checkWalletSignature(intent, digest, attestation.walletSignature, authority),
   );
+  catchFault(faults, "NOT_APPROVED", () => checkApprovals(evidence, rules));
   return { evidence, rows, faults };
+}
+
+/**
+ * Whether an intent had the approvals that the policy of its time asked for. When its evidence was stored is not known here,
+ * so an approval counts if it did when it was signed; what passed in a day without is counted by Clearing alone.
+ */
+function checkApprovals({ intent, attestation }: AttestedIntent, rules: AuditRules): void {
+  const { digest, approvals = [] } = attestation;
+  checkApprovalSignatures(digest, approvals, rules.digestApproval);
+  const { policies } = rules;
+  const demands = demandsOf(policies, intent);
+  judgeApprovals(intent, demands, approvals, { policies, nowSeconds: undefined });
 }
 
 function catchFault(faults: Fault[], kind: FindingKind, check: () => void): void {
@@ -231,6 +251,7 @@ const gravity: readonly FindingKind[] = [
   "ATTESTATION_INVALID",
   "SIGNER_NOT_TRUSTED",
   "WALLET_SIGNATURE_INVALID",
+  "NOT_APPROVED",
   "EVIDENCE_ALTERED",
   "ROW_ALTERED",
   "RULE_BROKEN",

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { approvalDigester } from "#common/approval/digest.ts";
 import { DomainError } from "#common/domain-error.ts";
-import { intentDigester } from "#common/intent/digest.ts";
+import { domainEncoder, intentDigester } from "#common/intent/digest.ts";
 import { examineTransfers } from "./examine-transfers.ts";
 import type { ExaminerAnswer, ExaminerConfig, ExaminerTask } from "./examiners.ts";
 import { unpackTransfers } from "./packed-transfers.ts";
@@ -11,7 +12,9 @@ const config = workerData as ExaminerConfig;
 const records = openAuditRecords(config.databaseUrl);
 const examine = examineTransfers(records, {
   digestIntent: intentDigester(config.domain),
+  digestApproval: approvalDigester(domainEncoder(config.domain)),
   signers: config.signers,
+  policies: config.policies,
 });
 
 parentPort?.on("message", (message: ExaminerTask | "close") => {

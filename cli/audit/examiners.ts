@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import type { Policies } from "#common/approval/policy.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { IntentDomain } from "#common/intent/digest.ts";
 import type { Signers } from "#common/intent/signers.ts";
@@ -11,6 +12,7 @@ export interface ExaminerConfig {
   readonly databaseUrl: string;
   readonly domain: IntentDomain;
   readonly signers: Signers;
+  readonly policies: Policies;
 }
 
 /** A page that an examiner is to look at. */

@@ -13,6 +13,8 @@ export const findingKinds = {
   SIGNER_NOT_TRUSTED: "unattested",
   /** The wallet's signature is missing where the rules ask for it, or is not the wallet's. */
   WALLET_SIGNATURE_INVALID: "unattested",
+  /** It lacks approvals that the policy of its time asked for, or has one that its approver did not sign. */
+  NOT_APPROVED: "unattested",
   /** The evidence does not hash to the digest under which it is stored. */
   EVIDENCE_ALTERED: "altered",
   /** A field of the transfer differs from what its intent says. */

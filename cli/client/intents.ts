@@ -1,5 +1,5 @@
 import { zeroWallet } from "#common/address.ts";
-import { intentDigester, intentDomain } from "#common/intent/digest.ts";
+import { type IntentDomain, intentDigester, intentDomain } from "#common/intent/digest.ts";
 import type { Intent, Posting } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { signDigest } from "#common/intent/signature.ts";
@@ -30,6 +30,8 @@ export interface IntentOptions {
   readonly pending?: boolean;
   /** Pending only: seconds until the reservation expires; 0 = never. */
   readonly timeoutSeconds?: number;
+  /** How long it may wait for its clearing, in seconds: at most a day, by default an hour. */
+  readonly lifetimeSeconds?: number;
 }
 
 /** A purchase by a wallet; it needs the wallet's signature. `product`: a key of `products`. */
@@ -62,6 +64,22 @@ export function fundingIntent(amount: bigint, wallet: string, options: IntentOpt
   return intentOf(zeroWallet, [posting], options);
 }
 
+/** A correction between accounts of the house, by their names in the chart. `amount`: minor units. */
+export function adjustmentIntent(
+  amount: bigint,
+  accounts: { readonly from: string; readonly to: string },
+  options: IntentOptions = {},
+): Intent {
+  const posting = {
+    debitAccountId: accountByName(accounts.from),
+    creditAccountId: accountByName(accounts.to),
+    amount,
+    ledger: usd,
+    code: postingCodes.ADJUSTMENT,
+  };
+  return intentOf(zeroWallet, [posting], options);
+}
+
 /** A payment from wallet to wallet; it needs the payer's signature. `amount`: minor units. */
 export function transferIntent(
   amount: bigint,
@@ -80,13 +98,18 @@ export function transferIntent(
 
 /** The wallet's signature over the digest of an intent, for the mesh that `identity` describes. */
 export function signIntent(intent: Intent, wallet: Wallet, identity: MeshIdentity): string {
-  const domain = intentDomain({
+  const digest = intentDigester(domainOf(identity))(intent);
+  return signDigest(digest, Buffer.from(wallet.privateKey.slice(2), "hex"));
+}
+
+/** The signing domain of the mesh that `identity` describes. */
+export function domainOf(identity: MeshIdentity): IntentDomain {
+  return intentDomain({
     environment: identity.environment,
     clusterId: BigInt(identity.clusterId),
     chainId: BigInt(identity.chainId),
     verifyingContract: identity.verifyingContract,
   });
-  return signDigest(intentDigester(domain)(intent), Buffer.from(wallet.privateKey.slice(2), "hex"));
 }
 
 function intentOf(wallet: string, postings: readonly Posting[], options: IntentOptions): Intent {
@@ -102,7 +125,7 @@ function intentOf(wallet: string, postings: readonly Posting[], options: IntentO
     pendingIntentId: "",
     timeoutSeconds: options.pending ? (options.timeoutSeconds ?? 0) : 0,
     issueTime: nowSeconds,
-    expireTime: nowSeconds + 3_600n,
+    expireTime: nowSeconds + BigInt(options.lifetimeSeconds ?? 3_600),
   };
 }
 

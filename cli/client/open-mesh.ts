@@ -21,6 +21,8 @@ export interface MeshClientOptions {
   readonly merchant?: string | undefined;
   /** "as told": what the contract lets one repeat is repeated for half a minute. Default: every error is shown as it is. */
   readonly retries?: "as told";
+  /** Who calls: as TokenRequest. */
+  readonly subject?: string;
 }
 
 /** Opens the mesh of this state folder; a Problem if none runs. */

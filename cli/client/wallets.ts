@@ -1,21 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseWallet } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
-import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { Problem } from "../command/problem.ts";
-import { newPrivateKey } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
-import { makeFolder, writeWhole } from "../state/write-whole.ts";
+import { keepNewWallet, readWallets, type Wallet } from "../state/wallet-files.ts";
 
-/** A development wallet, kept in the state folder with its key. */
-export interface Wallet {
-  readonly name: string;
-  /** EIP-55. */
-  readonly address: string;
-  /** 32 bytes as `0x` hex. */
-  readonly privateKey: string;
-}
+export type { Wallet } from "../state/wallet-files.ts";
 
 const namePattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const folder = (settings: Settings) => join(settings.state, "wallets");
@@ -30,24 +20,12 @@ export function createWallet(settings: Settings, name?: string): Wallet {
   if (all.some((wallet) => wallet.name === chosen)) {
     throw new Problem(`there is a wallet "${chosen}" already: ./mesh wallet show ${chosen}`);
   }
-  const key = newPrivateKey();
-  const wallet: Wallet = {
-    name: chosen,
-    address: addressOfPrivateKey(key),
-    privateKey: `0x${key.toString("hex")}`,
-  };
-  makeFolder(folder(settings), 0o700);
-  writeWhole(join(folder(settings), `${chosen}.json`), `${JSON.stringify(wallet, null, 2)}\n`);
-  return wallet;
+  return keepNewWallet(folder(settings), chosen);
 }
 
 /** The wallets of this state folder, by name. */
 export function listWallets(settings: Settings): readonly Wallet[] {
-  if (!existsSync(folder(settings))) return [];
-  return readdirSync(folder(settings))
-    .filter((file) => file.endsWith(".json"))
-    .sort()
-    .map((file) => JSON.parse(readFileSync(join(folder(settings), file), "utf8")) as Wallet);
+  return readWallets(folder(settings));
 }
 
 /** The address, EIP-55, that a name or an address means. */

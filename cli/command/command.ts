@@ -39,13 +39,17 @@ function endWithReader(output: NodeJS.WriteStream): void {
   });
 }
 
-/** The arguments of a command, strict: an unknown option is a Problem that shows `usage`. */
+/**
+ * The arguments of a command, strict: an unknown option is a Problem that shows `usage`. `args`: in place of all that the
+ * process was given.
+ */
 export function readArguments<const Options extends ParseArgsOptionsConfig>(
   options: Options,
   usage: string,
+  args: readonly string[] = process.argv.slice(2),
 ) {
   try {
-    return parseArgs({ options, allowPositionals: true, strict: true });
+    return parseArgs({ options, args: [...args], allowPositionals: true, strict: true });
   } catch (error) {
     throw new Problem(`${error instanceof Error ? error.message : error} (usage: ${usage})`);
   }

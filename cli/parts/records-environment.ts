@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "#common/process/environment.ts";
 import type { KeyFiles } from "../state/keys.ts";
@@ -20,11 +21,18 @@ export function recordsEnvironment(
     SOVR_ENVIRONMENT: identity.environment,
     DATABASE_URL_FILE: databaseUrlFile,
     SIGNERS_FILE: keys.signers,
+    APPROVALS_PATH: policyPath(settings),
     EIP712_CHAIN_ID: identity.chainId,
     EIP712_VERIFYING_CONTRACT: identity.verifyingContract,
     TIGERBEETLE_CLUSTER_ID: identity.clusterId,
     ...engineEnvironment(settings, identity),
   };
+}
+
+/** A mesh that an older version has made has no policy yet; one that somebody names must be there. */
+function policyPath({ state, approvalsPath }: Settings): string {
+  const isOwn = approvalsPath === join(state, "approvals.yaml");
+  return isOwn && !existsSync(approvalsPath) ? "" : approvalsPath;
 }
 
 function engineEnvironment(settings: Settings, identity: MeshIdentity): Environment {

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type Environment,
   readInteger,
@@ -52,6 +52,8 @@ export interface Settings {
   readonly tigerbeetleAddresses: string | undefined;
   /** TIGERBEETLE_CLUSTER_ID, or undefined. */
   readonly clusterId: bigint | undefined;
+  /** APPROVALS_PATH: the file of approval policies; "": there is none, and nothing needs approval. */
+  readonly approvalsPath: string;
   /** A regular expression for the browser origins that may call. */
   readonly studioOrigins: string;
   /** EDGE_TRUSTED_HOPS: how many proxies before Envoy are believed about a client's address. */
@@ -75,9 +77,10 @@ export function readSettings(environment: Environment): Settings {
       metrics: readPort(environment, `${prefix}_METRICS_PORT`, defaults.metrics),
     };
   };
+  const state = resolve(repositoryRoot, readString(environment, "MESH_STATE", ".mesh"));
   const settings: Settings = {
     root: repositoryRoot,
-    state: resolve(repositoryRoot, readString(environment, "MESH_STATE", ".mesh")),
+    state,
     ports: {
       services: Object.fromEntries(serviceNames.map((name) => [name, service(name)])) as Record<
         ServiceName,
@@ -106,6 +109,7 @@ export function readSettings(environment: Environment): Settings {
       readOptionalString(environment, "TIGERBEETLE_CLUSTER_ID") === undefined
         ? undefined
         : readU128(environment, "TIGERBEETLE_CLUSTER_ID"),
+    approvalsPath: environment["APPROVALS_PATH"] ?? join(state, "approvals.yaml"),
     studioOrigins: readString(environment, "STUDIO_ORIGINS", localOrigins),
     edgeTrustedHops: readInteger(environment, "EDGE_TRUSTED_HOPS", {
       min: 0,

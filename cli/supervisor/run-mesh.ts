@@ -2,6 +2,7 @@ import type { Environment } from "#common/process/environment.ts";
 import { describeError, Problem } from "../command/problem.ts";
 import { meshParts } from "../parts/mesh.ts";
 import { requireTigerBeetle } from "../parts/replica-files.ts";
+import { ensureApprovers } from "../state/approvers.ts";
 import { chooseIdentity, type DataChoice } from "../state/choose-identity.ts";
 import { ensureKeys } from "../state/keys.ts";
 import { narrowState } from "../state/narrow-state.ts";
@@ -47,6 +48,7 @@ export async function runMesh(options: RunOptions): Promise<void> {
     if (options.choice.fresh || readIdentity(settings) === undefined) await stopEverything(options);
     // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.
     const keys = await ensureKeys(settings);
+    ensureApprovers(settings);
     const identity = chooseIdentity(settings, options.environment, options.choice);
     const mesh = { settings, identity, keys, environment: options.environment };
     const parts = meshParts(mesh, (what) => report(`installing ${what} …`));

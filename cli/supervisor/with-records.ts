@@ -6,6 +6,7 @@ import { meshParts } from "../parts/mesh.ts";
 import type { Part } from "../parts/part.ts";
 import { recordsEnvironment } from "../parts/records-environment.ts";
 import { replicasOf } from "../parts/replicas.ts";
+import { ensureApprovers } from "../state/approvers.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { identify, isRunning } from "../state/process-identity.ts";
 import { readSettings, type Settings } from "../state/settings.ts";
@@ -90,6 +91,7 @@ async function whileKept<Result>(
   try {
     await stopLeftovers(settings);
     const keys = await ensureKeys(settings);
+    ensureApprovers(settings);
     const mesh = { settings, identity, keys, environment };
     const parts = meshParts(mesh).filter(keepsRecords);
     await requireFreePorts(

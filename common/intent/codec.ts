@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { parseWallet } from "#common/address.ts";
+import { formatApproval, parseApprovals } from "#common/approval/codec.ts";
 import { invalidField } from "#common/domain-error.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
 import {
@@ -106,6 +107,9 @@ export function parseAttestation(proto: AttestationProto): Attestation {
     signature: parseSignature(proto.signature, "attestation.signature"),
     signer: parseWallet(proto.signer, "attestation.signer"),
     walletSignature: parseWalletSignature(proto.walletSignature, "attestation.wallet_signature"),
+    ...(proto.approvals.length === 0
+      ? {}
+      : { approvals: parseApprovals(proto.approvals, "attestation.approvals") }),
   };
 }
 
@@ -116,5 +120,7 @@ export function parseWalletSignature(text: string, field: string): string {
 
 /** Writes an attestation for the wire. */
 export function formatAttestation(attestation: Attestation): AttestationProto {
-  return create(AttestationSchema, { ...attestation });
+  const { approvals, ...signatures } = attestation;
+  if (approvals === undefined) return create(AttestationSchema, signatures);
+  return create(AttestationSchema, { ...signatures, approvals: approvals.map(formatApproval) });
 }

@@ -16,6 +16,7 @@ describe("intentConfig", () => {
       }),
       limits: { unitsMax: 1_000_000n },
       signersFile: "signers.json",
+      approvalsPath: undefined,
     });
   });
 
@@ -26,6 +27,7 @@ describe("intentConfig", () => {
       TIGERBEETLE_CLUSTER_ID: "7",
       EIP712_CHAIN_ID: "137",
       AMOUNT_MAX_PER_INTENT: "50",
+      APPROVALS_PATH: "approvals.yaml",
     });
     expect(config.domain).toEqual(
       intentDomain({
@@ -36,6 +38,7 @@ describe("intentConfig", () => {
       }),
     );
     expect(config.limits).toEqual({ unitsMax: 50n });
+    expect(config.approvalsPath).toBe("approvals.yaml");
   });
 
   test.each([

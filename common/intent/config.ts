@@ -3,6 +3,7 @@ import { DomainError } from "#common/domain-error.ts";
 import {
   ConfigError,
   type Environment,
+  readOptionalString,
   readString,
   readU128,
 } from "#common/process/environment.ts";
@@ -15,6 +16,8 @@ export interface IntentConfig {
   readonly limits: IntentLimits;
   /** Path of the signers file. */
   readonly signersFile: string;
+  /** Path of the file of approval policies; undefined: nothing needs approval. */
+  readonly approvalsPath: string | undefined;
 }
 
 /** Whole units of an asset: a million dollars. */
@@ -22,7 +25,7 @@ const unitsMaxDefault = 1_000_000n;
 
 /**
  * Reads SOVR_ENVIRONMENT, TIGERBEETLE_CLUSTER_ID, EIP712_CHAIN_ID, EIP712_VERIFYING_CONTRACT,
- * AMOUNT_MAX_PER_INTENT (whole units of the posting's asset) and SIGNERS_FILE. Throws ConfigError.
+ * AMOUNT_MAX_PER_INTENT (whole units of the posting's asset), SIGNERS_FILE and APPROVALS_PATH. Throws ConfigError.
  */
 export function intentConfig(env: Environment): IntentConfig {
   return Object.freeze({
@@ -34,6 +37,7 @@ export function intentConfig(env: Environment): IntentConfig {
     }),
     limits: { unitsMax: readU128(env, "AMOUNT_MAX_PER_INTENT", unitsMaxDefault) },
     signersFile: readString(env, "SIGNERS_FILE"),
+    approvalsPath: readOptionalString(env, "APPROVALS_PATH"),
   });
 }
 

@@ -52,6 +52,15 @@ const phaseHashes: Readonly<Record<Phase, Uint8Array>> = {
   VOID_PENDING: hashText("VOID_PENDING"),
 };
 
+/** Puts the hash of a struct, 32 bytes, behind 19 01 and the domain: the 66 bytes whose keccak-256 is signed. */
+export type DomainEncoder = (structHash: Uint8Array) => Uint8Array;
+
+/** Makes the encoder of a domain, for what is signed under it beside intents. */
+export function domainEncoder(domain: IntentDomain): DomainEncoder {
+  const head = Buffer.concat([Buffer.of(0x19, 0x01), domainSeparator(domain)]);
+  return (structHash) => Buffer.concat([head, structHash]);
+}
+
 /** Makes the digest function of a domain. */
 export function intentDigester(domain: IntentDomain): DigestIntent {
   const write = intentWriter(domain);

@@ -1,3 +1,5 @@
+import type { Approval } from "#common/approval/approval.ts";
+
 /** What an intent does to the ledger. */
 export type Phase = "IMMEDIATE" | "PENDING" | "POST_PENDING" | "VOID_PENDING";
 
@@ -47,6 +49,8 @@ export interface Attestation {
   readonly signer: string;
   /** 65 bytes, or "". */
   readonly walletSignature: string;
+  /** At most 16; absent where there are none. */
+  readonly approvals?: readonly Approval[] | undefined;
 }
 
 /** An intent with its attestation: what PostgreSQL keeps as evidence. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { zeroWallet } from "#common/address.ts";
 import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
+import { approve, approvers } from "../../test/support/approval/approvals.ts";
 import {
   alice,
   attest,
@@ -45,6 +46,18 @@ describe("an intent with legs of several", () => {
     expect(see(everyone, pay)).toEqual(whole);
     expect(see(viewerOf({ wallet: undefined }), pay)).toEqual(whole);
     expect(see(asAlice, pay)).toEqual(whole);
+  });
+
+  test("shows the approvals of the house to nobody who is bound", () => {
+    const intent = houseIntentOf({ wallet: alice.address, postings: [funding(alice.address)] });
+    const plain = attested(intent);
+    const approvals = [approve(plain.attestation.digest, approvers[0])];
+    const approved = { intent, attestation: { ...plain.attestation, approvals } };
+    expect(see(everyone, approved)?.evidence?.attestation.approvals).toEqual(approvals);
+    for (const viewer of [asAlice, asMarket, asBob]) {
+      expect(see(viewer, approved)?.evidence?.attestation.approvals).toBeUndefined();
+    }
+    expect(see(asAlice, approved)?.evidence?.attestation.digest).toBe(plain.attestation.digest);
   });
 
   test("shows a recipient that it is, how it was attested, and his own leg", () => {

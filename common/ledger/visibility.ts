@@ -64,7 +64,8 @@ export interface Visible<Own extends Leg> {
  * The one rule of what is visible, wherever an intent or its transfers are told, filtered or found: whoever owns an
  * account on a side of one leg sees that the intent exists and how it was attested, and his own legs. Nothing of the
  * legs of others, not even by a hash: the reference may be what keeps the digest from being guessed. All of it sees
- * only in whose name it is, if all legs are his; a merchant sees what names him, without the wallet's signature.
+ * only in whose name it is, if all legs are his; a merchant sees what names him, without the wallet's signature. The
+ * approvals of the house are seen by nobody who is bound.
  * Undefined: he sees nothing of it. `legs`: all there are.
  */
 export function visibleTo<Own extends Leg>(
@@ -76,19 +77,28 @@ export function visibleTo<Own extends Leg>(
   if (viewer === everyone) return { masked: false, legs, legCount, evidence };
   if (viewer.merchant !== undefined) {
     if (evidence?.intent.merchantId !== viewer.merchant) return undefined;
-    const attestation = { ...evidence.attestation, walletSignature: "" };
+    const attestation = { ...evidence.attestation, walletSignature: "", approvals: undefined };
     return { masked: false, legs, legCount, evidence: { ...evidence, attestation } };
   }
   const own = legs.filter((leg) => touchesOwn(viewer, leg));
   if (own.length === 0) return undefined;
   const isHis = evidence === undefined || evidence.intent.wallet === viewer.wallet;
-  if (isHis && own.length === legCount) return { masked: false, legs, legCount, evidence };
+  if (isHis && own.length === legCount) {
+    return { masked: false, legs, legCount, evidence: evidence && withoutApprovals(evidence) };
+  }
   return {
     masked: true,
     legs: own,
     legCount,
     evidence: evidence && maskEvidence(viewer, evidence, own),
   };
+}
+
+/** Who in the house approves is the house's to know. */
+function withoutApprovals(evidence: AttestedIntent): AttestedIntent {
+  const { attestation } = evidence;
+  if (attestation.approvals === undefined) return evidence;
+  return { ...evidence, attestation: { ...attestation, approvals: undefined } };
 }
 
 function maskEvidence(

@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { formatWallet } from "#common/address.ts";
 import type { Attestation, AttestedIntent, Intent, Phase, Posting } from "#common/intent/intent.ts";
+import { approvalsOf } from "./approvals.ts";
 import { withRecords } from "./pool.ts";
 
 /** The channel on which Clearing tells that it committed something. */
@@ -24,12 +25,23 @@ export interface EvidenceRow {
   readonly signature: Buffer;
   readonly signer: Buffer;
   readonly wallet_signature: Buffer | null;
+  /** Absent where it is not asked for. */
+  readonly approvals?: Buffer | null;
 }
 
-/** The columns of EvidenceRow, for `select`. */
+/** The columns of EvidenceRow but `approvals`, for `select`. */
 export const evidenceColumns =
   "intent_id, digest, phase, wallet, merchant_id, reference, postings, corrects, pending_intent_id, " +
   "timeout_seconds, issue_time, expire_time, signature, signer, wallet_signature";
+
+/**
+ * A select of evidence with its approvals. Where Clearing is of an older version the column is not there yet: then its name
+ * means that of the row around it, which is null.
+ */
+function selectEvidence(condition: string): string {
+  return `select found.* from (select null::bytea as approvals) as older
+    cross join lateral (select ${evidenceColumns}, approvals from evidence where ${condition}) as found`;
+}
 
 /** The phase's number in the table. */
 export const phaseNumbers = {
@@ -101,6 +113,7 @@ export function parseEvidence(row: EvidenceRow): AttestedIntent {
     signature: hex(row.signature),
     signer: formatWallet(row.signer),
     walletSignature: row.wallet_signature === null ? "" : hex(row.wallet_signature),
+    ...approvalsOf(row.approvals),
   };
   return { intent, attestation };
 }
@@ -112,10 +125,7 @@ export async function readEvidence(
 ): Promise<Map<string, AttestedIntent>> {
   if (intentIds.length === 0) return new Map();
   const result = await withRecords(() =>
-    pool.query<EvidenceRow>(
-      `select ${evidenceColumns} from evidence where intent_id = any($1::uuid[])`,
-      [intentIds],
-    ),
+    pool.query<EvidenceRow>(selectEvidence("intent_id = any($1::uuid[])"), [intentIds]),
   );
   return new Map(result.rows.map((row) => [row.intent_id, parseEvidence(row)]));
 }
@@ -133,7 +143,7 @@ export async function readEvidenceByPrefix(
     pool.query<EvidenceRow>({
       // Named, so that each connection plans it once: planning takes longer than finding one row.
       name: "evidence-by-prefix",
-      text: `select ${evidenceColumns} from evidence where substring(digest from 1 for 24) = any($1::bytea[])`,
+      text: selectEvidence("substring(digest from 1 for 24) = any($1::bytea[])"),
       values: [prefixes.map(unhex)],
     }),
   );

@@ -2,9 +2,11 @@
 // test in test/integration/attestor.test.ts.
 import { describe, expect, test, vi } from "vitest";
 import { zeroWallet } from "#common/address.ts";
+import { approvalDigester } from "#common/approval/digest.ts";
+import { noPolicies } from "#common/approval/policy.ts";
 import type { ScopedCaller } from "#common/caller.ts";
 import { DomainError } from "#common/domain-error.ts";
-import { intentEncoder } from "#common/intent/digest.ts";
+import { domainEncoder, intentEncoder } from "#common/intent/digest.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
@@ -68,6 +70,7 @@ function storeInMemory(): SignOnceStore {
       attestations.set(intentId, kept);
       return kept;
     },
+    checkDay: async () => undefined,
     async boundTime(intentId, digest) {
       return digests.get(intentId) === digest ? nowSeconds : undefined;
     },
@@ -77,6 +80,9 @@ function storeInMemory(): SignOnceStore {
 function attestorOf(change: Partial<AttestorPorts> = {}) {
   return createAttestor({
     digestIntent,
+    digestApproval: approvalDigester(domainEncoder(testDomain)),
+    policies: () => noPolicies,
+    proposals: { find: async () => undefined },
     store: storeInMemory(),
     evidence: { byIntentId: async () => undefined, byDigest: async () => undefined },
     keys: createLocalKeys([attestorKey.privateKey]),

@@ -1,10 +1,17 @@
 import { zeroWallet } from "#common/address.ts";
+import type { Approval } from "#common/approval/approval.ts";
+import type { DigestApproval } from "#common/approval/digest.ts";
+import {
+  checkApprovalSignatures,
+  demandsOf,
+  judgeApprovals,
+  type Spend,
+} from "#common/approval/judge.ts";
+import type { Policies } from "#common/approval/policy.ts";
 import { requireOwnWallet, requireScope, type ScopedCaller } from "#common/caller.ts";
 import { type CallLimit, waitMsUntil } from "#common/deadline.ts";
 import { DomainError, invalidField } from "#common/domain-error.ts";
-import { checkNotDatedBack } from "#common/intent/dated-back.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
-import type { EvidenceReader } from "#common/intent/evidence.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import {
   type Authority,
@@ -24,13 +31,11 @@ import {
   isExpired,
 } from "#common/intent/rules.ts";
 import { type Signers, signerAt } from "#common/intent/signers.ts";
-import {
-  checkAttestation,
-  checkWalletSignature,
-  type RecoverAddress,
-} from "#common/intent/verify-attestation.ts";
+import { checkWalletSignature, type RecoverAddress } from "#common/intent/verify-attestation.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
+import { type ProposalStore, proposalClosed } from "./proposal.ts";
 import type { SigningKeys } from "./signing-keys.ts";
+import { type RelatedEvidence, readRelated, type Verdict, verify } from "./verdict.ts";
 
 /** What an intent id stands for, once it stands for anything. */
 export interface SignedOnce {
@@ -43,39 +48,48 @@ export interface SignedOnce {
 /** The memory that makes one id mean one digest, over every replica and for ever. All throw RECORDS_UNAVAILABLE. */
 export interface SignOnceStore {
   find(intentId: string): Promise<SignedOnce | undefined>;
-  /** Binds an id to a digest, durably, unless it is bound. Returns what it stands for, and whether it did not before. */
-  bind(intentId: string, digest: string): Promise<SignedOnce & { readonly isNew: boolean }>;
+  /**
+   * Binds an id to a digest, durably, unless it is bound. Returns what it stands for, and whether it did not before. What a
+   * new one `spends` of the day is counted with it; APPROVAL_REQUIRED, and nothing is bound, if the day has not so much left.
+   */
+  bind(
+    intentId: string,
+    digest: string,
+    spends?: readonly Spend[],
+  ): Promise<SignedOnce & { readonly isNew: boolean }>;
+  /** Throws APPROVAL_REQUIRED if the day has not so much left. Counts nothing. */
+  checkDay(spends: readonly Spend[]): Promise<void>;
   /** Stores the attestation of a bound id, unless one is there. Returns the one that is there. */
   keep(intentId: string, attestation: Attestation): Promise<Attestation>;
   /** When an id was bound to this digest, Unix seconds; undefined if it was not. */
   boundTime(intentId: string, digest: string): Promise<bigint | undefined>;
 }
 
-/** How intents that were cleared are found. */
-export type RelatedEvidence = Pick<EvidenceReader, "byIntentId" | "byDigest">;
+/** Who calls, and as whom he proposes. */
+export interface AttestCaller extends ScopedCaller {
+  /** The token's. */
+  readonly subject: string;
+}
 
 export interface AttestRequest {
   readonly intent: Intent;
   /** 65 bytes as lower-case `0x` hex, or "". */
   readonly walletSignature: string;
   readonly validateOnly: boolean;
-  readonly caller: ScopedCaller;
+  readonly caller: ScopedCaller & Partial<AttestCaller>;
+  /** At most 16. */
+  readonly approvals?: readonly Approval[];
   /** How long a signer that is elsewhere is waited for. */
   readonly limit: CallLimit;
 }
 
-/** What VerifyAttestation finds. */
-export interface Verdict {
-  /** The digest of the intent. */
-  readonly digest: string;
-  /** Who made the signature over that digest, EIP-55; "" if nobody did. */
-  readonly signer: string;
-  /** Why the attestation is not to be trusted; undefined if it is. */
-  readonly reason: DistrustKind | undefined;
-}
-
 export interface AttestorPorts {
   readonly digestIntent: DigestIntent;
+  readonly digestApproval: DigestApproval;
+  /** What needs approval, as of now. */
+  readonly policies: () => Policies;
+  /** Proposals, of which ids that are bound and not signed may be. */
+  readonly proposals: Pick<ProposalStore, "find">;
   /** The 66 bytes whose hash the digest is. */
   readonly encodeIntent: (intent: Intent) => Uint8Array;
   readonly store: SignOnceStore;
@@ -98,7 +112,7 @@ export interface Attestor {
   /**
    * Attests an intent. The same intent again gives the same attestation, also after its time. With `validateOnly`
    * every check is made, nothing stored or signed, and the signature is "".
-   * Throws INVALID_FIELD, INTENT_ID_REUSED, INTENT_EXPIRED, INTENT_NOT_YET_VALID, LIMIT_EXCEEDED, RATE_LIMITED,
+   * Throws APPROVAL_REQUIRED, APPROVAL_INVALID, APPROVAL_REJECTED, PROPOSAL_CLOSED, INVALID_FIELD, INTENT_ID_REUSED, INTENT_EXPIRED, INTENT_NOT_YET_VALID, LIMIT_EXCEEDED, RATE_LIMITED,
    * SCOPE_MISSING, WALLET_SIGNATURE_INVALID, RECORDS_UNAVAILABLE, SIGNER_UNAVAILABLE and what checkPostings throws.
    */
   attest(request: AttestRequest): Promise<Attestation>;
@@ -114,7 +128,7 @@ export function createAttestor(ports: AttestorPorts): Attestor {
 }
 
 async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Attestation> {
-  const { intent, walletSignature, validateOnly, caller } = request;
+  const { intent, walletSignature, validateOnly, caller, approvals = [] } = request;
   checkShape(intent);
   requireOwnWallet(caller, intent.wallet);
   checkScopesAhead(caller, intent);
@@ -122,45 +136,112 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   if (validateOnly) {
     const known = await findKnown(ports, request, digest);
     if (known !== undefined) return { ...known, signature: "" };
-    const signer = await approve(ports, request, digest);
+    const { signer, spends } = await approve(ports, request, digest);
+    await ports.store.checkDay(spends);
     return { digest, signature: "", signer, walletSignature };
   }
-  let signer: string;
+  let approved: Approved;
   try {
-    signer = await approve(ports, request, digest);
+    approved = await approve(ports, request, digest);
   } catch (refusal) {
     // What was attested once is answered for ever. Most intents are new, so only a refused one is looked up first.
     const known = await findKnown(ports, request, digest);
     if (known === undefined) throw refusal;
     return known;
   }
+  const { signer, spends } = approved;
   if (isCounted(intent)) ports.rate.count(intent.wallet);
-  const bound = await ports.store.bind(intent.intentId, digest);
+  const bound = await ports.store.bind(intent.intentId, digest, spends);
   if (!bound.isNew && isCounted(intent)) ports.rate.giveBack(intent.wallet);
   const known = knownOf(request, digest, bound);
   if (known !== undefined) return known;
-  ports.signatures.take(signer);
-  const data = { digest, encode: () => ports.encodeIntent(intent) };
-  const signature = await ports.keys.sign(signer, data, signalOf(request.limit));
-  return ports.store.keep(intent.intentId, { digest, signature, signer, walletSignature });
+  if (!bound.isNew) await refuseProposed(ports, intent);
+  const signatures = { digest, signer, walletSignature };
+  return signAndKeep(
+    ports,
+    intent,
+    approvals.length === 0 ? signatures : { ...signatures, approvals },
+    request.limit,
+  );
 }
 
-/** Makes every check of an intent that is new. Returns the address of the signer of the day. */
+/** What may be signed now. */
+interface Approved {
+  /** The address of the signer of the day. */
+  readonly signer: string;
+  /** What the intent takes of what passes in a day without approval. */
+  readonly spends: readonly Spend[];
+}
+
+/** Makes every check of an intent that is new. */
 async function approve(
   ports: AttestorPorts,
-  { intent, walletSignature, caller }: AttestRequest,
+  { intent, walletSignature, caller, approvals = [] }: AttestRequest,
   digest: string,
-): Promise<string> {
+): Promise<Approved> {
+  const { authority, signer } = await checkNew(ports, intent, digest, walletSignature);
+  checkScopes(caller, authority);
+  if (isCounted(intent)) ports.rate.check(intent.wallet);
+  if (approvals.length > 0) checkApprovalSignatures(digest, approvals, ports.digestApproval);
+  const demands = demandsOf(ports.policies(), intent);
+  if (demands.length === 0) return { signer, spends: [] };
+  const by = {
+    policies: ports.policies(),
+    nowSeconds: ports.nowSeconds(),
+    proposer: caller.subject,
+  };
+  return { signer, spends: judgeApprovals(intent, demands, approvals, by) };
+}
+
+/** What those who check a new intent need. */
+export type CheckPorts = Pick<
+  AttestorPorts,
+  "nowSeconds" | "limits" | "evidence" | "recover" | "signers" | "keys"
+>;
+
+/**
+ * Checks of an intent that is new all that does not depend on who asks: times, limits, postings, the wallet's signature.
+ * Returns whose authority it needs, and the address of the signer of the day. Throws as attest.
+ */
+export async function checkNew(
+  ports: CheckPorts,
+  intent: Intent,
+  digest: string,
+  walletSignature: string,
+): Promise<{ readonly authority: Authority; readonly signer: string }> {
   const nowSeconds = ports.nowSeconds();
   checkTimes(intent, nowSeconds);
   checkLimits(intent, ports.limits);
   const related = ownRelated(intent, await readRelated(ports.evidence, intent));
   const authority = checkPostings(intent, related);
-  checkScopes(caller, authority);
   checkWalletSignature(intent, digest, walletSignature, authority, ports.recover);
-  const signer = signingAddress(ports, intent, nowSeconds);
-  if (isCounted(intent)) ports.rate.check(intent.wallet);
-  return signer;
+  return { authority, signer: signingAddress(ports, intent, nowSeconds) };
+}
+
+/** Signs a digest that its id is bound to, and keeps the attestation, unless there is one by now. Returns what is kept. */
+export async function signAndKeep(
+  ports: Pick<AttestorPorts, "signatures" | "encodeIntent" | "keys" | "store">,
+  intent: Intent,
+  unsigned: Omit<Attestation, "signature">,
+  limit: CallLimit,
+): Promise<Attestation> {
+  const { digest, signer } = unsigned;
+  ports.signatures.take(signer);
+  const data = { digest, encode: () => ports.encodeIntent(intent) };
+  const signature = await ports.keys.sign(signer, data, signalOf(limit));
+  return ports.store.keep(intent.intentId, { ...unsigned, signature });
+}
+
+/**
+ * An id that is bound and not signed may be a proposal's, which the approvers decide on and nobody else. Throws
+ * PROPOSAL_CLOSED.
+ */
+async function refuseProposed(
+  { proposals, nowSeconds }: Pick<AttestorPorts, "proposals" | "nowSeconds">,
+  { intentId }: Intent,
+): Promise<void> {
+  const proposal = await proposals.find(intentId);
+  if (proposal !== undefined) throw proposalClosed(proposal, nowSeconds());
 }
 
 /** Fires when the caller's time ends, or the caller leaves. */
@@ -174,14 +255,17 @@ function isCounted({ wallet }: Intent): boolean {
   return wallet !== zeroWallet;
 }
 
-/** What the id was answered before, if anything. Throws INTENT_ID_REUSED, SCOPE_MISSING. */
+/** What the id was answered before, if anything. Throws INTENT_ID_REUSED, SCOPE_MISSING, PROPOSAL_CLOSED. */
 async function findKnown(
   ports: AttestorPorts,
   request: AttestRequest,
   digest: string,
 ): Promise<Attestation | undefined> {
-  const known = await ports.store.find(request.intent.intentId);
-  return known && knownOf(request, digest, known);
+  const bound = await ports.store.find(request.intent.intentId);
+  if (bound === undefined) return undefined;
+  const known = knownOf(request, digest, bound);
+  if (known === undefined) await refuseProposed(ports, request.intent);
+  return known;
 }
 
 function knownOf(
@@ -229,16 +313,6 @@ function checkTimes(intent: Intent, nowSeconds: bigint): void {
   );
 }
 
-async function readRelated(evidence: RelatedEvidence, intent: Intent): Promise<RelatedIntents> {
-  if (refersToPending(intent)) {
-    return { pending: (await evidence.byIntentId(intent.pendingIntentId))?.intent };
-  }
-  if (refersToCorrected(intent) && intent.corrects !== "") {
-    return { corrected: (await evidence.byDigest(intent.corrects))?.intent };
-  }
-  return {};
-}
-
 /** What is in a wallet's name resolves that wallet's reservations alone; what is in nobody's, anybody's. */
 function ownRelated(intent: Intent, related: RelatedIntents): RelatedIntents {
   const { pending } = related;
@@ -250,64 +324,18 @@ function ownRelated(intent: Intent, related: RelatedIntents): RelatedIntents {
  * The signer of the day. That there is none, or that its key is not here, is a fault of the operator's that no
  * caller can mend: an Error, thus INTERNAL, and readiness says so too.
  */
-function signingAddress(ports: AttestorPorts, intent: Intent, nowSeconds: bigint): string {
+function signingAddress(ports: CheckPorts, intent: Intent, nowSeconds: bigint): string {
   const signer = signerAt(ports.signers(), intent.issueTime, nowSeconds);
   if (signer === undefined) throw new Error("no signer is active: see SIGNERS_FILE");
   if (ports.keys.has(signer.address)) return signer.address;
   throw new Error(`there is no key of ${signer.address}, the active signer, here`);
 }
 
-function reused(intent: Intent, digest: string, storedDigest: string): DomainError {
+/** The refusal of an intent whose id is bound to another digest. */
+export function reused(intent: Intent, digest: string, storedDigest: string): DomainError {
   return new DomainError(
     "INTENT_ID_REUSED",
     "the intent id already stands for an intent with other content",
     { metadata: { intentId: intent.intentId, digest, storedDigest } },
   );
-}
-
-const distrustKinds = [
-  "ATTESTATION_INVALID",
-  "SIGNER_NOT_TRUSTED",
-  "WALLET_SIGNATURE_INVALID",
-  "POSTING_NOT_ALLOWED",
-  "LEDGERS_DIFFER",
-  "PENDING_NOT_FOUND",
-  "PENDING_AMOUNT_EXCEEDED",
-] as const;
-
-/** The refusals that VerifyAttestation gives as an answer, not as an error. */
-export type DistrustKind = (typeof distrustKinds)[number];
-
-async function verify(
-  ports: AttestorPorts,
-  intent: Intent,
-  attestation: Attestation,
-): Promise<Verdict> {
-  checkShape(intent);
-  const digest = ports.digestIntent(intent);
-  const signer = ports.recover(digest, attestation.signature);
-  // Asked for again below, over the same digest.
-  const recover: RecoverAddress = (ofDigest, signature) =>
-    ofDigest === digest && signature === attestation.signature
-      ? signer
-      : ports.recover(ofDigest, signature);
-  const found = { digest, signer: signer ?? "" };
-  const at = { signers: ports.signers(), nowSeconds: ports.nowSeconds() };
-  try {
-    checkAttestation(intent, attestation, { digestIntent: ports.digestIntent, recover, ...at });
-    await checkNotDatedBack(intent, attestation, at, {
-      boundTime: ports.store.boundTime,
-      hasEvidence: async (intentId, ofDigest) =>
-        (await ports.evidence.byIntentId(intentId))?.attestation.digest === ofDigest,
-    });
-    const authority = checkPostings(intent, await readRelated(ports.evidence, intent));
-    checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
-    return { ...found, reason: undefined };
-  } catch (error) {
-    const reason = distrustKinds.find(
-      (kind) => error instanceof DomainError && error.kind === kind,
-    );
-    if (reason === undefined) throw error;
-    return { ...found, reason };
-  }
 }

@@ -19,6 +19,7 @@ describe("attestorConfig", () => {
       runtime: { name: "attestor", grpc: { host: "127.0.0.1", port: 5103 } },
       databaseUrl: "postgres://sovr@localhost/sovr",
       signersFile: "signers.json",
+      approvalsPath: undefined,
       intentsPerWalletAndMinute: 600,
       signaturesPerMinute: 600_000,
     });

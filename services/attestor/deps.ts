@@ -1,4 +1,7 @@
-import { intentDigester, intentEncoder } from "#common/intent/digest.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { approvalDigester } from "#common/approval/digest.ts";
+import { openPoliciesFile } from "#common/approval/policies-file.ts";
+import { domainEncoder, intentDigester, intentEncoder } from "#common/intent/digest.ts";
 import { countSignatureChecks } from "#common/intent/signature-metrics.ts";
 import { type Signers, signerAt } from "#common/intent/signers.ts";
 import { openSignersFile } from "#common/intent/signers-file.ts";
@@ -8,9 +11,12 @@ import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
 import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
+import { createProposalStore } from "./drivers/proposals.ts";
+import { createProposals, type Proposals } from "./proposals.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import { wellKnownAddresses } from "./well-known-keys.ts";
 
@@ -18,6 +24,8 @@ import { wellKnownAddresses } from "./well-known-keys.ts";
 export interface AttestorDeps {
   readonly config: AttestorConfig;
   readonly attestor: Attestor;
+  readonly proposals: Proposals;
+  readonly pageTokens: PageTokens;
   readonly signers: () => Signers;
   /** Unix seconds. */
   readonly nowSeconds: () => bigint;
@@ -80,7 +88,14 @@ async function openAll(
   await migrateAtStart(config.databaseUrl, "attestor", migrations, (details, message) =>
     logger.info(details, message),
   );
-  const attestor = createAttestor({
+  const policiesFile = opened.adopt(
+    openPoliciesFile(config.approvalsPath, nowSeconds, onFault),
+    (file) => file.close(),
+  );
+  const ports = {
+    policies: policiesFile.current,
+    digestApproval: approvalDigester(domainEncoder(config.domain)),
+    proposals: createProposalStore(pool),
     digestIntent: intentDigester(config.domain),
     encodeIntent: intentEncoder(config.domain),
     store: createSignOnceStore(pool),
@@ -100,10 +115,14 @@ async function openAll(
       perWallet: config.signaturesPerMinute,
       nowMs,
     }),
-  });
+  };
+  const proposals = createProposals(ports);
+  opened.adopt(sweepApproved(proposals, logger), (sweep) => sweep.close());
   return {
     config,
-    attestor,
+    attestor: createAttestor(ports),
+    proposals,
+    pageTokens: createPageTokens("attestor", config.databaseUrl),
     signers: signersFile.current,
     nowSeconds,
     logger,
@@ -113,6 +132,37 @@ async function openAll(
       watchDependency("signing-key", (signal) => keys.probe(requireKey(), signal)).dependency,
     ],
     close: () => opened.disposeAsync(),
+  };
+}
+
+/** Between two looks for what was approved and not signed, in milliseconds. */
+const sweepMs = 5_000;
+
+/** Signs, now and then, what was approved by a process that died before it signed. */
+function sweepApproved(proposals: Proposals, logger: Logger): { close(): Promise<void> } {
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  let problem = "";
+  const sweep = async () => {
+    while (!signal.aborted) {
+      try {
+        await proposals.signApproved({ deadlineMs: Date.now() + sweepMs, signal });
+        problem = "";
+      } catch (error) {
+        // Told once, not every five seconds for as long as it lasts.
+        if (problem !== String(error) && !signal.aborted)
+          logger.error({ err: error }, "what was approved cannot be signed");
+        problem = String(error);
+      }
+      await sleep(sweepMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  };
+  const ended = sweep();
+  return {
+    close: () => {
+      stopped.abort();
+      return ended;
+    },
   };
 }
 

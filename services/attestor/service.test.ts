@@ -8,6 +8,7 @@ import type { Signer } from "#common/intent/signers.ts";
 import { intentTypes } from "#common/intent/typed-data.ts";
 import { type Principal, principalKey } from "#common/rpc/access/principal.ts";
 import type { UnaryContext } from "#common/rpc/unary-context.ts";
+import { createPageTokens } from "#common/wire/page-token.ts";
 import {
   AttestRequestSchema,
   GetDomainRequestSchema,
@@ -28,6 +29,7 @@ import {
 } from "../../test/support/intents/intents.ts";
 import type { Attestor } from "./attestation.ts";
 import { attestorConfig } from "./config.ts";
+import type { Proposals } from "./proposals.ts";
 import { createAttestorService } from "./service.ts";
 
 const principal: Principal = {
@@ -82,12 +84,27 @@ function serviceOf(attestor: Partial<Attestor> = {}) {
   return createAttestorService({
     config,
     attestor: { attest: vi.fn(), verify: vi.fn(), ...attestor },
+    proposals: proposalsOf(),
+    pageTokens: createPageTokens("attestor", "postgres://localhost"),
     signers: () => signers,
     nowSeconds: () => nowSeconds,
     logger: pino({ level: "silent" }),
     dependencies: [],
     close: async () => {},
   });
+}
+
+/** Proposals that nobody asks for. */
+function proposalsOf(): Proposals {
+  const nobody = vi.fn();
+  return {
+    propose: nobody,
+    list: nobody,
+    get: nobody,
+    decide: nobody,
+    withdraw: nobody,
+    signApproved: nobody,
+  };
 }
 
 const intent = intentOf();
@@ -106,6 +123,7 @@ describe("Attest", () => {
     expect(core).toHaveBeenCalledWith({
       intent,
       walletSignature: compactable,
+      approvals: [],
       validateOnly: true,
       caller: principal,
       limit: expect.objectContaining({ signal: context.signal }),

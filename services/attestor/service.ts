@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { invalidField } from "#common/domain-error.ts";
+import { parseApprovals } from "#common/approval/codec.ts";
+import { approvalTypes } from "#common/approval/typed-data.ts";
 import {
   formatAttestation,
   parseAttestation,
@@ -24,6 +25,7 @@ import {
   SignerState as SignerStateProto,
 } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { ErrorReason } from "#gen/sovr/common/v1/error_reason_pb.ts";
+import { createProposalMethods, required } from "./codec.ts";
 import type { AttestorDeps } from "./deps.ts";
 
 const typesJson = JSON.stringify(intentTypes);
@@ -35,6 +37,7 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       const attestation = await deps.attestor.attest({
         intent: parseIntent(required(request.intent, "intent")),
         walletSignature: parseWalletSignature(request.walletSignature, "wallet_signature"),
+        approvals: parseApprovals(request.approvals, "approvals"),
         validateOnly: request.validateOnly,
         caller: requirePrincipal(context),
         limit: limitOf(context),
@@ -55,6 +58,8 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
       });
     },
 
+    ...createProposalMethods(deps),
+
     getDomain() {
       const { domain } = deps.config;
       const nowSeconds = deps.nowSeconds();
@@ -65,16 +70,11 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
         verifyingContract: domain.verifyingContract,
         salt: domain.salt,
         typesJson,
+        approvalTypesJson: JSON.stringify(approvalTypes),
         signers: deps.signers().map((signer) => formatSigner(signer, nowSeconds)),
       });
     },
   };
-}
-
-/** The runtime has checked that the field is there; the type does not know. */
-function required<Message>(message: Message | undefined, field: string): Message {
-  if (message === undefined) throw invalidField(field, "required", "is required");
-  return message;
 }
 
 const stateToProto = {

@@ -15,6 +15,7 @@ it("reads what it needs and fills in the rest", () => {
     engine: { clusterId: 0n, batchMax: 8189, engine: { kind: "embedded" } },
     domain: { verifyingContract: "0x5FbDB2315678afecb367f032d93F642f64180aa3", chainId: 31_337n },
     signersFile: "/keys/signers.json",
+    approvalsPath: undefined,
   });
 });
 

@@ -1,7 +1,9 @@
 import { availableParallelism } from "node:os";
 import type { MessagePort } from "node:worker_threads";
+import { approvalDigester } from "#common/approval/digest.ts";
+import { openPoliciesFile, type PoliciesFile } from "#common/approval/policies-file.ts";
 import { type BreakerCells, createBreakerCells } from "#common/breaker.ts";
-import { intentDigester } from "#common/intent/digest.ts";
+import { domainEncoder, intentDigester } from "#common/intent/digest.ts";
 import { countSignatureChecks, type SignatureChecks } from "#common/intent/signature-metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
@@ -94,6 +96,7 @@ async function openAll(
   const onFault = (error: unknown, message: string) => logger.error({ err: error }, message);
   const onLost = (error: unknown) => logger.debug({ err: error }, "a notification was lost");
   const signersFile = openSigners(config, onFault, opened);
+  const policiesFile = openPolicies(config, onFault, opened);
   const pool = openPool(config, poolMax, opened);
   const checks = countSignatureChecks();
   const recoverAhead = startRecoveringAhead(checks, opened);
@@ -148,7 +151,7 @@ async function openAll(
     breaker.requireAnswers();
   };
   const house = { ledger, evidence, attestor, announce, requireLedger, nowMs, onFault };
-  const parts = { ...house, signersFile, recover, recoverAhead };
+  const parts = { ...house, signersFile, policiesFile, recover, recoverAhead };
   return {
     clearing: openHouse(config, parts),
     clusterId: engine.clusterId,
@@ -199,6 +202,7 @@ export async function createBatchThreadDeps(
   const { clusterId, batchMax } = config.engine;
   const opened = new AsyncDisposableStack();
   const signersFile = openSigners(config, onFault, opened);
+  const policiesFile = openPolicies(config, onFault, opened);
   const pool = openPool(config, batchPoolMax, opened);
   // One client, for a cluster has few sessions: here a read may wait for a write.
   const client = await openLedgerClient(config, { sharedPort, ifMissing: "refuse" }, opened);
@@ -220,6 +224,7 @@ export async function createBatchThreadDeps(
     // Whose ledger it is, the main thread asks before it gives a slice to a thread.
     requireLedger: breaker.requireAnswers,
     signersFile,
+    policiesFile,
     recover,
     recoverAhead: undefined,
     nowMs: Date.now,
@@ -228,19 +233,23 @@ export async function createBatchThreadDeps(
   return { clearing, clusterId, close: () => opened.disposeAsync() };
 }
 
-interface HouseParts extends Omit<ClearingPorts, "signers" | "nowSeconds"> {
+interface HouseParts extends Omit<ClearingPorts, "signers" | "policies" | "nowSeconds"> {
   readonly signersFile: SignersFile;
+  readonly policiesFile: PoliciesFile;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
 }
 
 function openHouse(config: ClearingConfig, parts: HouseParts): ClearingHouse {
-  const { signersFile, nowMs, ...ports } = parts;
+  const { signersFile, policiesFile, nowMs, ...ports } = parts;
+  const { domain, limits } = config;
+  const digestApproval = approvalDigester(domainEncoder(domain));
   return createClearing(
-    { digestIntent: intentDigester(config.domain), limits: config.limits },
+    { digestIntent: intentDigester(domain), digestApproval, limits },
     {
       ...ports,
       signers: signersFile.current,
+      policies: policiesFile.current,
       nowSeconds: () => BigInt(Math.floor(nowMs() / 1_000)),
     },
   );
@@ -252,6 +261,15 @@ function openSigners(
   opened: AsyncDisposableStack,
 ): SignersFile {
   return opened.adopt(openSignersFile(path, onFault), (file) => file.close());
+}
+
+function openPolicies(
+  { approvalsPath }: ClearingConfig,
+  onFault: BatchObserver["onFault"],
+  opened: AsyncDisposableStack,
+): PoliciesFile {
+  const nowSeconds = () => BigInt(Math.floor(Date.now() / 1_000));
+  return opened.adopt(openPoliciesFile(approvalsPath, nowSeconds, onFault), (file) => file.close());
 }
 
 /** Behind those of the service's own two clients. */

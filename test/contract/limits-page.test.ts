@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { approvalsMax } from "#common/approval/approval.ts";
 import { unaryMsMax } from "#common/rpc/caller-timeout.ts";
 import { runtimeLimits } from "#common/rpc/limits/runtime-limits.ts";
 import { planMethods } from "#common/rpc/method-plan.ts";
@@ -12,6 +13,7 @@ import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { edgeLimits, edgeSeconds } from "../../cli/parts/edge-limits.ts";
 import { attestorConfig } from "../../services/attestor/config.ts";
+import { openProposalsMax } from "../../services/attestor/drivers/proposals.ts";
 import { checkoutConfig } from "../../services/checkout/config.ts";
 import { watchersMax } from "../../services/checkout/deps.ts";
 import { batchPostingsMax } from "../../services/clearing/batch/clear-batch.ts";
@@ -49,7 +51,7 @@ const bytesOf = (method: string) =>
 
 it("has the numbers of the services", () => {
   const limits = runtimeLimits;
-  expect(rows.slice(0, 26)).toEqual([
+  expect(rows.slice(0, 28)).toEqual([
     ["unary calls that run, each process", number(limits.calls)],
     ["unary calls of one subject, from their headers on", number(limits.callsOfSubject)],
     ["streams of one subject (`STREAMS_PER_SUBJECT_MAX`)", number(runtime.streamsPerSubjectMax)],
@@ -91,12 +93,14 @@ it("has the numbers of the services", () => {
       "checkouts of a wallet that are open, of its own and of each merchant's for it (`OPEN_CHECKOUTS_PER_WALLET`)",
       number(checkout.openPerWallet),
     ],
+    ["proposals that wait for their approvers", number(openProposalsMax)],
+    ["approvals of an attestation, and approvers of a policy", number(approvalsMax)],
   ]);
 });
 
 it("has the numbers of the edge", () => {
   const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
-  expect(rows.slice(26)).toEqual([
+  expect(rows.slice(28)).toEqual([
     ["connections", number(edgeLimits.connections)],
     ["streams on one connection", number(edgeLimits.streamsOfConnection)],
     ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],

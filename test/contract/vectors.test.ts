@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
+  approvalVectors,
   cursorVectors,
   eip712Vectors,
   transferIdVectors,
@@ -10,6 +11,7 @@ import {
 
 test.each([
   ["eip712.json", eip712Vectors],
+  ["approvals.json", approvalVectors],
   ["transfer-ids.json", transferIdVectors],
   ["wallet-accounts.json", walletAccountVectors],
   ["cursors.json", cursorVectors],

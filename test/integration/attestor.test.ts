@@ -86,6 +86,7 @@ function writeSigners(entries: readonly SignerEntry[]): Promise<void> {
 interface ReplicaOptions {
   readonly keys?: readonly TestKey[];
   readonly signersFile?: string;
+  readonly approvalsPath?: string;
   /** How far the replica's clock is ahead, in milliseconds. */
   readonly aheadMs?: () => number;
   readonly intentsPerWalletAndMinute?: number;
@@ -114,6 +115,7 @@ async function openReplica(options: ReplicaOptions = {}): Promise<AttestorDeps> 
     domain: testDomain,
     limits: { unitsMax: 1_000_000n },
     signersFile: options.signersFile ?? signersFile,
+    approvalsPath: options.approvalsPath,
     databaseUrl,
     openKeys: async () => ({ keys, close: () => undefined }),
     signaturesPerMinute: 600_000,

@@ -39,15 +39,21 @@ const rights = {
   sovr_clearing: {
     own: ["evidence", "clearing_failure"],
     changeable: [],
+    partly: { clearing_day_sum: ["amount"] },
     // When an intent was first attested: what is dated back is refused.
     readable: ["attestation_intent"],
-    foreign: ["attestation_signature", "checkout_order"],
+    foreign: ["attestation_signature", "attestation_proposal", "checkout_order"],
   },
   sovr_attestor: {
     own: ["attestation_intent", "attestation_signature"],
     changeable: [],
+    partly: {
+      attestation_proposal: ["approvals", "close_time", "state"],
+      attestation_decision: ["approval", "insert_time"],
+      attestation_day_sum: ["amount"],
+    },
     readable: ["evidence"],
-    foreign: ["clearing_failure", "checkout_order"],
+    foreign: ["clearing_failure", "clearing_day_sum", "checkout_order"],
   },
   sovr_checkout: {
     own: ["checkout_transition"],
@@ -58,8 +64,16 @@ const rights = {
       "checkout_webhook_event",
       "checkout_webhook_sweep",
     ],
+    partly: {},
     readable: [],
-    foreign: ["attestation_intent", "attestation_signature", "evidence", "clearing_failure"],
+    foreign: [
+      "attestation_intent",
+      "attestation_signature",
+      "attestation_proposal",
+      "attestation_decision",
+      "evidence",
+      "clearing_failure",
+    ],
   },
   sovr_ledger: readers(),
   sovr_eventstream: readers(),
@@ -70,6 +84,7 @@ function readers() {
   return {
     own: [],
     changeable: [],
+    partly: {},
     readable: ["evidence", "ledger_identity"],
     foreign: ["attestation_intent", "clearing_failure", "ledger_adoption", "checkout_order"],
   } as const;
@@ -88,13 +103,17 @@ it("knows every table that a service has", async () => {
   const { rows } = await open().query<{ name: string }>(
     "select tablename as name from pg_tables where schemaname = 'public' order by name",
   );
-  const known = Object.values(rights).flatMap(({ own, changeable }) => [...own, ...changeable]);
+  const known = Object.values(rights).flatMap(({ own, changeable, partly }) => [
+    ...own,
+    ...changeable,
+    ...Object.keys(partly),
+  ]);
   expect(rows.map(({ name }) => name).filter((name) => !name.includes("migration"))).toEqual(
     [...known, "ledger_adoption", "ledger_identity"].sort(),
   );
 });
 
-for (const [role, { own, changeable, readable, foreign }] of Object.entries(rights)) {
+for (const [role, { own, changeable, partly, readable, foreign }] of Object.entries(rights)) {
   describe(`the role ${role}`, () => {
     for (const table of own) {
       it(`reads ${table} and can neither change nor empty nor drop it`, async () => {
@@ -142,6 +161,19 @@ for (const [role, { own, changeable, readable, foreign }] of Object.entries(righ
       });
     }
 
+    for (const [table, columns] of Object.entries(partly)) {
+      it(`reads ${table}, adds to it, changes ${columns.join(", ")}, and can do nothing else`, async () => {
+        const allowed = Object.entries(await isAllowed(role, table)).filter(([, may]) => may);
+        expect(allowed.map(([right]) => right).sort()).toEqual(["insert", "select"]);
+        const { rows } = await open(role).query<{ name: string }>(
+          `select column_name as name from information_schema.columns
+           where table_name = $1 and has_column_privilege($1, column_name, 'update') order by name`,
+          [table],
+        );
+        expect(rows.map(({ name }) => name)).toEqual(columns);
+      });
+    }
+
     for (const table of readable) {
       it(`reads ${table} and may do nothing else to it`, async () => {
         const allowed = Object.entries(await isAllowed(role, table)).filter(([, may]) => may);
@@ -179,6 +211,43 @@ it("lets the Attestor read evidence and not add to it", async () => {
   await pool.query("select count(*) from evidence");
   await expect(pool.query("insert into evidence default values")).rejects.toMatchObject({
     code: insufficientPrivilege,
+  });
+});
+
+describe("what was counted and decided", () => {
+  it("stays, whoever asks", async () => {
+    for (const [role, table] of [
+      ["sovr_clearing", "clearing_day_sum"],
+      ["sovr_attestor", "attestation_day_sum"],
+    ] as const) {
+      await open(role).query(`insert into ${table} (key, minute, amount) values ('RULE/1', 1, 10)`);
+      await open(role).query(`update ${table} set amount = 11`);
+      for (const asked of [role, undefined]) {
+        for (const statement of [`update ${table} set amount = 10`, `delete from ${table}`]) {
+          await expect(open(asked).query(statement)).rejects.toMatchObject({
+            code: insufficientPrivilege,
+          });
+        }
+      }
+    }
+  });
+
+  it("closes a proposal once", async () => {
+    const owner = open();
+    const id = "019abcde-0000-7000-8000-000000000001";
+    await owner.query(
+      `insert into attestation_intent (intent_id, digest) values ('${id}', decode(repeat('ab', 32), 'hex'))`,
+    );
+    await owner.query(
+      `insert into attestation_proposal (intent_id, intent, proposer, signer, expire_time)
+       values ('${id}', '{}', 'ada', decode(repeat('ab', 20), 'hex'), 1)`,
+    );
+    const close = (state: string) =>
+      owner.query(`update attestation_proposal set state = '${state}', close_time = now()`);
+    await close("REJECTED");
+    for (const state of ["WITHDRAWN", "OPEN", "REJECTED"]) {
+      await expect(close(state)).rejects.toMatchObject({ code: insufficientPrivilege });
+    }
   });
 });
 

@@ -1,15 +1,24 @@
 // Goal: a start brings tables, roles and grants up to date whatever others do meanwhile, or says why it cannot. Method:
 // the services' migrations on a real PostgreSQL of the test's own, with locks held, roles gone and files unknown.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { packApprovals } from "#common/postgres/approvals.ts";
+import {
+  packPostings,
+  readEvidence,
+  readEvidenceByPrefix,
+  unhex,
+} from "#common/postgres/evidence.ts";
 import { ensureLogin } from "#common/postgres/logins.ts";
 import { migrate, migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, type Pool } from "#common/postgres/pool.ts";
 import { serviceNames } from "#common/service-names.ts";
+import { approve, approvers } from "../support/approval/approvals.ts";
 import { clearOne, startClearingWorld } from "../support/clearing/world.ts";
+import { attest, houseIntentOf } from "../support/intents/intents.ts";
 import { engines } from "../support/ledger/tigerbeetle.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres/postgres.ts";
 
@@ -220,4 +229,45 @@ test("tables of the first versions learn what may run on them", async () => {
   expect(await start("clearing")).toEqual([]);
   const { rows } = await pool.query("select from schema_migration where compatible_from is null");
   expect(rows.length).toBeGreaterThan(0);
+});
+
+test("evidence is read also where Clearing is older, and knows no approvals", async () => {
+  const databaseUrl = await makeLogin("older");
+  const older = createPool({ databaseUrl, applicationName: "test" });
+  try {
+    await older.query(readFileSync(new URL("0001-evidence.sql", folderOf("clearing")), "utf8"));
+    const intent = houseIntentOf();
+    const { digest, signature, signer } = attest(intent);
+    await older.query(
+      `insert into evidence (intent_id, digest, phase, wallet, merchant_id, reference, postings,
+         timeout_seconds, issue_time, expire_time, signature, signer)
+       values ($1, $2, 1, $3, $4, $5, $6, 0, $7, $8, $9, $10)`,
+      [
+        intent.intentId,
+        unhex(digest),
+        unhex(intent.wallet),
+        intent.merchantId,
+        intent.reference,
+        packPostings(intent.postings),
+        intent.issueTime.toString(),
+        intent.expireTime.toString(),
+        unhex(signature),
+        unhex(signer),
+      ],
+    );
+    const read = async () => (await readEvidence(older, [intent.intentId])).get(intent.intentId);
+    expect(await read()).toEqual({ intent, attestation: attest(intent) });
+    const byPrefix = await readEvidenceByPrefix(older, [digest.slice(0, 50)]);
+    expect([...byPrefix.values()]).toEqual([{ intent, attestation: attest(intent) }]);
+    // The same connection, whose statement is prepared, sees the column from the moment on when it is there.
+    await older.query("alter table evidence add column approvals bytea");
+    const approvals = [approve(digest, approvers[0])];
+    await older.query("alter table evidence disable trigger user");
+    await older.query("update evidence set approvals = $1", [unhex(packApprovals(approvals))]);
+    expect((await read())?.attestation.approvals).toEqual(approvals);
+    const again = await readEvidenceByPrefix(older, [digest.slice(0, 50)]);
+    expect([...again.values()][0]?.attestation.approvals).toEqual(approvals);
+  } finally {
+    await older.end();
+  }
 });

@@ -9,23 +9,31 @@ import { readSettings, repositoryRoot } from "../../cli/state/settings.ts";
 import { type CodeBlock, codeBlocks } from "../support/mesh/code-blocks.ts";
 import { newStateFolder, noteMesh, privateEnvironment } from "../support/mesh/mesh.ts";
 
-// The README's blocks, run as written and in their order, in a folder that looks like a fresh clone. Only the port is
-// another one, because a mesh of the developer's may be running.
+// The blocks of the README and of the page of approvals, run as written and in their order, in a folder that looks like a
+// fresh clone. Only the port is another one, because a mesh of the developer's may be running.
 
 const run = promisify(execFile);
-const blocks = codeBlocks(readFileSync(join(repositoryRoot, "README.md"), "utf8"));
+const pages = ["README.md", "docs/approvals.md"] as const;
+const blocks = pages.flatMap((page) =>
+  codeBlocks(readFileSync(join(repositoryRoot, page), "utf8"))
+    .filter(({ language }) => language !== "yaml")
+    .map((block) => ({ ...block, page })),
+);
 const hasGrpcurl = findProgram("grpcurl") !== undefined;
 const blockMsMax = 90_000;
 
 /** What a block must print to have done what it says, by a word that only it holds. */
 const expectations: readonly { readonly block: string; readonly prints: readonly RegExp[] }[] = [
-  { block: "./mesh demo", prints: [/ready after/, /INSUFFICIENT_FUNDS/, /Debits equal credits/] },
+  {
+    block: "./mesh demo",
+    prints: [/ready after/, /INSUFFICIENT_FUNDS/, /APPROVAL_REQUIRED/, /Debits equal credits/],
+  },
   { block: " list", prints: [/sovr\.ledger\.v1\.LedgerService/, /rpc ClearBatch/] },
   {
     block: "/Clear <",
     prints: [/available: 20\.00 USD/, /CLEARING_STATE_CLEARED/, /"replayed": true/],
   },
-  { block: "curl -sS", prints: [/"available": ?"1250"/] },
+  { block: "LedgerService/GetBalance", prints: [/"available": ?"1250"/] },
   {
     block: "./mesh buy bundle",
     prints: [
@@ -36,6 +44,13 @@ const expectations: readonly { readonly block: string; readonly prints: readonly
     ],
   },
   { block: "createGrpcWebTransport", prints: [/^0-|-[0-9]+ [0-9] /m, /^4000001 [0-9]+ [0-9]+$/m] },
+  {
+    block: "./mesh propose fund",
+    prints: [/OPEN, proposed by treasurer/, /FUNDING_FROM_CASH: 1 of 2/, /cleared: 1 transfer/],
+  },
+  { block: "./mesh propose adjust", prints: [/REJECTED, proposed by treasurer/, /too late/] },
+  { block: "8080/sovr.attestor", prints: [/EVERY_ADJUSTMENT/] },
+  { block: "8080 sovr.attestor", prints: [/FUNDING_FROM_CASH/, /DECISION_APPROVE/] },
 ];
 
 let folder: string;
@@ -47,6 +62,8 @@ beforeAll(async () => {
     if (name !== ".mesh") await symlink(join(repositoryRoot, name), join(folder, name));
   }
   environment = await privateEnvironment(join(folder, ".mesh"));
+  // As a newcomer's, with the policy that ./mesh up makes.
+  delete environment["APPROVALS_PATH"];
 });
 
 afterAll(async () => {
@@ -55,13 +72,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe("the README", () => {
+describe("the pages", () => {
   it("has a block for everything that is expected of one", () => {
     expect(blocks.map(expectationOf)).toEqual(expectations);
   });
 
   for (const block of blocks) {
-    const title = `does what its ${block.language} block in line ${block.line} says`;
+    const title = `${block.page} does what its ${block.language} block in line ${block.line} says`;
     const skipped = needsGrpcurl(block) && !hasGrpcurl;
     it.skipIf(skipped)(
       skipped ? `${title} [no grpcurl on PATH]` : title,

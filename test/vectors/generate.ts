@@ -249,6 +249,41 @@ export function eip712Vectors() {
   };
 }
 
+const approvalTypeString =
+  "Approval(bytes32 intentDigest,string decision,uint64 issuedAt,uint64 expiresAt)";
+
+const approvalTypes = {
+  Approval: [
+    { name: "intentDigest", type: "bytes32" },
+    { name: "decision", type: "string" },
+    { name: "issuedAt", type: "uint64" },
+    { name: "expiresAt", type: "uint64" },
+  ],
+};
+
+/** Approvals and rejections of an intent, under the domain of intents. */
+export function approvalVectors() {
+  const intentDigest = digestOf(intent(4, {}));
+  const cases = [
+    ["an approval for an hour", intentDigest, "APPROVE", 1_764_000_000, 1_764_003_600],
+    ["its rejection", intentDigest, "REJECT", 1_764_000_000, 1_764_003_600],
+    ["an approval of another intent", `0x${"ab".repeat(32)}`, "APPROVE", 0, 1],
+    ["the largest times", intentDigest, "APPROVE", 253_402_214_400, 253_402_300_799],
+  ] as const;
+  return {
+    domain,
+    typeString: approvalTypeString,
+    typeHash: id(approvalTypeString),
+    types: approvalTypes,
+    approver: { privateKey: keys.otherWallet, address: otherWallet },
+    approvals: cases.map(([name, digestOfIntent, decision, issuedAt, expiresAt]) => {
+      const message = { intentDigest: digestOfIntent, decision, issuedAt, expiresAt };
+      const digest = TypedDataEncoder.hash(domain, approvalTypes, message);
+      return { name, ...message, digest, ...signaturesOf(digest, keys.otherWallet) };
+    }),
+  };
+}
+
 /** Ethers must agree with the authors of EIP-712 before it judges us. */
 function checkedMailExample() {
   const { domain, types, message, privateKey, ...published } = mailExample;
@@ -361,6 +396,7 @@ export function cursorVectors() {
 if (import.meta.main) {
   const files = {
     "eip712.json": eip712Vectors(),
+    "approvals.json": approvalVectors(),
     "transfer-ids.json": transferIdVectors(),
     "wallet-accounts.json": walletAccountVectors(),
     "cursors.json": cursorVectors(),

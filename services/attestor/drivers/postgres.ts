@@ -1,11 +1,15 @@
 import { formatWallet } from "#common/address.ts";
+import { dayIsSpent, type Spend } from "#common/approval/judge.ts";
 import { groupCommit } from "#common/group-commit.ts";
 import type { Attestation } from "#common/intent/intent.ts";
+import { approvalsOf, packApprovals } from "#common/postgres/approvals.ts";
 import { arrayLiteral, byteaCell } from "#common/postgres/array-literal.ts";
 import { readBoundIntents } from "#common/postgres/bound-intents.ts";
+import { findBeyond, insertCounted } from "#common/postgres/day-sums.ts";
 import { hex, readEvidence, readEvidenceByDigest } from "#common/postgres/evidence.ts";
 import { isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
-import type { RelatedEvidence, SignedOnce, SignOnceStore } from "../attestation.ts";
+import type { SignedOnce, SignOnceStore } from "../attestation.ts";
+import type { RelatedEvidence } from "../verdict.ts";
 
 /** The migrations of the tables that the Attestor owns. */
 export const migrations = new URL("../migrations/", import.meta.url);
@@ -17,10 +21,25 @@ const group = { weightMax: 500, runningMax: 2, waitingMax: 10_000 };
 export function createSignOnceStore(pool: Pool): SignOnceStore {
   const find = groupCommit({ ...group, run: (ids: readonly string[]) => findAll(pool, ids) });
   const bind = groupCommit({ ...group, run: (items: readonly Binding[]) => bindAll(pool, items) });
+  // One at a time: they wait for the same locks.
+  const bindCounted = groupCommit({
+    ...group,
+    runningMax: 1,
+    run: (items: readonly CountedBinding[]) => bindAllCounted(pool, items),
+  });
   const keep = groupCommit({ ...group, run: (items: readonly Signed[]) => keepAll(pool, items) });
   return {
     find,
-    bind: (intentId, digest) => bind({ intentId, digest }),
+    async bind(intentId, digest, spends = []) {
+      if (spends.length === 0) return bind({ intentId, digest });
+      const bound = await bindCounted({ intentId, digest, spends });
+      if ("below" in bound) throw dayIsSpent(bound);
+      return bound;
+    },
+    async checkDay(spends) {
+      const beyond = await findBeyond(pool, daySums, spends);
+      if (beyond !== undefined) throw dayIsSpent(beyond);
+    },
     keep: (intentId, attestation) => keep({ intentId, attestation }),
     async boundTime(intentId, digest) {
       const bound = (await readBoundIntents(pool, [intentId])).get(intentId);
@@ -34,6 +53,13 @@ interface Binding {
   readonly digest: string;
 }
 
+/** A binding that takes something of what passes in a day without approval. */
+interface CountedBinding extends Binding {
+  readonly spends: readonly Spend[];
+}
+
+const daySums = "attestation_day_sum";
+
 interface Signed {
   readonly intentId: string;
   readonly attestation: Attestation;
@@ -44,6 +70,7 @@ interface SignatureRow {
   readonly signature: Buffer;
   readonly signer: Buffer;
   readonly wallet_signature: Buffer | null;
+  readonly approvals: Buffer | null;
 }
 
 /** A binding with its signatures; a binding that has none yet has null in all of their columns. */
@@ -61,7 +88,7 @@ async function findAll(
   const { rows } = await withRecords(() =>
     pool.query<FoundRow>({
       name: "attestation_find",
-      text: `select intent_id, digest, signature, signer, wallet_signature
+      text: `select intent_id, digest, signature, signer, wallet_signature, approvals
         from attestation_intent left join attestation_signature using (intent_id)
         where intent_id = any($1::uuid[])`,
       values: [intentIds],
@@ -90,20 +117,67 @@ async function bindAll(
   bindings: readonly Binding[],
 ): Promise<(SignedOnce & { isNew: boolean })[]> {
   const firsts = firstOfEach(bindings);
-  const inserted = await withRecords(() =>
-    pool.query<{ intent_id: string }>({
-      name: "attestation_bind",
-      text: `insert into attestation_intent (intent_id, digest)
-        select * from unnest($1::uuid[], $2::bytea[]) as item (intent_id, digest) order by 1
-        on conflict do nothing returning intent_id`,
-      values: [
-        arrayLiteral(firsts, ({ intentId }) => intentId),
-        arrayLiteral(firsts, ({ digest }) => byteaCell(digest)),
-      ],
-    }),
+  const isNew = await withRecords(() => insertBindings(pool, firsts));
+  return boundOf(pool, bindings, firsts, isNew);
+}
+
+/** As bindAll, of what the day has room for; of the rest, the sum that has none. */
+async function bindAllCounted(
+  pool: Pool,
+  bindings: readonly CountedBinding[],
+): Promise<((SignedOnce & { isNew: boolean }) | Spend)[]> {
+  const firsts = firstOfEach(bindings);
+  let isNew: ReadonlySet<string> = new Set();
+  const refused = await insertCounted(pool, daySums, firsts, {
+    known: async (client, intentIds) => {
+      const { rows } = await client.query<{ intent_id: string }>(
+        "select intent_id from attestation_intent where intent_id = any($1::uuid[])",
+        [intentIds],
+      );
+      return new Set(rows.map((row) => row.intent_id));
+    },
+    insert: async (client, fitting) => {
+      isNew = await insertBindings(client, fitting);
+      return isNew;
+    },
+  });
+  const admitted = bindings.filter(({ intentId }) => !refused.has(intentId));
+  const bound = await boundOf(pool, admitted, firsts, isNew);
+  const byBinding = new Map(admitted.map((binding, index) => [binding, bound[index]]));
+  return bindings.map((binding) => {
+    const outcome = byBinding.get(binding) ?? refused.get(binding.intentId);
+    return required(outcome, binding.intentId);
+  });
+}
+
+/** Inserts bindings whose ids are not bound; returns the ids that were not. */
+async function insertBindings(
+  client: Pick<Pool, "query">,
+  firsts: readonly Binding[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ intent_id: string }>({
+    name: "attestation_bind",
+    text: `insert into attestation_intent (intent_id, digest)
+      select * from unnest($1::uuid[], $2::bytea[]) as item (intent_id, digest) order by 1
+      on conflict do nothing returning intent_id`,
+    values: [
+      arrayLiteral(firsts, ({ intentId }) => intentId),
+      arrayLiteral(firsts, ({ digest }) => byteaCell(digest)),
+    ],
+  });
+  return new Set(rows.map((row) => row.intent_id));
+}
+
+/** What the ids of bindings stand for, of which `isNew` were bound just now. */
+async function boundOf(
+  pool: Pool,
+  bindings: readonly Binding[],
+  firsts: readonly Binding[],
+  isNew: ReadonlySet<string>,
+): Promise<(SignedOnce & { isNew: boolean })[]> {
+  const others = [...new Set(bindings.map(({ intentId }) => intentId))].filter(
+    (id) => !isNew.has(id),
   );
-  const isNew = new Set(inserted.rows.map((row) => row.intent_id));
-  const others = firsts.map(({ intentId }) => intentId).filter((id) => !isNew.has(id));
   const found = await findById(pool, others);
   const digests = new Map(firsts.map(({ intentId, digest }) => [intentId, digest]));
   return bindings.map(({ intentId, digest }) => {
@@ -119,9 +193,9 @@ async function keepAll(pool: Pool, items: readonly Signed[]): Promise<Attestatio
   const inserted = await withRecords(() =>
     pool.query<{ intent_id: string }>({
       name: "attestation_keep",
-      text: `insert into attestation_signature (intent_id, signature, signer, wallet_signature)
-        select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[])
-          as item (intent_id, signature, signer, wallet_signature) order by 1
+      text: `insert into attestation_signature (intent_id, signature, signer, wallet_signature, approvals)
+        select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
+          as item (intent_id, signature, signer, wallet_signature, approvals) order by 1
         on conflict do nothing returning intent_id`,
       values: [
         arrayLiteral(firsts, ({ intentId }) => intentId),
@@ -130,6 +204,10 @@ async function keepAll(pool: Pool, items: readonly Signed[]): Promise<Attestatio
         arrayLiteral(firsts, ({ attestation: { walletSignature } }) =>
           walletSignature === "" ? "null" : byteaCell(walletSignature),
         ),
+        arrayLiteral(firsts, ({ attestation: { approvals } }) => {
+          const packed = packApprovals(approvals);
+          return packed === "" ? "null" : byteaCell(packed);
+        }),
       ],
     }),
   );
@@ -171,6 +249,7 @@ function parseSignatures(row: SignatureRow): Signatures {
     signature: hex(row.signature),
     signer: formatWallet(row.signer),
     walletSignature: row.wallet_signature === null ? "" : hex(row.wallet_signature),
+    ...approvalsOf(row.approvals),
   };
 }
 

@@ -24,7 +24,7 @@ async function clearDead(record: () => Promise<RecordedFailure | undefined>): Pr
     add: () => undefined,
     forget: () => undefined,
   };
-  const verified = { digest, late: undefined } as const;
+  const verified = { digest, demands: [], late: undefined } as const;
   const attempt = new Attempt();
   return clearIntent({ ports, accounts, evidence, verified, validateOnly: false, attempt }).catch(
     (error: unknown) => error,

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { judgeApprovals, type Spend } from "#common/approval/judge.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { AttestedIntent, Intent } from "#common/intent/intent.ts";
 import { type TransferRow, transferRows } from "#common/ledger/transfer-rows.ts";
@@ -90,15 +91,26 @@ async function clearLate(
  * now. A revoked signer's key may be a thief's: what it signed is not made evidence.
  */
 async function reserveId(step: ClearingStep, why: DomainError): Promise<boolean> {
-  if (why.kind === "INTENT_EXPIRED") {
-    await storeEvidence(step);
-    return true;
-  }
+  if (why.kind === "INTENT_EXPIRED" && (await storedIfApproved(step))) return true;
   const { intentId } = step.evidence.intent;
   const stored = await step.ports.evidence.read(intentId, step.attempt);
   checkSameDigest(step, stored?.attestation.digest);
   return stored !== undefined;
 }
+
+/** What lacks approvals does not become evidence, also not of an intent that is dead. */
+async function storedIfApproved(step: ClearingStep): Promise<boolean> {
+  try {
+    await storeEvidence(step);
+    return true;
+  } catch (error) {
+    const lacks = error instanceof DomainError && unapproved.has(error.kind);
+    if (lacks) return false;
+    throw error;
+  }
+}
+
+const unapproved: ReadonlySet<string> = new Set(["APPROVAL_REQUIRED", "APPROVAL_REJECTED"]);
 
 async function findReplay(
   step: ClearingStep,
@@ -145,12 +157,33 @@ async function validated(step: ClearingStep, rows: readonly TransferRow[]): Prom
   checkSameDigest(step, stored?.attestation.digest);
   const failure = stored && (await step.ports.evidence.readFailure(intentId, step.attempt));
   if (failure !== undefined) throw intentFailed(intentId, failure);
+  if (stored === undefined) await step.ports.evidence.checkDay(judge(step));
   return { state: "VALIDATED", rows, timestamp: 0n, replayed: false };
 }
 
 async function storeEvidence(step: ClearingStep): Promise<void> {
-  step.ports.requireLedger();
-  checkSameDigest(step, await step.ports.evidence.store(step.evidence, step.attempt));
+  const { evidence, requireLedger } = step.ports;
+  requireLedger();
+  let spends: readonly Spend[];
+  try {
+    spends = judge(step);
+  } catch (refusal) {
+    // What is stored was judged then: an approval that has expired since changes nothing about it.
+    const stored = await evidence.read(step.evidence.intent.intentId, step.attempt);
+    if (stored === undefined) throw refusal;
+    checkSameDigest(step, stored.attestation.digest);
+    return;
+  }
+  checkSameDigest(step, await evidence.store(step.evidence, step.attempt, spends));
+}
+
+/** What the intent takes of the day. Throws APPROVAL_REQUIRED, APPROVAL_REJECTED. */
+function judge({ evidence, verified, ports }: ClearingStep): readonly Spend[] {
+  const { demands } = verified;
+  if (demands.length === 0) return [];
+  const { approvals = [] } = evidence.attestation;
+  const by = { policies: ports.policies(), nowSeconds: ports.nowSeconds() };
+  return judgeApprovals(evidence.intent, demands, approvals, by);
 }
 
 function checkSameDigest(step: ClearingStep, storedDigest: string | undefined): void {

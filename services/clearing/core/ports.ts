@@ -1,3 +1,5 @@
+import type { Spend } from "#common/approval/judge.ts";
+import type { Policies } from "#common/approval/policy.ts";
 import type { Attestation, AttestedIntent } from "#common/intent/intent.ts";
 import type { Signers } from "#common/intent/signers.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
@@ -96,8 +98,13 @@ export interface RecordedFailure extends Failure {
 
 /** Evidence and failures, append-only. Concurrent calls share round trips. All reject with RECORDS_UNAVAILABLE. */
 export interface EvidenceStore {
-  /** Stores evidence, durable when it resolves, unless the id has some already. Returns the digest that is stored. */
-  store(evidence: AttestedIntent, attempt: Attempt): Promise<string>;
+  /**
+   * Stores evidence, durable when it resolves, unless the id has some already. Returns the digest that is stored. What it
+   * `spends` of the day is counted with it, once; APPROVAL_REQUIRED, and nothing is stored, if the day has not so much left.
+   */
+  store(evidence: AttestedIntent, attempt: Attempt, spends?: readonly Spend[]): Promise<string>;
+  /** Throws APPROVAL_REQUIRED if the day has not so much left. Counts nothing. */
+  checkDay(spends: readonly Spend[]): Promise<void>;
   read(intentId: string, attempt: Attempt): Promise<AttestedIntent | undefined>;
   readByDigest(digest: string, attempt: Attempt): Promise<AttestedIntent | undefined>;
   /**
@@ -132,6 +139,8 @@ export interface ClearingPorts {
   readonly recoverAhead: RecoverAhead | undefined;
   /** The signers, as of now. */
   readonly signers: () => Signers;
+  /** What needs approval, as of now. */
+  readonly policies: () => Policies;
   /** Unix seconds. */
   readonly nowSeconds: () => bigint;
   /**

@@ -1,3 +1,5 @@
+import type { DigestApproval } from "#common/approval/digest.ts";
+import { checkApprovalSignatures, type Demand, demandsOf } from "#common/approval/judge.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { checkNotDatedBack, type Witnesses } from "#common/intent/dated-back.ts";
 import type { DigestIntent } from "#common/intent/digest.ts";
@@ -26,18 +28,26 @@ import type { ClearingPorts, EvidenceStore, RecoverAhead } from "./ports.ts";
 
 export interface Rules {
   readonly digestIntent: DigestIntent;
+  readonly digestApproval: DigestApproval;
   readonly limits: IntentLimits;
 }
 
 /** An intent that is validly attested. */
 export interface VerifiedIntent {
   readonly digest: string;
+  /** What the policy looks at in it. Its approvals are judged when the evidence is stored, and never again. */
+  readonly demands: readonly Demand[];
   /**
    * Why it may not clear any more, although it is genuine: it may have cleared before. `kills`: nothing will ever
    * change that, so the intent must be fenced before anyone is told.
    */
   readonly late: { readonly why: DomainError; readonly kills: boolean } | undefined;
 }
+
+type VerifyPorts = Pick<
+  ClearingPorts,
+  "evidence" | "attestor" | "signers" | "policies" | "nowSeconds" | "recover"
+>;
 
 /**
  * Checks everything about an intent that does not depend on the ledger: shape, digest, signatures, and again the rules
@@ -47,7 +57,7 @@ export interface VerifiedIntent {
 export async function verifyRequest(
   evidence: AttestedIntent,
   rules: Rules,
-  ports: Pick<ClearingPorts, "evidence" | "attestor" | "signers" | "nowSeconds" | "recover">,
+  ports: VerifyPorts,
   attempt: Attempt,
   recoverAhead?: RecoverAhead,
 ): Promise<VerifiedIntent> {
@@ -55,7 +65,7 @@ export async function verifyRequest(
   checkShape(intent);
   const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
   const nowSeconds = ports.nowSeconds();
-  const { digestIntent } = rules;
+  const { digestIntent, digestApproval } = rules;
   const verifier = { digestIntent, signers: ports.signers(), nowSeconds, recover };
   const { digest, revoked } = checkGenuine(evidence, verifier);
   // What a revoked signer signed is refused whatever its age.
@@ -66,13 +76,17 @@ export async function verifyRequest(
   const related = refers ? await loadRelated(intent, ports.evidence, attempt) : {};
   const authority = checkPostings(intent, related);
   checkWalletSignature(intent, digest, attestation.walletSignature, authority, recover);
-  if (revoked !== undefined) return { digest, late: { why: revoked, kills: true } };
+  if (attestation.approvals !== undefined) {
+    checkApprovalSignatures(digest, attestation.approvals, digestApproval);
+  }
+  const demands = demandsOf(ports.policies(), intent);
+  if (revoked !== undefined) return { digest, demands, late: { why: revoked, kills: true } };
   if (isExpired(intent, nowSeconds))
-    return { digest, late: { why: intentExpired(intent), kills: true } };
+    return { digest, demands, late: { why: intentExpired(intent), kills: true } };
   checkIssued(intent, nowSeconds);
   const exceeded = limitExceeded(intent, rules.limits);
   // A limit that was lowered must not hide that an intent cleared under the old one.
-  return { digest, late: exceeded && { why: exceeded, kills: false } };
+  return { digest, demands, late: exceeded && { why: exceeded, kills: false } };
 }
 
 /** The digest, and the refusal if the signer is trusted no more: what it signed may have cleared before. */

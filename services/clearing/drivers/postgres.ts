@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { dayIsSpent, type Spend } from "#common/approval/judge.ts";
 import { type GroupCommitOptions, groupCommit } from "#common/group-commit.ts";
 import type { AttestedIntent } from "#common/intent/intent.ts";
+import { packApprovals } from "#common/postgres/approvals.ts";
 import { arrayLiteral, byteaCell, textCell } from "#common/postgres/array-literal.ts";
 import { readBoundIntents } from "#common/postgres/bound-intents.ts";
+import { findBeyond, insertCounted } from "#common/postgres/day-sums.ts";
 import {
   clearedChannel,
   evidenceColumns,
@@ -13,6 +16,7 @@ import {
   readEvidenceByPrefix,
 } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import type { Attempt } from "../core/attempt.ts";
 import type { AttestorRecords, EvidenceStore, Failure, RecordedFailure } from "../core/ports.ts";
 
 /** Enough to share a commit among hundreds, small enough that other calls soon get their turn. */
@@ -40,8 +44,23 @@ export function createEvidenceStore(pool: Pool, onSuccess: () => void): Evidence
   };
   // Failures go one group at a time, in order: who asks for the reason of a failure asks after who records it.
   const failures = group(1, (items: readonly FailureItem[]) => recordFailures(pool, items));
+  const store = group(2, (items: readonly AttestedIntent[]) => storeEvidence(pool, items));
+  // One at a time: they wait for the same locks.
+  const counted = group(1, (items: readonly CountedEvidence[]) => storeCounted(pool, items));
+  const countedStore = async (evidence: CountedEvidence, attempt: Attempt) => {
+    const stored = await counted(evidence, attempt);
+    if (typeof stored === "string") return stored;
+    throw dayIsSpent(stored);
+  };
   return {
-    store: group(2, (items: readonly AttestedIntent[]) => storeEvidence(pool, items)),
+    store: (evidence, attempt, spends = []) =>
+      spends.length === 0
+        ? store(evidence, attempt)
+        : countedStore({ ...evidence, spends }, attempt),
+    checkDay: async (spends) => {
+      const beyond = await findBeyond(pool, daySums, spends);
+      if (beyond !== undefined) throw dayIsSpent(beyond);
+    },
     read: group(2, async (intentIds: readonly string[]) => {
       const found = await readEvidence(pool, intentIds);
       return intentIds.map((id) => found.get(id));
@@ -83,12 +102,19 @@ function prefixOf(digest: string): string {
   return digest.slice(0, 50);
 }
 
+/** An intent that takes something of what passes in a day without approval. */
+type CountedEvidence = AttestedIntent & { readonly spends: readonly Spend[] };
+
+const daySums = "clearing_day_sum";
+const insertedColumns = `${evidenceColumns}, approvals`;
+
 const insertEvidence = `
-  insert into evidence (${evidenceColumns})
-  select ${evidenceColumns} from unnest(
+  insert into evidence (${insertedColumns})
+  select ${insertedColumns} from unnest(
     $1::uuid[], $2::bytea[], $3::smallint[], $4::bytea[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
-    $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[])
-    as new (${evidenceColumns})
+    $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[],
+    $16::bytea[])
+    as new (${insertedColumns})
   order by intent_id
   on conflict do nothing`;
 
@@ -97,10 +123,7 @@ const insertEvidence = `
  * there already, a second statement, whose snapshot sees who was first, reads what is stored. Returns the digests stored.
  */
 async function storeEvidence(pool: Pool, items: readonly AttestedIntent[]): Promise<string[]> {
-  const firsts = new Map<string, AttestedIntent>();
-  for (const item of items) {
-    if (!firsts.has(item.intent.intentId)) firsts.set(item.intent.intentId, item);
-  }
+  const firsts = firstsOf(items);
   const ids = [...firsts.keys()];
   const inserted = await withRecords(() =>
     pool.query({
@@ -119,12 +142,52 @@ async function storeEvidence(pool: Pool, items: readonly AttestedIntent[]): Prom
   });
 }
 
-async function readDigests(
+/** The first of each id: the others are the same again, or meet INTENT_ID_REUSED. */
+function firstsOf<Item extends AttestedIntent>(items: readonly Item[]): Map<string, Item> {
+  const firsts = new Map<string, Item>();
+  for (const item of items) {
+    if (!firsts.has(item.intent.intentId)) firsts.set(item.intent.intentId, item);
+  }
+  return firsts;
+}
+
+/** As storeEvidence, of what the day has room for; of the rest, the sum that has none. */
+async function storeCounted(
   pool: Pool,
+  items: readonly CountedEvidence[],
+): Promise<(string | Spend)[]> {
+  const firsts = firstsOf(items);
+  const ids = [...firsts.keys()];
+  const refused = await insertCounted(
+    pool,
+    daySums,
+    [...firsts].map(([intentId, { spends, ...evidence }]) => ({ intentId, spends, evidence })),
+    {
+      known: async (client, intentIds) => new Set((await readDigests(client, intentIds)).keys()),
+      insert: async (client, fitting) => {
+        const { rows } = await client.query<{ intent_id: string }>({
+          name: "clearing-insert-counted-evidence",
+          text: `${insertEvidence} returning intent_id`,
+          values: evidenceArrays(fitting.map(({ evidence }) => evidence)),
+        });
+        return new Set(rows.map((row) => row.intent_id));
+      },
+    },
+  );
+  const stored = await readDigests(pool, ids);
+  return items.map(({ intent: { intentId } }) => {
+    const outcome = stored.get(intentId) ?? refused.get(intentId);
+    if (outcome === undefined) throw new Error(`evidence ${intentId} was not stored`);
+    return outcome;
+  });
+}
+
+async function readDigests(
+  client: Pick<Pool, "query">,
   intentIds: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const found = await withRecords(() =>
-    pool.query<{ intent_id: string; digest: Buffer }>(
+    client.query<{ intent_id: string; digest: Buffer }>(
       "select intent_id, digest from evidence where intent_id = any($1::uuid[])",
       [intentIds],
     ),
@@ -152,6 +215,10 @@ function evidenceArrays(items: readonly AttestedIntent[]): string[] {
     column(({ attestation: { walletSignature } }) =>
       walletSignature === "" ? "null" : byteaCell(walletSignature),
     ),
+    column(({ attestation: { approvals } }) => {
+      const packed = packApprovals(approvals);
+      return packed === "" ? "null" : byteaCell(packed);
+    }),
   ];
 }
 

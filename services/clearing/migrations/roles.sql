@@ -3,6 +3,8 @@
 grant select, insert on evidence, clearing_failure, ledger_identity to sovr_clearing;
 grant update (birth_timestamp, high_water_mark) on ledger_identity to sovr_clearing;
 grant select on ledger_adoption to sovr_clearing;
+grant select, insert on clearing_day_sum to sovr_clearing;
+grant update (amount) on clearing_day_sum to sovr_clearing;
 grant select on evidence to sovr_attestor;
 -- Who read the ledger tell what evidence says of its rows, and which ledger that is.
 grant select on evidence, ledger_identity to sovr_ledger, sovr_eventstream;

@@ -188,6 +188,8 @@ export function questionsOf(world: AccessWorld): Readonly<Record<string, readonl
   ];
   return {
     "AttestorService/GetDomain": [{}],
+    "AttestorService/GetProposal": [{ intentId }],
+    "AttestorService/ListProposals": [{}],
     // It is told of what it is given, which whoever asks has already.
     "AttestorService/VerifyAttestation": [],
     "ClearingService/GetClearing": [{ intentId }, { intentId: order.intentId }],

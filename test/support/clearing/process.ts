@@ -85,13 +85,13 @@ export async function startClearingProcess(
   };
 }
 
-/** Waits for the line that says where it listens. */
-function listening(child: ChildProcess): Promise<string> {
+/** Waits for the line in which a service says where it listens by gRPC. Rejects if it ends, or after a minute. */
+export function listening(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let log = "";
     const late = setTimeout(() => {
       child.kill("SIGKILL");
-      reject(new Error(`Clearing was not listening after ${startMs} ms:\n${log}`));
+      reject(new Error(`the service was not listening after ${startMs} ms:\n${log}`));
     }, startMs);
     const hear = (chunk: string) => {
       log = (log + chunk).slice(-20_000);
@@ -105,7 +105,7 @@ function listening(child: ChildProcess): Promise<string> {
     child.stderr?.setEncoding("utf8").on("data", hear);
     child.once("exit", () => {
       clearTimeout(late);
-      reject(new Error(`Clearing ended:\n${log}`));
+      reject(new Error(`the service ended:\n${log}`));
     });
   });
 }

@@ -3,6 +3,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { formatIntent } from "#common/intent/codec.ts";
 import type { Intent } from "#common/intent/intent.ts";
 import { newUuidV7 } from "#common/uuid.ts";
+import { Decision } from "#gen/sovr/attestor/v1/approval_pb.ts";
 import type { Attestation } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { ClearingIntent } from "#gen/sovr/attestor/v1/intent_pb.ts";
@@ -81,6 +82,17 @@ export async function makeRequests(mesh: TestMesh): Promise<Requests> {
     }),
     "AttestorService.VerifyAttestation": () => ({ ...known }),
     "AttestorService.GetDomain": () => ({}),
+    // No policy asks for approvals here: nothing is proposable, and no proposal is there.
+    "AttestorService.ProposeIntent": () => ({
+      intent: formatIntent(fundingIntent(1n, wallet.address)),
+    }),
+    "AttestorService.ListProposals": () => ({ pageSize: 2 }),
+    "AttestorService.GetProposal": () => ({ intentId: newUuidV7() }),
+    "AttestorService.DecideProposal": () => ({
+      intentId: newUuidV7(),
+      approval: approvalOf(wallet),
+    }),
+    "AttestorService.WithdrawProposal": () => ({ intentId: newUuidV7() }),
     "ClearingService.Clear": next,
     "ClearingService.ClearBatch": () => ({ requests: [next()] }),
     "ClearingService.GetClearing": () => ({ intentId }),
@@ -141,6 +153,18 @@ export async function makeRequests(mesh: TestMesh): Promise<Requests> {
     async clear(request) {
       await patiently(() => clearing.clear(request));
     },
+  };
+}
+
+/** Somebody's approval of something. */
+function approvalOf({ address }: Wallet) {
+  const seconds = BigInt(Math.floor(Date.now() / 1_000));
+  return {
+    approver: address,
+    decision: Decision.APPROVE,
+    issueTime: { seconds, nanos: 0 },
+    expireTime: { seconds: seconds + 60n, nanos: 0 },
+    signature: `0x${"11".repeat(64)}`,
   };
 }
 

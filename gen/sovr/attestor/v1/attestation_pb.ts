@@ -5,13 +5,15 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { Approval } from "./approval_pb.ts";
+import { file_sovr_attestor_v1_approval } from "./approval_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sovr/attestor/v1/attestation.proto.
  */
 export const file_sovr_attestor_v1_attestation: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdGF0aW9uLnByb3RvEhBzb3ZyLmF0dGVzdG9yLnYxIvwBCgtBdHRlc3RhdGlvbhIpCgZkaWdlc3QYASABKAlCGbpIFnIUGEIyEF4weFswLTlhLWZdezY0fSQSRAoJc2lnbmF0dXJlGAIgASgJQjG6SC5yLBiEATInXjB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkkEiwKBnNpZ25lchgDIAEoCUIcukgZchcYKjITXjB4WzAtOWEtZkEtRl17NDB9JBJOChB3YWxsZXRfc2lnbmF0dXJlGAQgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("CiJzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdGF0aW9uLnByb3RvEhBzb3ZyLmF0dGVzdG9yLnYxIrUCCgtBdHRlc3RhdGlvbhIpCgZkaWdlc3QYASABKAlCGbpIFnIUGEIyEF4weFswLTlhLWZdezY0fSQSRAoJc2lnbmF0dXJlGAIgASgJQjG6SC5yLBiEATInXjB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkkEiwKBnNpZ25lchgDIAEoCUIcukgZchcYKjITXjB4WzAtOWEtZkEtRl17NDB9JBJOChB3YWxsZXRfc2lnbmF0dXJlGAQgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kEjcKCWFwcHJvdmFscxgFIAMoCzIaLnNvdnIuYXR0ZXN0b3IudjEuQXBwcm92YWxCCLpIBZIBAhAQYgZwcm90bzM", [file_buf_validate_validate, file_sovr_attestor_v1_approval]);
 
 /**
  * Attestation is the Attestor's signature under an intent, with the wallet's own where the posting
@@ -50,6 +52,16 @@ export type Attestation = Message<"sovr.attestor.v1.Attestation"> & {
    * @generated from field: string wallet_signature = 4;
    */
   walletSignature: string;
+
+  /**
+   * The approvals that the policy asks for, up to 16; empty where it asks for none. They are kept as evidence, and shown to
+   * whoever is bound to no wallet and no merchant. What was not signed by the address that it names is APPROVAL_INVALID;
+   * what does not count, for the address is no approver's or its time is over, is passed over. APPROVAL_REQUIRED if too few
+   * count, APPROVAL_REJECTED if one of them rejects.
+   *
+   * @generated from field: repeated sovr.attestor.v1.Approval approvals = 5;
+   */
+  approvals: Approval[];
 };
 
 /**

@@ -5,10 +5,14 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { Approval } from "./approval_pb.ts";
+import { file_sovr_attestor_v1_approval } from "./approval_pb.ts";
 import type { Attestation } from "./attestation_pb.ts";
 import { file_sovr_attestor_v1_attestation } from "./attestation_pb.ts";
 import type { ClearingIntent } from "./intent_pb.ts";
 import { file_sovr_attestor_v1_intent } from "./intent_pb.ts";
+import type { Proposal, ProposalState } from "./proposal_pb.ts";
+import { file_sovr_attestor_v1_proposal } from "./proposal_pb.ts";
 import type { Signer } from "./signer_pb.ts";
 import { file_sovr_attestor_v1_signer } from "./signer_pb.ts";
 import { file_sovr_common_v1_access } from "../../common/v1/access_pb.ts";
@@ -20,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sovr/attestor/v1/attestor_service.proto.
  */
 export const file_sovr_attestor_v1_attestor_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdG9yX3NlcnZpY2UucHJvdG8SEHNvdnIuYXR0ZXN0b3IudjEisAEKDUF0dGVzdFJlcXVlc3QSOAoGaW50ZW50GAEgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudEIGukgDyAEBEk4KEHdhbGxldF9zaWduYXR1cmUYAiABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSFQoNdmFsaWRhdGVfb25seRgDIAEoCCJECg5BdHRlc3RSZXNwb25zZRIyCgthdHRlc3RhdGlvbhgBIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24ikAEKGFZlcmlmeUF0dGVzdGF0aW9uUmVxdWVzdBI4CgZpbnRlbnQYASABKAsyIC5zb3ZyLmF0dGVzdG9yLnYxLkNsZWFyaW5nSW50ZW50Qga6SAPIAQESOgoLYXR0ZXN0YXRpb24YAiABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uQga6SAPIAQEiuQEKGVZlcmlmeUF0dGVzdGF0aW9uUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJwoGZGlnZXN0GAIgASgJQhe6SBRyEjIQXjB4WzAtOWEtZl17NjR9JBItCgZzaWduZXIYAyABKAlCHbpIGnIYMhZeKDB4WzAtOWEtZkEtRl17NDB9KT8kEjUKBnJlYXNvbhgEIAEoDjIbLnNvdnIuY29tbW9uLnYxLkVycm9yUmVhc29uQgi6SAWCAQIQASISChBHZXREb21haW5SZXF1ZXN0IqgCChFHZXREb21haW5SZXNwb25zZRIVCgRuYW1lGAEgASgJQge6SARyAhhAEhgKB3ZlcnNpb24YAiABKAlCB7pIBHICGBASLwoIY2hhaW5faWQYAyABKAlCHbpIGnIYMhZeKDB8WzEtOV1bMC05XXswLDM4fSkkEjYKEnZlcmlmeWluZ19jb250cmFjdBgEIAEoCUIaukgXchUyE14weFswLTlhLWZBLUZdezQwfSQSJQoEc2FsdBgFIAEoCUIXukgUchIyEF4weFswLTlhLWZdezY0fSQSHAoKdHlwZXNfanNvbhgGIAEoCUIIukgFcgMYgEASNAoHc2lnbmVycxgHIAMoCzIYLnNvdnIuYXR0ZXN0b3IudjEuU2lnbmVyQgm6SAaSAQMQkE4yywIKD0F0dGVzdG9yU2VydmljZRJYCgZBdHRlc3QSHy5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlcXVlc3QaIC5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlc3BvbnNlIguQAgLC4RgECgIFBhJ6ChFWZXJpZnlBdHRlc3RhdGlvbhIqLnNvdnIuYXR0ZXN0b3IudjEuVmVyaWZ5QXR0ZXN0YXRpb25SZXF1ZXN0Gisuc292ci5hdHRlc3Rvci52MS5WZXJpZnlBdHRlc3RhdGlvblJlc3BvbnNlIgyQAgHC4RgFCgMFBgESYgoJR2V0RG9tYWluEiIuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXF1ZXN0GiMuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXNwb25zZSIMkAIBwuEYBQoDBQYBYgZwcm90bzM", [file_buf_validate_validate, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_attestor_v1_signer, file_sovr_common_v1_access, file_sovr_common_v1_error_reason]);
+  fileDesc("Cidzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdG9yX3NlcnZpY2UucHJvdG8SEHNvdnIuYXR0ZXN0b3IudjEi6QEKDUF0dGVzdFJlcXVlc3QSOAoGaW50ZW50GAEgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudEIGukgDyAEBEk4KEHdhbGxldF9zaWduYXR1cmUYAiABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSFQoNdmFsaWRhdGVfb25seRgDIAEoCBI3CglhcHByb3ZhbHMYBCADKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLkFwcHJvdmFsQgi6SAWSAQIQECJECg5BdHRlc3RSZXNwb25zZRIyCgthdHRlc3RhdGlvbhgBIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24ikAEKGFZlcmlmeUF0dGVzdGF0aW9uUmVxdWVzdBI4CgZpbnRlbnQYASABKAsyIC5zb3ZyLmF0dGVzdG9yLnYxLkNsZWFyaW5nSW50ZW50Qga6SAPIAQESOgoLYXR0ZXN0YXRpb24YAiABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uQga6SAPIAQEiuQEKGVZlcmlmeUF0dGVzdGF0aW9uUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJwoGZGlnZXN0GAIgASgJQhe6SBRyEjIQXjB4WzAtOWEtZl17NjR9JBItCgZzaWduZXIYAyABKAlCHbpIGnIYMhZeKDB4WzAtOWEtZkEtRl17NDB9KT8kEjUKBnJlYXNvbhgEIAEoDjIbLnNvdnIuY29tbW9uLnYxLkVycm9yUmVhc29uQgi6SAWCAQIQASISChBHZXREb21haW5SZXF1ZXN0Is8CChFHZXREb21haW5SZXNwb25zZRIVCgRuYW1lGAEgASgJQge6SARyAhhAEhgKB3ZlcnNpb24YAiABKAlCB7pIBHICGBASLwoIY2hhaW5faWQYAyABKAlCHbpIGnIYMhZeKDB8WzEtOV1bMC05XXswLDM4fSkkEjYKEnZlcmlmeWluZ19jb250cmFjdBgEIAEoCUIaukgXchUyE14weFswLTlhLWZBLUZdezQwfSQSJQoEc2FsdBgFIAEoCUIXukgUchIyEF4weFswLTlhLWZdezY0fSQSHAoKdHlwZXNfanNvbhgGIAEoCUIIukgFcgMYgEASNAoHc2lnbmVycxgHIAMoCzIYLnNvdnIuYXR0ZXN0b3IudjEuU2lnbmVyQgm6SAaSAQMQkE4SJQoTYXBwcm92YWxfdHlwZXNfanNvbhgIIAEoCUIIukgFcgMYgEAitwEKFFByb3Bvc2VJbnRlbnRSZXF1ZXN0EjgKBmludGVudBgBIAEoCzIgLnNvdnIuYXR0ZXN0b3IudjEuQ2xlYXJpbmdJbnRlbnRCBrpIA8gBARJOChB3YWxsZXRfc2lnbmF0dXJlGAIgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiRQoVUHJvcG9zZUludGVudFJlc3BvbnNlEiwKCHByb3Bvc2FsGAEgASgLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbCKLAQoUTGlzdFByb3Bvc2Fsc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiAIBI4CgVzdGF0ZRgDIAEoDjIfLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWxTdGF0ZUIIukgFggECEAEidAoVTGlzdFByb3Bvc2Fsc1Jlc3BvbnNlEjgKCXByb3Bvc2FscxgBIAMoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWxCCbpIBpIBAxDoBxIhCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgInUKEkdldFByb3Bvc2FsUmVxdWVzdBJfCglpbnRlbnRfaWQYASABKAlCTLpISXJHMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQiQwoTR2V0UHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwirgEKFURlY2lkZVByb3Bvc2FsUmVxdWVzdBJfCglpbnRlbnRfaWQYASABKAlCTLpISXJHMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQSNAoIYXBwcm92YWwYAiABKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLkFwcHJvdmFsQga6SAPIAQEiRgoWRGVjaWRlUHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwiegoXV2l0aGRyYXdQcm9wb3NhbFJlcXVlc3QSXwoJaW50ZW50X2lkGAEgASgJQky6SElyRzJFXlswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0kIkgKGFdpdGhkcmF3UHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwy/wYKD0F0dGVzdG9yU2VydmljZRJYCgZBdHRlc3QSHy5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlcXVlc3QaIC5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlc3BvbnNlIguQAgLC4RgECgIFBhJ6ChFWZXJpZnlBdHRlc3RhdGlvbhIqLnNvdnIuYXR0ZXN0b3IudjEuVmVyaWZ5QXR0ZXN0YXRpb25SZXF1ZXN0Gisuc292ci5hdHRlc3Rvci52MS5WZXJpZnlBdHRlc3RhdGlvblJlc3BvbnNlIgyQAgHC4RgFCgMFBgESYgoJR2V0RG9tYWluEiIuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXF1ZXN0GiMuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXNwb25zZSIMkAIBwuEYBQoDBQYBEmwKDVByb3Bvc2VJbnRlbnQSJi5zb3ZyLmF0dGVzdG9yLnYxLlByb3Bvc2VJbnRlbnRSZXF1ZXN0Gicuc292ci5hdHRlc3Rvci52MS5Qcm9wb3NlSW50ZW50UmVzcG9uc2UiCpACAsLhGAMKAQwScAoNTGlzdFByb3Bvc2FscxImLnNvdnIuYXR0ZXN0b3IudjEuTGlzdFByb3Bvc2Fsc1JlcXVlc3QaJy5zb3ZyLmF0dGVzdG9yLnYxLkxpc3RQcm9wb3NhbHNSZXNwb25zZSIOkAIBwuEYBwoDDA0BEAESagoLR2V0UHJvcG9zYWwSJC5zb3ZyLmF0dGVzdG9yLnYxLkdldFByb3Bvc2FsUmVxdWVzdBolLnNvdnIuYXR0ZXN0b3IudjEuR2V0UHJvcG9zYWxSZXNwb25zZSIOkAIBwuEYBwoDDA0BEAESbwoORGVjaWRlUHJvcG9zYWwSJy5zb3ZyLmF0dGVzdG9yLnYxLkRlY2lkZVByb3Bvc2FsUmVxdWVzdBooLnNvdnIuYXR0ZXN0b3IudjEuRGVjaWRlUHJvcG9zYWxSZXNwb25zZSIKkAICwuEYAwoBDRJ1ChBXaXRoZHJhd1Byb3Bvc2FsEikuc292ci5hdHRlc3Rvci52MS5XaXRoZHJhd1Byb3Bvc2FsUmVxdWVzdBoqLnNvdnIuYXR0ZXN0b3IudjEuV2l0aGRyYXdQcm9wb3NhbFJlc3BvbnNlIgqQAgLC4RgDCgEMYgZwcm90bzM", [file_buf_validate_validate, file_sovr_attestor_v1_approval, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_attestor_v1_proposal, file_sovr_attestor_v1_signer, file_sovr_common_v1_access, file_sovr_common_v1_error_reason]);
 
 /**
  * AttestRequest asks for a signature under an intent.
@@ -49,6 +53,14 @@ export type AttestRequest = Message<"sovr.attestor.v1.AttestRequest"> & {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * Approvals of the intent, up to 16, where the policy asks for them and no proposal collects them. APPROVAL_REQUIRED,
+   * APPROVAL_INVALID, APPROVAL_REJECTED.
+   *
+   * @generated from field: repeated sovr.attestor.v1.Approval approvals = 4;
+   */
+  approvals: Approval[];
 };
 
 /**
@@ -220,6 +232,13 @@ export type GetDomainResponse = Message<"sovr.attestor.v1.GetDomainResponse"> & 
    * @generated from field: repeated sovr.attestor.v1.Signer signers = 7;
    */
   signers: Signer[];
+
+  /**
+   * The EIP-712 types of an approval as JSON, in the same form; the domain is the intent's.
+   *
+   * @generated from field: string approval_types_json = 8;
+   */
+  approvalTypesJson: string;
 };
 
 /**
@@ -228,6 +247,259 @@ export type GetDomainResponse = Message<"sovr.attestor.v1.GetDomainResponse"> & 
  */
 export const GetDomainResponseSchema: GenMessage<GetDomainResponse> = /*@__PURE__*/
   messageDesc(file_sovr_attestor_v1_attestor_service, 5);
+
+/**
+ * ProposeIntentRequest proposes an intent of the house.
+ *
+ * @generated from message sovr.attestor.v1.ProposeIntentRequest
+ */
+export type ProposeIntentRequest = Message<"sovr.attestor.v1.ProposeIntentRequest"> & {
+  /**
+   * The intent to propose.
+   *
+   * @generated from field: sovr.attestor.v1.ClearingIntent intent = 1;
+   */
+  intent?: ClearingIntent | undefined;
+
+  /**
+   * The wallet's signature over the intent's digest, in the forms of AttestRequest; empty where the rules ask for none.
+   * INVALID_FIELD, WALLET_SIGNATURE_INVALID.
+   *
+   * @generated from field: string wallet_signature = 2;
+   */
+  walletSignature: string;
+
+  /**
+   * True: make every check, store nothing. Default false.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.ProposeIntentRequest.
+ * Use `create(ProposeIntentRequestSchema)` to create a new message.
+ */
+export const ProposeIntentRequestSchema: GenMessage<ProposeIntentRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 6);
+
+/**
+ * ProposeIntentResponse carries the proposal.
+ *
+ * @generated from message sovr.attestor.v1.ProposeIntentResponse
+ */
+export type ProposeIntentResponse = Message<"sovr.attestor.v1.ProposeIntentResponse"> & {
+  /**
+   * The proposal as it stands; with `validate_only` as it would.
+   *
+   * @generated from field: sovr.attestor.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.ProposeIntentResponse.
+ * Use `create(ProposeIntentResponseSchema)` to create a new message.
+ */
+export const ProposeIntentResponseSchema: GenMessage<ProposeIntentResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 7);
+
+/**
+ * ListProposalsRequest asks for a page of proposals.
+ *
+ * @generated from message sovr.attestor.v1.ListProposalsRequest
+ */
+export type ListProposalsRequest = Message<"sovr.attestor.v1.ListProposalsRequest"> & {
+  /**
+   * How many, 1 to 1000; 0, the default: 100. Larger is refused: INVALID_FIELD.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before, with the same `state`; empty for the first. INVALID_FIELD.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those in this state. Default: all.
+   *
+   * @generated from field: sovr.attestor.v1.ProposalState state = 3;
+   */
+  state: ProposalState;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.ListProposalsRequest.
+ * Use `create(ListProposalsRequestSchema)` to create a new message.
+ */
+export const ListProposalsRequestSchema: GenMessage<ListProposalsRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 8);
+
+/**
+ * ListProposalsResponse is a page of proposals.
+ *
+ * @generated from message sovr.attestor.v1.ListProposalsResponse
+ */
+export type ListProposalsResponse = Message<"sovr.attestor.v1.ListProposalsResponse"> & {
+  /**
+   * The proposals, the newest first; up to 1000.
+   *
+   * @generated from field: repeated sovr.attestor.v1.Proposal proposals = 1;
+   */
+  proposals: Proposal[];
+
+  /**
+   * Continues the list; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.ListProposalsResponse.
+ * Use `create(ListProposalsResponseSchema)` to create a new message.
+ */
+export const ListProposalsResponseSchema: GenMessage<ListProposalsResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 9);
+
+/**
+ * GetProposalRequest names a proposal.
+ *
+ * @generated from message sovr.attestor.v1.GetProposalRequest
+ */
+export type GetProposalRequest = Message<"sovr.attestor.v1.GetProposalRequest"> & {
+  /**
+   * The intent's id, a lower-case UUIDv7.
+   *
+   * @generated from field: string intent_id = 1;
+   */
+  intentId: string;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.GetProposalRequest.
+ * Use `create(GetProposalRequestSchema)` to create a new message.
+ */
+export const GetProposalRequestSchema: GenMessage<GetProposalRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 10);
+
+/**
+ * GetProposalResponse carries the proposal.
+ *
+ * @generated from message sovr.attestor.v1.GetProposalResponse
+ */
+export type GetProposalResponse = Message<"sovr.attestor.v1.GetProposalResponse"> & {
+  /**
+   * The proposal as it stands.
+   *
+   * @generated from field: sovr.attestor.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.GetProposalResponse.
+ * Use `create(GetProposalResponseSchema)` to create a new message.
+ */
+export const GetProposalResponseSchema: GenMessage<GetProposalResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 11);
+
+/**
+ * DecideProposalRequest decides on a proposal.
+ *
+ * @generated from message sovr.attestor.v1.DecideProposalRequest
+ */
+export type DecideProposalRequest = Message<"sovr.attestor.v1.DecideProposalRequest"> & {
+  /**
+   * The intent's id, a lower-case UUIDv7.
+   *
+   * @generated from field: string intent_id = 1;
+   */
+  intentId: string;
+
+  /**
+   * The approver's signed decision about the proposal's digest.
+   *
+   * @generated from field: sovr.attestor.v1.Approval approval = 2;
+   */
+  approval?: Approval | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.DecideProposalRequest.
+ * Use `create(DecideProposalRequestSchema)` to create a new message.
+ */
+export const DecideProposalRequestSchema: GenMessage<DecideProposalRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 12);
+
+/**
+ * DecideProposalResponse carries the proposal.
+ *
+ * @generated from message sovr.attestor.v1.DecideProposalResponse
+ */
+export type DecideProposalResponse = Message<"sovr.attestor.v1.DecideProposalResponse"> & {
+  /**
+   * The proposal as it stands after the decision.
+   *
+   * @generated from field: sovr.attestor.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.DecideProposalResponse.
+ * Use `create(DecideProposalResponseSchema)` to create a new message.
+ */
+export const DecideProposalResponseSchema: GenMessage<DecideProposalResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 13);
+
+/**
+ * WithdrawProposalRequest takes a proposal back.
+ *
+ * @generated from message sovr.attestor.v1.WithdrawProposalRequest
+ */
+export type WithdrawProposalRequest = Message<"sovr.attestor.v1.WithdrawProposalRequest"> & {
+  /**
+   * The intent's id, a lower-case UUIDv7.
+   *
+   * @generated from field: string intent_id = 1;
+   */
+  intentId: string;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.WithdrawProposalRequest.
+ * Use `create(WithdrawProposalRequestSchema)` to create a new message.
+ */
+export const WithdrawProposalRequestSchema: GenMessage<WithdrawProposalRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 14);
+
+/**
+ * WithdrawProposalResponse carries the proposal.
+ *
+ * @generated from message sovr.attestor.v1.WithdrawProposalResponse
+ */
+export type WithdrawProposalResponse = Message<"sovr.attestor.v1.WithdrawProposalResponse"> & {
+  /**
+   * The proposal as it stands, withdrawn.
+   *
+   * @generated from field: sovr.attestor.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.WithdrawProposalResponse.
+ * Use `create(WithdrawProposalResponseSchema)` to create a new message.
+ */
+export const WithdrawProposalResponseSchema: GenMessage<WithdrawProposalResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 15);
 
 /**
  * AttestorService checks intents and signs them. It signs one digest for one intent id, ever.
@@ -268,6 +540,62 @@ export const AttestorService: GenService<{
     methodKind: "unary";
     input: typeof GetDomainRequestSchema;
     output: typeof GetDomainResponseSchema;
+  },
+  /**
+   * ProposeIntent puts an intent of the house before the approvers that the policy names. It makes every check of Attest
+   * but the approvals, binds the intent id to the digest, and fixes the signer. The same intent again answers what became
+   * of the proposal. NOT_PROPOSABLE if no rule of the policy looks at the intent, or if its id was attested without a
+   * proposal; LIMIT_EXCEEDED if 1000 proposals are open.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.ProposeIntent
+   */
+  proposeIntent: {
+    methodKind: "unary";
+    input: typeof ProposeIntentRequestSchema;
+    output: typeof ProposeIntentResponseSchema;
+  },
+  /**
+   * ListProposals returns proposals, the newest first.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.ListProposals
+   */
+  listProposals: {
+    methodKind: "unary";
+    input: typeof ListProposalsRequestSchema;
+    output: typeof ListProposalsResponseSchema;
+  },
+  /**
+   * GetProposal returns one proposal. PROPOSAL_NOT_FOUND.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.GetProposal
+   */
+  getProposal: {
+    methodKind: "unary";
+    input: typeof GetProposalRequestSchema;
+    output: typeof GetProposalResponseSchema;
+  },
+  /**
+   * DecideProposal adds an approver's decision. The one that makes them enough has the Attestor sign, and answers the
+   * attestation; a REJECT is final. The same approval again answers what became of the proposal. APPROVAL_INVALID,
+   * PROPOSAL_NOT_FOUND, PROPOSAL_CLOSED, INTENT_EXPIRED.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.DecideProposal
+   */
+  decideProposal: {
+    methodKind: "unary";
+    input: typeof DecideProposalRequestSchema;
+    output: typeof DecideProposalResponseSchema;
+  },
+  /**
+   * WithdrawProposal takes an open proposal back; only the subject that proposed it may: SCOPE_MISSING. It is then never
+   * signed. Again, it answers the same. PROPOSAL_NOT_FOUND, PROPOSAL_CLOSED.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.WithdrawProposal
+   */
+  withdrawProposal: {
+    methodKind: "unary";
+    input: typeof WithdrawProposalRequestSchema;
+    output: typeof WithdrawProposalResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sovr_attestor_v1_attestor_service, 0);

@@ -137,14 +137,14 @@ export const Scope = {
   CHECKOUT_REFUND: 11,
 
   /**
-   * `attest.propose`: propose an intent of the house. No RPC asks for it yet. No bound token has it.
+   * `attest.propose`: propose an intent of the house, and take it back. No bound token has it.
    *
    * @generated from enum value: SCOPE_ATTEST_PROPOSE = 12;
    */
   ATTEST_PROPOSE: 12,
 
   /**
-   * `attest.decide`: approve or reject what others propose. No RPC asks for it yet. No bound token has it.
+   * `attest.decide`: approve or reject what others propose. No bound token has it.
    *
    * @generated from enum value: SCOPE_ATTEST_DECIDE = 13;
    */

@@ -53,6 +53,12 @@ export interface ErrorMetadata {
   readonly EDGE_UNAVAILABLE: { readonly [key: string]: never };
   readonly EDGE_TIMEOUT: { readonly [key: string]: never };
   readonly SIGNER_UNAVAILABLE: { readonly [key: string]: never };
+  readonly APPROVAL_REQUIRED: { readonly rule: string; readonly needs: string; readonly of: string; readonly approved: string; readonly what: string; readonly ledger?: string; readonly from?: string };
+  readonly APPROVAL_INVALID: { readonly approver: string; readonly state: string };
+  readonly APPROVAL_REJECTED: { readonly intentId: string; readonly approver: string };
+  readonly PROPOSAL_NOT_FOUND: { readonly intentId: string };
+  readonly PROPOSAL_CLOSED: { readonly intentId: string; readonly state: string };
+  readonly NOT_PROPOSABLE: { readonly intentId: string };
   readonly CHECKOUT_CANCELLED: { readonly intentId: string };
   readonly NOT_CANCELLABLE: { readonly intentId: string; readonly state: string };
 }

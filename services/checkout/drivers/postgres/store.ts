@@ -1,4 +1,5 @@
 import { walletBytes } from "#common/address.ts";
+import { inTransaction } from "#common/postgres/in-transaction.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
 import type { CheckoutRecord } from "../../order/record.ts";
 import type {
@@ -61,31 +62,6 @@ function orderQuery({ merchantId, orderId, owner }: StoredOrderKey): [Statement,
   if (owner === "ANY") return [selectTwoByOrder, [merchantId, orderId]];
   if (owner === "MERCHANT") return [selectMerchantsOwn, [merchantId, orderId]];
   return [selectByWallet, [merchantId, orderId, walletBytes(owner)]];
-}
-
-async function inTransaction<Result>(
-  pool: Pool,
-  work: (client: PoolClient) => Promise<Result>,
-): Promise<Result> {
-  return withRecords(async () => {
-    const client = await pool.connect();
-    let broken = false;
-    try {
-      await client.query("begin");
-      const result = await work(client);
-      await client.query("commit");
-      return result;
-    } catch (error) {
-      // A connection that cannot roll back is not given back to the pool.
-      broken = await client.query("rollback").then(
-        () => false,
-        () => true,
-      );
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  });
 }
 
 async function listCheckouts(

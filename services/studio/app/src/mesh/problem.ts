@@ -53,6 +53,10 @@ const words: Readonly<Record<string, Words>> = {
   ACCOUNT_CLOSED: ["An account of this purchase is closed", "Nothing has moved."],
   LIMIT_EXCEEDED: ["This is more than the mesh moves at once", "Buy less at a time."],
   RATE_LIMITED: ["That was too often", "Wait a minute and try again."],
+  APPROVAL_REQUIRED: [
+    "Others have to approve this",
+    "Nothing has moved. It is more than anybody moves alone today: tell the operator.",
+  ],
   POSTING_NOT_ALLOWED: ["The mesh does not allow this booking", "Nothing has moved."],
   WALLET_SIGNATURE_INVALID: ["The signature is not your wallet's", "Nothing has moved."],
   ATTESTATION_INVALID: ["The attestation does not belong to this purchase", "Nothing has moved."],

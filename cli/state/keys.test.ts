@@ -51,6 +51,14 @@ describe("ensureKeys", () => {
     expect(signers(files).map(({ address }) => address)).toEqual([addressIn(files.attestor)]);
   });
 
+  it("makes no other list of signers for records that were attested by those of one", async () => {
+    const files = await ensureKeys(settings);
+    mkdirSync(join(state, "postgres"));
+    empty(files.signers);
+    await expect(ensureKeys(settings)).rejects.toThrow(/signers\.json is empty or gone, and/);
+    expect(read(files.signers)).toBe("");
+  });
+
   it("makes a token key that was lost anew, with the set that the services read", async () => {
     const files = await ensureKeys(settings);
     empty(files.issuer);

@@ -88,7 +88,7 @@ export async function ensureKeys(settings: Settings): Promise<KeyFiles> {
   makeFolder(files.folder);
   chmodSync(files.folder, 0o700);
   await ensureTokenKeys(files);
-  ensureAttestor(files);
+  ensureAttestor(settings, files);
   ensureDatabasePassword(settings, files);
   for (const { password } of Object.values(files.databaseLogins)) ensureRandom(password, "");
   // Marked, so that nobody takes them for keys of an account.
@@ -163,8 +163,14 @@ interface SignerEntry {
  * A key that is gone is followed by a new one. The signer that it was stays in the list: what it attested stays valid.
  * The key is written first, so that none is ever trusted that nobody has.
  */
-function ensureAttestor(files: KeyFiles): void {
+function ensureAttestor(settings: Settings, files: KeyFiles): void {
   if (isThere(files.attestor) && isThere(files.signers)) return;
+  const records = join(settings.state, "postgres");
+  if (!isThere(files.signers) && existsSync(records)) {
+    throw new Problem(
+      `${files.signers} is empty or gone, and what is in ${records} was attested by the signers that it named, since the times that it named: put a copy of it back`,
+    );
+  }
   const key = isThere(files.attestor) ? readPrivateKey(files.attestor) : newPrivateKey();
   if (!isThere(files.attestor)) writeWhole(files.attestor, `0x${key.toString("hex")}`);
   const known: readonly SignerEntry[] = isThere(files.signers)

@@ -12,6 +12,8 @@ import { isDiskFull } from "../command/problem.ts";
 import type { Settings } from "../state/settings.ts";
 
 const tailBytes = 16_384;
+/** The advice stands at the end: what is wrong with a ledger takes some 500 characters to say. */
+const textMax = 2_000;
 
 export function logFile(settings: Settings, part: string): string {
   return join(settings.state, "logs", `${part}.log`);
@@ -54,14 +56,16 @@ export function lastMessage(file: string): string {
     .split("\n")
     .filter((line) => line.trim() !== "");
   // Node prints an uncaught error with its stack after it and its own version last.
-  const line = lines.at(-1)?.startsWith("Node.js v")
-    ? lines.findLast((text) => /^[A-Za-z]*Error\b/.test(text))
-    : lines.at(-1);
+  const last = lines.at(-1);
+  const line =
+    last !== undefined && /^(Node\.js v|\s+at |\})/.test(last)
+      ? (lines.findLast((text) => /^[A-Za-z]*Error\b/.test(text)) ?? last)
+      : last;
   if (line === undefined) return "it wrote no log";
   try {
     const entry = JSON.parse(line) as { msg?: string; err?: { message?: string } };
     return [entry.msg, entry.err?.message].filter((text) => text !== undefined).join(": ") || line;
   } catch {
-    return line.trim().slice(0, 300);
+    return line.trim().slice(0, textMax);
   }
 }

@@ -8,6 +8,8 @@ export interface HealthListenerOptions {
   readonly ready: () => boolean;
   /** How each thing that it needs stands, for people; any JSON. */
   readonly dependencies: () => readonly object[];
+  /** When the certificate expires that it shows, epoch milliseconds; undefined: it shows none. */
+  readonly certificateExpiresMs?: (() => number) | undefined;
 }
 
 /** Answers /metrics for Prometheus, and /healthz and /readyz for whatever speaks only HTTP. */
@@ -24,7 +26,9 @@ export function healthListener(options: HealthListenerOptions): RequestListener 
     ]);
     const status = answers.get(path) ?? 404;
     response.writeHead(status, { "content-type": "application/json" });
-    const body = { service, ready, dependencies: options.dependencies() };
+    const expiresMs = options.certificateExpiresMs?.();
+    const certificateExpires = expiresMs === undefined ? {} : { certificateExpires: expiresMs };
+    const body = { service, ready, dependencies: options.dependencies(), ...certificateExpires };
     response.end(status === 404 ? '{"error":"not found"}\n' : `${JSON.stringify(body)}\n`);
   };
 }

@@ -1,19 +1,23 @@
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import type { RequestListener, Server, ServerOptions } from "node:http";
 import {
   createServer as createHttp2Server,
   type ServerOptions as Http2Options,
   type ServerHttp2Session,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { createHttpServer } from "./tls/http-server.ts";
+import type { SecureServerOptions } from "./tls/secure-server.ts";
 
 export interface WebServerOptions {
   readonly http1: ServerOptions;
   readonly http2: Http2Options;
   /** How long a connection may say nothing before it is known which protocol it speaks. */
   readonly firstByteMs: number;
+  /** Mutual TLS with parts of the mesh; without it everything goes in the clear. */
+  readonly security?: SecureServerOptions | undefined;
 }
 
-/** A server of HTTP/1.1 and of HTTP/2 without TLS on one port. */
+/** A server of HTTP/1.1 and of HTTP/2 on one port. */
 export interface WebServer {
   /** Listens and closes as any; its close waits for sessions of HTTP/2, too. */
   readonly server: Server;
@@ -34,7 +38,6 @@ const prefaceStart = preface.slice(0, 3);
 export function createWebServer(options: WebServerOptions, listener: RequestListener): WebServer {
   const sessions = new Set<ServerHttp2Session>();
   const undecided = new Set<Socket>();
-  const server = createServer(options.http1, listener);
   const http2 = createHttp2Server(options.http2, listener as unknown as Http2Listener);
   http2.on("session", (session) => {
     sessions.add(session);
@@ -43,17 +46,22 @@ export function createWebServer(options: WebServerOptions, listener: RequestList
   });
   // Without a listener the error of one connection would end the process.
   http2.on("sessionError", () => undefined);
-  const http1Listeners = server.listeners("connection");
-  server.removeAllListeners("connection");
-  server.on("connection", (socket: Socket) => {
-    undecided.add(socket);
-    decide(socket, options.firstByteMs, (isHttp2) => {
-      undecided.delete(socket);
-      if (isHttp2 === undefined) socket.destroy();
-      else if (isHttp2) http2.emit("connection", socket);
-      else for (const http1 of http1Listeners) Reflect.apply(http1, server, [socket]);
-    });
-  });
+  const server = createHttpServer(
+    {
+      ...options,
+      protocols: ["h2", "http/1.1"],
+      onConnection(socket, serve) {
+        undecided.add(socket);
+        decide(socket, options.firstByteMs, (isHttp2) => {
+          undecided.delete(socket);
+          if (isHttp2 === undefined) socket.destroy();
+          else if (isHttp2) http2.emit("connection", socket);
+          else serve();
+        });
+      },
+    },
+    listener,
+  );
   return {
     server,
     endSessions() {

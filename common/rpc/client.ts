@@ -1,7 +1,8 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
-import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
+import { Client as GrpcClient } from "@grpc/grpc-js";
 import type { CallLimit } from "#common/deadline.ts";
+import { channelCredentials, type PeerSecurity } from "./grpc/channel-security.ts";
 import { createGrpcTransport } from "./grpc/transport.ts";
 import { requestBytesMaxLargest } from "./method-plan.ts";
 import { isRepeatable } from "./retry/as-told.ts";
@@ -9,6 +10,8 @@ import { isRepeatable } from "./retry/as-told.ts";
 export interface RpcClientOptions {
   /** The peer as `host:port`, or a gRPC target such as `dns:///ledger:5100`. */
   readonly address: string;
+  /** Mutual TLS with the peer; without it everything goes in the clear. */
+  readonly security?: PeerSecurity | undefined;
   /** Gives the token for each call; it must cache. Without it calls carry no credentials. */
   readonly token?: () => Promise<string>;
   /** The deadline of unary calls that name none, in milliseconds. Streams have none unless the call names one. */
@@ -36,13 +39,13 @@ export function createRpcClient<Service extends DescService>(
   service: Service,
   options: RpcClientOptions,
 ): RpcClient<Service> {
-  const unary = openChannel(options.address, {
+  const unary = openChannel(options, {
     "grpc.service_config": JSON.stringify(serviceConfig(service, options.retries ?? "few")),
     // Names are the peers' own; nothing in DNS may change how we retry.
     "grpc.service_config_disable_resolution": 1,
   });
   // With retries on, grpc-js keeps what a call sent and received for a replay; on a stream that only grows.
-  const streams = openChannel(options.address, { "grpc.enable_retries": 0 });
+  const streams = openChannel(options, { "grpc.enable_retries": 0 });
   const client = createClient(service, createGrpcTransport({ unary, streams, ...options }));
   return Object.assign(client, streamsOf(service, client), {
     [Symbol.dispose]() {
@@ -80,8 +83,13 @@ async function* readAndLeave(
   }
 }
 
-function openChannel(address: string, more: Record<string, string | number>): GrpcClient {
-  return new GrpcClient(address, credentials.createInsecure(), {
+function openChannel(
+  { address, security }: RpcClientOptions,
+  more: Record<string, string | number>,
+): GrpcClient {
+  return new GrpcClient(address, channelCredentials(security), {
+    // Sent in the handshake, where an address has no place.
+    ...(security === undefined ? {} : { "grpc.ssl_target_name_override": security.peer }),
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
     // A results list of a full batch, with room.

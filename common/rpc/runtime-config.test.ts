@@ -23,6 +23,7 @@ describe("runtimeConfig", () => {
       JWT_ISSUER: "i",
       JWT_AUDIENCE: "a",
       GRPC_ADDRESS: "0.0.0.0:5100",
+      ALLOW_PLAINTEXT: "true",
       DRAIN_DELAY_MS: "5000",
       DRAIN_GRACE_MS: "20000",
       LOG_LEVEL: "debug",

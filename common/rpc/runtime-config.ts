@@ -10,6 +10,7 @@ import {
   readString,
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
+import { readWire, type Wire } from "#common/process/tls/config.ts";
 import { defaultPorts, type ServiceName } from "#common/service-names.ts";
 import { runtimeLimits } from "./limits/runtime-limits.ts";
 
@@ -33,7 +34,10 @@ export interface RuntimeConfig {
   readonly environment: string;
   readonly grpc: Address;
   readonly connect: Address;
+  /** Metrics and plain health, for whoever watches: never encrypted. */
   readonly metrics: Address;
+  /** How it speaks with the other parts of the mesh. */
+  readonly wire: Wire;
   readonly auth: AuthConfig;
   /** From the signal to stop until streams are closed and new calls refused: time for load balancers to notice. */
   readonly drainDelayMs: number;
@@ -53,16 +57,26 @@ export interface RuntimeConfig {
   readonly logFormat: LogFormat;
 }
 
-/** The runtime's configuration of one service. Pure. Throws ConfigError, which names the variable and its value. */
-export function runtimeConfig(name: ServiceName, env: Environment): RuntimeConfig {
+/**
+ * The runtime's configuration of one service. Pure. `peers`: whom it calls, by variable. Throws ConfigError, which names
+ * the variable and its value.
+ */
+export function runtimeConfig(
+  name: ServiceName,
+  env: Environment,
+  peers: Readonly<Record<string, string>> = {},
+): RuntimeConfig {
   const ports = defaultPorts(name);
+  const grpc = readAddress(env, "GRPC_ADDRESS", `127.0.0.1:${ports.grpc}`);
+  const connect = readAddress(env, "CONNECT_ADDRESS", `127.0.0.1:${ports.connect}`);
   const milliseconds = { min: 0, max: 3_600_000 };
   return Object.freeze({
     name,
     environment: readString(env, "SOVR_ENVIRONMENT", "development"),
-    grpc: readAddress(env, "GRPC_ADDRESS", `127.0.0.1:${ports.grpc}`),
-    connect: readAddress(env, "CONNECT_ADDRESS", `127.0.0.1:${ports.connect}`),
+    grpc,
+    connect,
     metrics: readAddress(env, "METRICS_ADDRESS", `127.0.0.1:${ports.metrics}`),
+    wire: readWire(env, { GRPC_ADDRESS: grpc, CONNECT_ADDRESS: connect, ...peers }),
     auth: Object.freeze({
       jwks: keySource(env),
       issuer: readString(env, "JWT_ISSUER", "sovr"),

@@ -1,18 +1,21 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
-import { type Server as GrpcServer, ServerCredentials, setLogger } from "@grpc/grpc-js";
-import { type Address, formatAddress } from "#common/process/environment.ts";
+import { setLogger } from "@grpc/grpc-js";
+import { formatAddress } from "#common/process/environment.ts";
 import { healthListener } from "#common/process/health-listener.ts";
 import { type HttpRoutes, routeRequests } from "#common/process/http-routes.ts";
-import { listenError, listenHttp } from "#common/process/listen-http.ts";
+import { listenHttp } from "#common/process/listen-http.ts";
 import type { Logger } from "#common/process/logger.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
+import type { Certificates } from "#common/process/tls/certificates.ts";
+import { openWire } from "#common/process/tls/open-wire.ts";
 import { createWebServer, type WebServer } from "#common/process/web-server.ts";
 import { openKeyStore } from "./access/key-store.ts";
 import { createTokenVerifier } from "./access/token-verifier.ts";
 import { createConnectMount } from "./connect/mount.ts";
 import { connectServerOptions } from "./connect/server-options.ts";
+import { createGrpcListener, type GrpcListener } from "./grpc/listener.ts";
 import { createGrpcMount, type GrpcMount } from "./grpc/mount.ts";
 import { addReflection } from "./grpc/reflection.ts";
 import { createGuard } from "./guard.ts";
@@ -43,8 +46,10 @@ export interface Running extends Stopping {
 }
 
 interface Servers {
+  readonly certificates: Certificates | undefined;
   readonly streams: OpenStreams;
   readonly grpc: GrpcMount;
+  readonly grpcListener: GrpcListener;
   readonly connect: WebServer;
   readonly metrics: HttpServer;
 }
@@ -105,6 +110,8 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
   const drainSignal = stages.draining.signal;
   const leaveSignal = stages.leaving.signal;
   const streams = createOpenStreams();
+  const certificates = openWire(config.wire, config.name, logger);
+  const security = certificates && { ...config, certificates, logger };
   const keys = openKeyStore(config.auth.jwks, logger);
   const guard = createGuard({
     mounts: options.mounts,
@@ -123,10 +130,12 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
   health.addToServer(grpc.server);
   addReflection(grpc.server, options.contracts);
   return {
+    certificates,
     streams,
     grpc,
+    grpcListener: createGrpcListener(grpc.server, security),
     connect: createWebServer(
-      connectServerOptions,
+      { ...connectServerOptions, security },
       routeRequests({
         routes: options.routes ?? {},
         otherwise: createConnectMount(guard, streams, logger),
@@ -139,6 +148,7 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
         service: config.name,
         ready: () => health.ready,
         dependencies: () => health.dependencies(),
+        certificateExpiresMs: certificates && (() => certificates.current().expiresMs),
       }),
     ),
   };
@@ -146,19 +156,10 @@ function createServers(options: ServeOptions, health: Health, stages: Stages): S
 
 async function listen(servers: Servers, config: RuntimeConfig): Promise<Running["ports"]> {
   return {
-    grpc: await listenGrpc(servers.grpc.server, config.grpc),
+    grpc: await servers.grpcListener.listen(config.grpc),
     connect: await listenHttp(servers.connect.server, "CONNECT_ADDRESS", config.connect),
     metrics: await listenHttp(servers.metrics, "METRICS_ADDRESS", config.metrics),
   };
-}
-
-function listenGrpc(server: GrpcServer, address: Address): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(formatAddress(address), ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(listenError("GRPC_ADDRESS", address, error));
-    });
-  });
 }
 
 function describe(config: RuntimeConfig, ports: Running["ports"]): Record<string, string> {
@@ -239,6 +240,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** Takes no new connections and resolves when the last call has ended, however long that takes. */
 async function closeGently(servers: Servers): Promise<void> {
+  servers.grpcListener.close();
   const grpc = new Promise<void>((resolve) => servers.grpc.server.tryShutdown(() => resolve()));
   const connect = new Promise<void>((resolve) => servers.connect.server.close(() => resolve()));
   servers.connect.endSessions();
@@ -246,6 +248,8 @@ async function closeGently(servers: Servers): Promise<void> {
 }
 
 function force(servers: Servers): void {
+  servers.certificates?.close();
+  servers.grpcListener.cut();
   servers.grpc.server.forceShutdown();
   servers.connect.server.close();
   servers.connect.cut();

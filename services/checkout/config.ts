@@ -9,6 +9,7 @@ import {
   readString,
   readU128,
 } from "#common/process/environment.ts";
+import { requirePrivate } from "#common/process/tls/config.ts";
 import { type RuntimeConfig, runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { usd } from "./order/products.ts";
 
@@ -37,17 +38,22 @@ export interface StripeConfig {
   readonly secretKey: string;
   /** Secrets, newest first; while they rotate, more than one. */
   readonly webhookSecrets: readonly string[];
-  /** Where the API is; undefined: at Stripe. */
+  /** Where the API is; undefined: at Stripe. By https in a mesh with certificates, it is the mesh's own simulator. */
   readonly apiUrl: URL | undefined;
 }
 
 /** Checkout's configuration. Throws ConfigError, which names the variable and its value unless that is secret. */
 export function checkoutConfig(env: Environment): CheckoutConfig {
+  const attestorAddress = readString(env, "ATTESTOR_ADDRESS", "127.0.0.1:5103");
+  const clearingAddress = readString(env, "CLEARING_ADDRESS", "127.0.0.1:5102");
   return Object.freeze({
-    runtime: runtimeConfig("checkout", env),
+    runtime: runtimeConfig("checkout", env, {
+      ATTESTOR_ADDRESS: attestorAddress,
+      CLEARING_ADDRESS: clearingAddress,
+    }),
     databaseUrl: readSecret(env, "DATABASE_URL"),
-    attestorAddress: readString(env, "ATTESTOR_ADDRESS", "127.0.0.1:5103"),
-    clearingAddress: readString(env, "CLEARING_ADDRESS", "127.0.0.1:5102"),
+    attestorAddress,
+    clearingAddress,
     credentialKey: readSecret(env, "CHECKOUT_CREDENTIAL_KEY"),
     stripe: readStripe(env),
     lifetimeMs:
@@ -107,6 +113,7 @@ function readStripe(env: Environment): StripeConfig | undefined {
       "a live key is sent to Stripe and nowhere else",
     );
   }
+  if (apiUrl?.protocol === "http:") requirePrivate(env, { STRIPE_API_URL: apiUrl.hostname });
   return Object.freeze({ secretKey, webhookSecrets, apiUrl });
 }
 

@@ -4,6 +4,7 @@ import { migrateAtStart } from "#common/postgres/migrate.ts";
 import { createPool, probePostgres } from "#common/postgres/pool.ts";
 import type { HttpRoutes } from "#common/process/http-routes.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import { openCertificates } from "#common/process/tls/certificates.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
 import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
@@ -73,10 +74,13 @@ export async function createCheckoutDeps(
     overrides.logger ?? createLogger(runtime.name, runtime.logLevel, { format: runtime.logFormat });
   const { issuer, audience } = runtime.auth;
   const credentials = createCredentials({ key: config.credentialKey, issuer, audience, nowMs });
+  const { tls } = runtime.wire;
+  const certificates = tls && openCertificates({ config: tls, name: "checkout", logger });
   const records = await openRecords(config.databaseUrl, logger);
   const { store } = records;
-  const peers = openPeers({ ...config, token: credentials.token });
-  const stripe = config.stripe && createStripe(config.stripe, measureStripe());
+  const peers = openPeers({ ...config, token: credentials.token, certificates });
+  const onCall = measureStripe();
+  const stripe = config.stripe && createStripe(config.stripe, { onCall, certificates });
   const payments = stripe?.payments;
   const telemetry = createSettleTelemetry(logger);
   const { alarm } = telemetry;
@@ -119,6 +123,7 @@ export async function createCheckoutDeps(
       await Promise.all([webhooks?.stop(), checks.stop(), gauges.stop(), listener.close()]);
       stripe?.close();
       peers.close();
+      certificates?.close();
       await records.close();
     },
   };

@@ -6,14 +6,22 @@ import {
   readInteger,
   readOneOf,
   readOptionalSecret,
+  readOptionalString,
   readOptionalUrl,
   readSecret,
   readString,
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
+import { readWire, requirePrivate, type Wire } from "#common/process/tls/config.ts";
 
 export interface StripeSimConfig {
   readonly address: Address;
+  /** Of metrics and plain health, which are never encrypted. Undefined: of health alone, at the address above. */
+  readonly metrics: Address | undefined;
+  /** How it speaks with the mesh. */
+  readonly wire: Wire;
+  /** SOVR_ENVIRONMENT. */
+  readonly environment: string;
   /** The SQLite file that holds everything. Empty: memory alone, gone at the end. */
   readonly path: string;
   /** The API keys that it takes, secret and publishable; there are no others. */
@@ -51,8 +59,15 @@ export function stripeSimConfig(env: Environment): StripeSimConfig {
     );
   }
   const milliseconds = { min: 1, max: 3_600_000 };
+  const address = readAddress(env, "STRIPE_SIM_ADDRESS", "127.0.0.1:5400");
   return Object.freeze({
-    address: readAddress(env, "STRIPE_SIM_ADDRESS", "127.0.0.1:5400"),
+    address,
+    metrics:
+      readOptionalString(env, "METRICS_ADDRESS") === undefined
+        ? undefined
+        : readAddress(env, "METRICS_ADDRESS"),
+    wire: readWire(env, { STRIPE_SIM_ADDRESS: address }),
+    environment,
     path: readString(env, "STRIPE_SIM_PATH", ""),
     keys: [
       ...readKeys(env, "STRIPE_SECRET_KEY", /^[sr]k_test_\w{1,200}$/),
@@ -98,5 +113,6 @@ function readWebhook(env: Environment): WebhookConfig | undefined {
       "STRIPE_SIM_WEBHOOK_URL is set, and what is sent there must be signed",
     );
   }
+  if (url.protocol === "http:") requirePrivate(env, { STRIPE_SIM_WEBHOOK_URL: url.hostname });
   return Object.freeze({ url: url.href, secrets });
 }

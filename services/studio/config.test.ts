@@ -15,7 +15,11 @@ describe("studioConfig", () => {
   });
 
   it("takes the key and the peers of a development mesh", () => {
-    const env = { DEVELOPMENT_ISSUER_KEY: key, CLEARING_ADDRESS: "clearing:5100" };
+    const env = {
+      DEVELOPMENT_ISSUER_KEY: key,
+      CLEARING_ADDRESS: "clearing:5100",
+      ALLOW_PLAINTEXT: "true",
+    };
     expect(studioConfig(env).development).toEqual({
       issuerKey: JSON.parse(key),
       issuer: "sovr",

@@ -9,11 +9,16 @@ import {
   readString,
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
+import { readWire, type Wire } from "#common/process/tls/config.ts";
 
 export interface StudioConfig {
-  /** Where the files are served: plain HTTP, behind Envoy. */
+  /** Where the files are served to Envoy: HTTP/1.1. */
   readonly connect: Address;
   readonly metrics: Address;
+  /** How it speaks with Envoy, and with whom its faucet calls. */
+  readonly wire: Wire;
+  /** SOVR_ENVIRONMENT. */
+  readonly environment: string;
   /** From the signal to stop until connections are refused. */
   readonly drainDelayMs: number;
   /** From then until what still runs is cut off. */
@@ -58,15 +63,23 @@ export interface IssuerKey {
 /** Studio's configuration. Pure. Throws ConfigError, which names the variable and its value unless that is secret. */
 export function studioConfig(env: Environment): StudioConfig {
   const milliseconds = { min: 0, max: 3_600_000 };
+  const connect = readAddress(env, "CONNECT_ADDRESS", "127.0.0.1:5206");
+  const development = readDevelopment(env);
+  const peers = development && {
+    ATTESTOR_ADDRESS: development.attestorAddress,
+    CLEARING_ADDRESS: development.clearingAddress,
+  };
   return Object.freeze({
-    connect: readAddress(env, "CONNECT_ADDRESS", "127.0.0.1:5206"),
+    connect,
     metrics: readAddress(env, "METRICS_ADDRESS", "127.0.0.1:5306"),
+    wire: readWire(env, { CONNECT_ADDRESS: connect, ...peers }),
+    environment: readString(env, "SOVR_ENVIRONMENT", "development"),
     drainDelayMs: readInteger(env, "DRAIN_DELAY_MS", { ...milliseconds, fallback: 0 }),
     drainGraceMs: readInteger(env, "DRAIN_GRACE_MS", { ...milliseconds, fallback: 10_000 }),
     logLevel: readOneOf(env, "LOG_LEVEL", logLevels, "info"),
     logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
     stripe: readStripe(env),
-    development: readDevelopment(env),
+    development,
   });
 }
 

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { createLogger, type Logger } from "#common/process/logger.ts";
+import type { Certificates } from "#common/process/tls/certificates.ts";
+import { openWire } from "#common/process/tls/open-wire.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import type { DevelopmentConfig, StudioConfig } from "./config.ts";
 import { openFaucet } from "./development/faucet.ts";
@@ -12,6 +14,8 @@ export interface StudioDeps {
   readonly files: StaticFiles;
   /** Undefined: there is no /dev/. */
   readonly development: Development | undefined;
+  /** Its own; undefined: it speaks in the clear. */
+  readonly certificates: Certificates | undefined;
   readonly logger: Logger;
   readonly close: () => Promise<void>;
 }
@@ -31,12 +35,21 @@ export async function createStudioDeps(
   const logger =
     overrides.logger ?? createLogger("studio", config.logLevel, { format: config.logFormat });
   const files = load(overrides.folder ?? join(import.meta.dirname, "dist"));
+  const certificates = openWire(config.wire, "studio", logger);
+  const common = { files, certificates, logger };
   if (config.development === undefined) {
-    return { files, development: undefined, logger, close: async () => undefined };
+    return { ...common, development: undefined, close: async () => certificates?.close() };
   }
   logger.warn("development: /dev/ gives tokens and play money to everybody");
-  const { development, close } = await openDevelopment(config.development);
-  return { files, development, logger, close };
+  const { development, close } = await openDevelopment(config.development, certificates);
+  return {
+    ...common,
+    development,
+    async close() {
+      await close();
+      certificates?.close();
+    },
+  };
 }
 
 function load(folder: string): StaticFiles {
@@ -49,9 +62,9 @@ function load(folder: string): StaticFiles {
   }
 }
 
-async function openDevelopment(config: DevelopmentConfig) {
+async function openDevelopment(config: DevelopmentConfig, certificates: Certificates | undefined) {
   const issuer = await openIssuer(config);
-  const faucet = openFaucet({ ...config, token: issuer.signHouseToken });
+  const faucet = openFaucet({ ...config, token: issuer.signHouseToken, certificates });
   const nowMs = Date.now;
   const development = createDevelopment({
     signToken: issuer.signWalletToken,

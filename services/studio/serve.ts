@@ -4,6 +4,7 @@ import { healthListener } from "#common/process/health-listener.ts";
 import { closeHttp, listenHttp } from "#common/process/listen-http.ts";
 import { durationHistogram, getMeter } from "#common/process/metrics.ts";
 import { type Stopping, stopOnSignal } from "#common/process/stop-on-signal.ts";
+import { createHttpServer } from "#common/process/tls/http-server.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
 import { createDevelopmentRoutes } from "./development/routes.ts";
@@ -20,11 +21,18 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
   const state = { ready: false };
   // The whole of a request in ten seconds; Envoy keeps connections open, so let it be the one that closes them.
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 75_000 };
-  const site = createServer(limits, siteListener(config, deps));
+  const { certificates, logger } = deps;
+  const security = certificates && { ...config, name: "studio" as const, certificates, logger };
+  const site = createHttpServer({ http1: limits, security }, siteListener(config, deps));
   site.maxConnections = 1_000;
   const metrics = createServer(
     limits,
-    healthListener({ service: "studio", ready: () => state.ready, dependencies: () => [] }),
+    healthListener({
+      service: "studio",
+      ready: () => state.ready,
+      dependencies: () => [],
+      certificateExpiresMs: certificates && (() => certificates.current().expiresMs),
+    }),
   );
   try {
     const ports = {

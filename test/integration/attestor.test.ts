@@ -101,6 +101,7 @@ async function openReplica(options: ReplicaOptions = {}): Promise<AttestorDeps> 
       grpc: { host: "127.0.0.1", port: 0 },
       connect: { host: "127.0.0.1", port: 0 },
       metrics: { host: "127.0.0.1", port: 0 },
+      wire: { tls: undefined, plaintext: [] },
       auth: { jwks: { kind: "file", path: "" }, issuer: "sovr", audience: "sovr-mesh" },
       drainDelayMs: 0,
       drainGraceMs: 0,

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DomainError } from "#common/domain-error.ts";
 import { formatAttestation, formatIntent, parseAttestation } from "#common/intent/codec.ts";
+import type { Certificates } from "#common/process/tls/certificates.ts";
 import { callWithin, createRpcClient } from "#common/rpc/client.ts";
 import { peerError } from "#common/rpc/peer-error.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
@@ -12,19 +13,23 @@ export interface PeersOptions {
   readonly clearingAddress: string;
   /** A token with the scopes attest.house, attest, clearing.write and wallet.open. */
   readonly token: () => Promise<string>;
+  /** Checkout's own; without it the peers are called in the clear. */
+  readonly certificates?: Certificates | undefined;
 }
 
 /** Attestor and Clearing over gRPC. Nothing connects before the first call. */
 export function openPeers(options: PeersOptions): Peers & { close(): void } {
-  const { token } = options;
+  const { token, certificates } = options;
   const defaultTimeoutMs = 10_000;
   const attestor = createRpcClient(AttestorService, {
     address: options.attestorAddress,
+    security: certificates && { certificates, peer: "attestor" },
     token,
     defaultTimeoutMs,
   });
   const clearing = createRpcClient(ClearingService, {
     address: options.clearingAddress,
+    security: certificates && { certificates, peer: "clearing" },
     token,
     defaultTimeoutMs,
   });

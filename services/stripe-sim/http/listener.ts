@@ -166,10 +166,11 @@ function internal(): StripeSimError {
   });
 }
 
-/** Where who asks finds the simulator's pages. A proxy that has it below a path of its own says which. */
+/** Where who asks finds the simulator's pages. A proxy that has it below a path of its own, or behind TLS, says so. */
 function baseUrlOf({ headers }: IncomingMessage): string {
   const prefix = String(headers["x-forwarded-prefix"] ?? "");
-  return `http://${headers.host ?? "127.0.0.1"}${/^(\/[\w-]{1,50}){1,4}$/.test(prefix) ? prefix : ""}`;
+  const scheme = headers["x-forwarded-proto"] === "https" ? "https" : "http";
+  return `${scheme}://${headers.host ?? "127.0.0.1"}${/^(\/[\w-]{1,50}){1,4}$/.test(prefix) ? prefix : ""}`;
 }
 
 function readVersion(request: IncomingMessage): string {

@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { zeroWallet } from "#common/address.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { chartAccountId } from "#common/ledger/chart.ts";
+import type { Certificates } from "#common/process/tls/certificates.ts";
 import { createRpcClient } from "#common/rpc/client.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
@@ -14,6 +15,8 @@ export interface FaucetOptions {
   readonly clearingAddress: string;
   /** A token with the scopes attest.house, clearing.write and wallet.open. */
   readonly token: () => Promise<string>;
+  /** Studio's own; without it the peers are called in the clear. */
+  readonly certificates?: Certificates | undefined;
 }
 
 /** Play money, moved the way all money moves: by an attested intent that clears. */
@@ -28,14 +31,17 @@ const cash = 1_000_002n;
 const callMs = 5_000;
 
 export function openFaucet(options: FaucetOptions): Faucet {
+  const { certificates } = options;
   const common = { token: options.token, defaultTimeoutMs: callMs };
   const attestor = createRpcClient(AttestorService, {
     ...common,
     address: options.attestorAddress,
+    security: certificates && { certificates, peer: "attestor" },
   });
   const clearing = createRpcClient(ClearingService, {
     ...common,
     address: options.clearingAddress,
+    security: certificates && { certificates, peer: "clearing" },
   });
   return {
     async fund(wallet, amount) {

@@ -61,7 +61,7 @@ beforeAll(async () => {
       webhookSecrets: ["whsec_thenewone", "whsec_theoldone"],
       apiUrl: new URL(`http://127.0.0.1:${port}`),
     },
-    (operation, outcome) => outcomes.push([operation, outcome]),
+    { onCall: (operation, outcome) => outcomes.push([operation, outcome]) },
   );
 });
 afterAll(() => {

@@ -1,6 +1,8 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import Stripe from "stripe";
+import type { Certificates } from "#common/process/tls/certificates.ts";
+import { peerOptions } from "#common/process/tls/peer-options.ts";
 import type { StripeConfig } from "../../config.ts";
 import type { Payments } from "../../ports.ts";
 import type { StripeEvents } from "../../webhooks/ports.ts";
@@ -23,15 +25,16 @@ export interface StripeGateway {
 const connectionsMax = 64;
 const idleConnectionMs = 30_000;
 
+export interface StripeOptions {
+  readonly onCall?: OnCall | undefined;
+  /** Checkout's own, with which the mesh's simulator is called by https. Stripe itself asks for none. */
+  readonly certificates?: Certificates | undefined;
+}
+
 /** Opens the way to Stripe, or to where `config.apiUrl` says it is. Nothing connects before the first call. */
-export function createStripe(config: StripeConfig, onCall?: OnCall): StripeGateway {
+export function createStripe(config: StripeConfig, options: StripeOptions = {}): StripeGateway {
   const { apiUrl } = config;
-  const plain = apiUrl?.protocol === "http:";
-  const agent = new (plain ? HttpAgent : HttpsAgent)({
-    keepAlive: true,
-    maxSockets: connectionsMax,
-    timeout: idleConnectionMs,
-  });
+  const agent = agentFor(apiUrl, options.certificates);
   const stripe = new Stripe(config.secretKey, {
     // Whoever calls comes back by itself; the SDK would only use up the deadline.
     maxNetworkRetries: 0,
@@ -39,13 +42,25 @@ export function createStripe(config: StripeConfig, onCall?: OnCall): StripeGatew
     httpAgent: agent,
     ...(apiUrl === undefined ? {} : addressOf(apiUrl)),
   });
-  const call = caller(onCall);
+  const call = caller(options.onCall);
   return {
     payments: { ...openPayments(stripe, call), ...openRefunds(stripe, call) },
     events: openEvents(stripe, call),
     verifyWebhook: webhookVerifier(stripe, config.webhookSecrets),
     close: () => agent.destroy(),
   };
+}
+
+function agentFor(apiUrl: URL | undefined, certificates: Certificates | undefined): HttpAgent {
+  const common = { keepAlive: true, maxSockets: connectionsMax, timeout: idleConnectionMs };
+  if (apiUrl?.protocol === "http:") return new HttpAgent(common);
+  if (apiUrl === undefined || certificates === undefined) return new HttpsAgent(common);
+  const agent = new HttpsAgent({ ...common, ...peerOptions(certificates, "stripe-sim") });
+  // New connections are made with the newest; the agent keeps those apart that were made with another.
+  certificates.onChange(() =>
+    Object.assign(agent.options, peerOptions(certificates, "stripe-sim")),
+  );
+  return agent;
 }
 
 function addressOf(url: URL): { host: string; port: string; protocol: "http" | "https" } {

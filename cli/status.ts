@@ -38,6 +38,7 @@ runCommand(async () => {
       ),
     );
   } else {
+    const hasCertificates = parts.some((part) => part.certificateExpires !== undefined);
     const rows = parts.map((part) => [
       part.name,
       part.version ?? "",
@@ -46,14 +47,21 @@ runCommand(async () => {
       part.pid === undefined ? "" : String(part.pid),
       String(part.restarts),
       part.dependsOn.join(" "),
+      ...(hasCertificates ? [daysLeft(part.certificateExpires)] : []),
     ]);
+    const heads = ["part", "version", "health", "latency", "pid", "restarts", "depends on"];
     const replicas = replicaCount(identity);
     const engine = `${identity.engine}${replicas > 1 ? ` of ${replicas} replicas` : ""}`;
     console.log(`engine ${engine}, cluster ${identity.clusterId}`);
-    console.log(
-      table([["part", "version", "health", "latency", "pid", "restarts", "depends on"], ...rows]),
-    );
+    console.log(table([hasCertificates ? [...heads, "certificate"] : heads, ...rows]));
     if (!supervised) console.log("The supervisor is gone: ./mesh up cleans up and starts again.");
   }
   return supervised && parts.every((part) => part.healthy) ? 0 : 1;
 });
+
+/** For how long a certificate is good yet; empty for none. */
+function daysLeft(expires: string | undefined): string {
+  if (expires === undefined) return "";
+  const days = Math.floor((Date.parse(expires) - Date.now()) / 86_400_000);
+  return days < 0 ? "expired" : `${days} days`;
+}

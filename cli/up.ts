@@ -14,7 +14,7 @@ import { readyText } from "./supervisor/ready-text.ts";
 import { runMesh } from "./supervisor/run-mesh.ts";
 
 const usage =
-  "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6]";
+  "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls]";
 
 /** Two and four are not offered: they survive no more than one and three do. */
 const replicaCounts = ["1", "3", "5", "6"];
@@ -27,6 +27,7 @@ runCommand(async () => {
       yes: { type: "boolean", default: false },
       engine: { type: "string" },
       replicas: { type: "string" },
+      tls: { type: "boolean", default: false },
     },
     usage,
   );
@@ -36,7 +37,8 @@ runCommand(async () => {
     throw new Problem(`unknown engine "${values.engine}": the engines are ${engines.join(", ")}`);
   }
   const choice = { fresh: values.fresh, engine, replicas: readReplicas(values.replicas) };
-  const settings = readSettings(process.env);
+  const plain = readSettings(process.env);
+  const settings = values.tls ? { ...plain, tls: true } : plain;
   if (isAlreadyRunning(settings)) return alreadyRunning(settings, choice);
   if (values.fresh && !values.yes) await askBeforeDeleting(settings);
   return values.detach ? startDetached(settings, choice) : runHere(settings, choice);
@@ -121,6 +123,7 @@ function alreadyRunning(settings: Settings, { fresh, engine, replicas }: DataCho
     throw new Problem(`a mesh is ${state?.phase ?? "starting"} here: try again in a moment`);
   }
   const isOther =
+    (settings.tls && !state.tls) ||
     (engine !== undefined && engine !== identity.engine) ||
     (replicas !== undefined && replicas !== replicaCount(identity));
   if (fresh || isOther) {

@@ -2,13 +2,16 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { explainCutCalls } from "#common/rpc/cut-call.ts";
 import { retryAsTold } from "#common/rpc/retry/as-told.ts";
-import type { Settings } from "../state/settings.ts";
-import { type MeshIdentity, requireMesh } from "../state/state.ts";
+import { edgeUrl, type Settings } from "../state/settings.ts";
+import { type MeshIdentity, requireMesh, settingsOf } from "../state/state.ts";
+import { trustMesh } from "../tls/trust-mesh.ts";
 import { signToken } from "./token.ts";
 
 /** A running mesh as an operator reaches it: through Envoy, with a token. */
 export interface MeshClient {
   readonly identity: MeshIdentity;
+  /** Envoy, http or https. */
+  readonly edgeUrl: string;
   readonly transport: Transport;
 }
 
@@ -28,12 +31,14 @@ export interface MeshClientOptions {
 /** Opens the mesh of this state folder; a Problem if none runs. */
 export function openMesh(settings: Settings, options: MeshClientOptions = {}): MeshClient {
   const { state, identity } = requireMesh(settings);
+  const running = settingsOf(settings, state);
+  trustMesh(running);
   const authorize: Interceptor = (next) => async (request) => {
     request.header.set("authorization", `Bearer ${await signToken(settings, options)}`);
     return next(request);
   };
   const transport = createConnectTransport({
-    baseUrl: `http://${state.host}:${state.ports.envoy}`,
+    baseUrl: edgeUrl(running),
     httpVersion: "1.1",
     interceptors: [
       ...(options.retries === "as told" ? [retryAsTold] : []),
@@ -41,5 +46,5 @@ export function openMesh(settings: Settings, options: MeshClientOptions = {}): M
       authorize,
     ],
   });
-  return { identity, transport };
+  return { identity, edgeUrl: edgeUrl(running), transport };
 }

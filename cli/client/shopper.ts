@@ -68,7 +68,7 @@ export function openShopper(settings: Settings, mesh: MeshClient): Shopper {
       const steps = follow(client, intentId, onStep);
       try {
         if (wish.card !== undefined) {
-          await payBySimulator(settings, created.clientSecret, wish.card);
+          await payBySimulator(settings, mesh.edgeUrl, created.clientSecret, wish.card);
         } else {
           if (created.intent === undefined) throw new Error("CreateCheckout answered no intent");
           const intent = parseIntent(created.intent);
@@ -111,6 +111,7 @@ function follow(
 /** Pays by the simulator of Stripe as a browser would: through Envoy. */
 async function payBySimulator(
   settings: Settings,
+  edgeUrl: string,
   clientSecret: string,
   card: string,
 ): Promise<void> {
@@ -119,7 +120,7 @@ async function payBySimulator(
   }
   const key = readFileSync(keyFiles(settings).stripe.publishableKey, "utf8").trim();
   const [paymentIntentId] = clientSecret.split("_secret_");
-  const edge = `http://${settings.host}:${settings.ports.envoy}/stripe-sim`;
+  const edge = `${edgeUrl}/stripe-sim`;
   const response = await fetch(`${edge}/v1/payment_intents/${paymentIntentId}/confirm`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}` },

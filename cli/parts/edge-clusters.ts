@@ -1,6 +1,8 @@
 import { contractsByName } from "#common/contracts.ts";
+import type { ListenerName } from "#common/process/tls/parts.ts";
 import { type ServiceName, serviceNames } from "#common/service-names.ts";
 import { edgeLimits } from "./edge-limits.ts";
+import { type Given, plainHealthCheck, upstreamTls } from "./edge-tls.ts";
 
 /** The values of a template by their names. Throws for one that is missing. */
 export type LookUp = (name: string) => string;
@@ -11,8 +13,7 @@ type Port = "GRPC" | "CONNECT";
 /** What a cluster leads to. Each has connections and limits of its own, so that none can take another's. */
 interface Upstream {
   readonly name: string;
-  /** Whose, as in LEDGER_HOST. */
-  readonly owner: string;
+  readonly owner: Exclude<ListenerName, "stripe-sim">;
   readonly port: Port;
   readonly http: 1 | 2;
 }
@@ -20,20 +21,25 @@ interface Upstream {
 const upgrades = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** Envoy's clusters, as JSON in one line: of every service its calls, its streams, and what anybody may ask for, apart. */
-export function edgeClusters(lookUp: LookUp, hasStripeSim: boolean): string {
+export function edgeClusters(lookUp: LookUp, given: Given): string {
+  const studio: Upstream = { name: "studio", owner: "studio", port: "CONNECT", http: 1 };
+  const upstreams = [...serviceNames.flatMap(upstreamsOf), studio];
   return JSON.stringify([
-    ...serviceNames.flatMap(upstreamsOf).map((upstream) => serviceCluster(upstream, lookUp)),
-    serviceCluster({ name: "studio", owner: "STUDIO", port: "CONNECT", http: 1 }, lookUp),
-    ...(hasStripeSim ? [stripeSimCluster(lookUp)] : []),
+    ...upstreams.map((upstream) => serviceCluster(upstream, lookUp, given)),
+    ...(given["STRIPE_SIM_HOST"] ? [stripeSimCluster(lookUp, given)] : []),
   ]);
 }
 
 function upstreamsOf(service: ServiceName): Upstream[] {
-  const owner = service.toUpperCase();
   const hasStreams = contractsByName[service].methods.some(
     ({ methodKind }) => methodKind === "server_streaming",
   );
-  const upstream = (name: string, port: Port): Upstream => ({ name, owner, port, http: 2 });
+  const upstream = (name: string, port: Port): Upstream => ({
+    name,
+    owner: service,
+    port,
+    http: 2,
+  });
   return [
     upstream(`${service}_grpc`, "GRPC"),
     upstream(`${service}_connect`, "CONNECT"),
@@ -49,28 +55,35 @@ function upstreamsOf(service: ServiceName): Upstream[] {
   ];
 }
 
-function serviceCluster({ name, owner, port, http }: Upstream, lookUp: LookUp): object {
+function serviceCluster(
+  { name, owner, port, http }: Upstream,
+  lookUp: LookUp,
+  given: Given,
+): object {
   const isGrpc = port === "GRPC";
+  const prefix = owner.toUpperCase();
   return {
     ...cluster(name, http),
+    ...upstreamTls(given, owner, http),
     health_checks: [
       isGrpc
         ? { ...healthCheck, grpc_health_check: { service_name: "readiness" } }
-        : { ...healthCheck, http_health_check: { path: "/readyz" } },
+        : { ...healthCheck, ...plainHealthCheck(given), http_health_check: { path: "/readyz" } },
     ],
-    ...endpoint(name, lookUp(`${owner}_HOST`), lookUp(`${owner}_${port}_PORT`), {
+    ...endpoint(name, lookUp(`${prefix}_HOST`), lookUp(`${prefix}_${port}_PORT`), {
       // The Connect port speaks no grpc.health; the plain health of the same process does.
       ...(isGrpc
         ? {}
-        : { health_check_config: { port_value: Number(lookUp(`${owner}_METRICS_PORT`)) } }),
+        : { health_check_config: { port_value: Number(lookUp(`${prefix}_METRICS_PORT`)) } }),
     }),
   };
 }
 
-function stripeSimCluster(lookUp: LookUp): object {
+function stripeSimCluster(lookUp: LookUp, given: Given): object {
   const name = "stripe_sim";
   return {
     ...cluster(name, 1),
+    ...upstreamTls(given, "stripe-sim", 1),
     health_checks: [{ ...healthCheck, http_health_check: { path: "/healthz" } }],
     ...endpoint(name, lookUp("STRIPE_SIM_HOST"), lookUp("STRIPE_SIM_PORT")),
   };

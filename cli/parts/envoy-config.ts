@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { trustDomainDefault } from "#common/process/tls/config.ts";
 import { clientAddressHeader } from "#common/rpc/limits/client-address.ts";
 import { serviceNames } from "#common/service-names.ts";
 import { keyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
+import { tlsFolder } from "../tls/tls-files.ts";
 import { edgeClusters } from "./edge-clusters.ts";
 import { edgeLimits, edgeSeconds } from "./edge-limits.ts";
 import { edgeReplies } from "./edge-replies.ts";
 import { edgeAnonymousFilters, edgeRpcRoutes, edgeWebhookFilters } from "./edge-routes.ts";
+import { edgeListenerTls, type Given } from "./edge-tls.ts";
 
 const placeholder = /(^ +)?\$\{([A-Z][A-Z0-9_]*)\}/gm;
 const optional = /^ *#if ([A-Z][A-Z0-9_]*)\n([\s\S]*?)^ *#end \1\n/gm;
@@ -30,7 +33,6 @@ function edgeValues(given: Given): Record<string, () => string> {
     EDGE_SECONDS_WEBHOOK: edgeSeconds.webhook,
     EDGE_CLIENT_HEADER: clientAddressHeader,
   };
-  const hasStripeSim = Boolean(given["STRIPE_SIM_HOST"]);
   return {
     ...Object.fromEntries(
       Object.entries(constants).map(([name, value]) => [name, () => `${value}`]),
@@ -41,11 +43,10 @@ function edgeValues(given: Given): Record<string, () => string> {
     EDGE_RPC_ROUTES: edgeRpcRoutes,
     EDGE_ANONYMOUS_FILTERS: edgeAnonymousFilters,
     EDGE_WEBHOOK_FILTERS: edgeWebhookFilters,
-    EDGE_CLUSTERS: () => edgeClusters((name) => lookUp(given, name), hasStripeSim),
+    EDGE_LISTENER_TLS: () => edgeListenerTls(given),
+    EDGE_CLUSTERS: () => edgeClusters((name) => lookUp(given, name), given),
   };
 }
-
-type Given = Readonly<Record<string, string | undefined>>;
 
 function lookUp(values: Given, name: string): string {
   const value = values[name];
@@ -76,7 +77,8 @@ export function renderEnvoyConfig(settings: Settings): string {
   return renderTemplate(template, envoyValues(settings));
 }
 
-function envoyValues(settings: Settings): Record<string, string> {
+/** What a mesh on this machine fills the template with. */
+export function envoyValues(settings: Settings): Record<string, string> {
   const { ports, host } = settings;
   const values: Record<string, string> = {
     ENVOY_HOST: host,
@@ -88,6 +90,7 @@ function envoyValues(settings: Settings): Record<string, string> {
     STUDIO_ORIGINS: settings.studioOrigins,
     EDGE_TRUSTED_HOPS: String(settings.edgeTrustedHops),
     EDGE_LOG_SUCCESS_PERCENT: String(settings.edgeLogSuccessPercent),
+    ...edgeTlsValues(settings),
   };
   for (const name of serviceNames) {
     const prefix = name.toUpperCase();
@@ -105,4 +108,16 @@ function envoyValues(settings: Settings): Record<string, string> {
     values["STRIPE_SIM_PORT"] = String(ports.stripeSim);
   }
   return values;
+}
+
+/** On a developer's machine Envoy shows the same certificate inside and outside. */
+function edgeTlsValues(settings: Settings): Record<string, string> {
+  if (!settings.tls) return {};
+  const folder = tlsFolder(settings, "envoy");
+  return {
+    TLS_FOLDER: folder,
+    TLS_TRUST_DOMAIN: trustDomainDefault,
+    EDGE_TLS_FOLDER: folder,
+    EDGE_SECRETS_FOLDER: join(settings.state, "tls"),
+  };
 }

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../bring/envoy.ts";
 import { keepWhole } from "../state/write-whole.ts";
-import { renderEnvoyConfig } from "./envoy-config.ts";
+import { edgeSecretFiles } from "./edge-tls.ts";
+import { envoyValues, renderEnvoyConfig } from "./envoy-config.ts";
 import type { Mesh, Part } from "./part.ts";
 import { expectOk } from "./probe.ts";
 
@@ -39,6 +40,9 @@ export function envoyPart(
       const file = join(settings.state, "envoy.yaml");
       const config = renderEnvoyConfig(settings);
       keepWhole(file, config);
+      for (const [name, secret] of edgeSecretFiles(envoyValues(settings))) {
+        keepWhole(join(settings.state, "tls", name), secret);
+      }
       const flags = ["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"];
       return { command: [await findEnvoy(), "-c", file, ...flags], env: environment, config };
     },
@@ -48,6 +52,15 @@ export function envoyPart(
         version?: string;
       };
       return info.version?.split("/")[1] ?? "unknown";
+    },
+    async certificateExpiresMs(signal) {
+      const { certificates } = (await (await fetch(`${admin}/certs`, { signal })).json()) as {
+        certificates: readonly { readonly cert_chain?: readonly { expiration_time: string }[] }[];
+      };
+      const ends = certificates.flatMap(({ cert_chain = [] }) =>
+        cert_chain.map((certificate) => Date.parse(certificate.expiration_time)),
+      );
+      return ends.length === 0 ? undefined : Math.min(...ends);
     },
   };
 }

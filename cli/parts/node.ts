@@ -39,6 +39,11 @@ export function nodePart({ settings, environment: user }: Mesh, part: NodePart):
       await expectOk(readyUrl, signal);
       return meshVersion(settings.root);
     },
+    async certificateExpiresMs(signal) {
+      const response = await fetch(readyUrl, { signal });
+      const { certificateExpires } = (await response.json()) as { certificateExpires?: number };
+      return certificateExpires;
+    },
   };
 }
 

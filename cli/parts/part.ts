@@ -40,4 +40,6 @@ export interface Part {
   launch(): Promise<Launch>;
   /** Its version once it serves, "" if that cannot be told here. Throws while it does not serve. */
   probe(signal: AbortSignal): Promise<string>;
+  /** When the certificate expires that it shows, epoch milliseconds; undefined if it shows none. Throws while it does not serve. */
+  certificateExpiresMs?(signal: AbortSignal): Promise<number | undefined>;
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { chownSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pg from "pg";
@@ -8,6 +9,8 @@ import { failureIn, runProgram } from "../command/run-program.ts";
 import type { KeyFiles } from "../state/keys.ts";
 import type { Settings } from "../state/settings.ts";
 import { keepWhole, makeFolder, syncFolder, writeWhole } from "../state/write-whole.ts";
+import { giveToPostgres } from "../tls/mesh-certificates.ts";
+import { authorityFiles, tlsFolder } from "../tls/tls-files.ts";
 import { migrateServices } from "./migrate-services.ts";
 import type { Launch, Mesh, Part } from "./part.ts";
 import { type Unprivileged, unprivileged } from "./unprivileged.ts";
@@ -42,22 +45,37 @@ export function postgresPart(mesh: Mesh): Part {
       await prepare();
       return version;
     },
+    async certificateExpiresMs() {
+      if (!settings.tls) return undefined;
+      // It reads its files again whenever they are renewed, and tells nobody which it has.
+      const certificate = readFileSync(join(tlsFolder(settings, "postgres"), "tls.crt"));
+      return new X509Certificate(certificate).validToDate.getTime();
+    },
   };
 }
 
-/** The owner's URL of the mesh's database, or of another of the same server, at an address (host:port). */
-function ownerUrl(keys: KeyFiles, address: string, database = databaseName): string {
+/** Where a database is, and how it is spoken with. */
+interface Place {
+  /** host:port */
+  readonly address: string;
+  /** What follows the URL: how it is encrypted. */
+  readonly query: string;
+}
+
+/** The owner's URL of the mesh's database, or of another of the same server. */
+function ownerUrl(keys: KeyFiles, { address, query }: Place, database = databaseName): string {
   const password = readFileSync(keys.databasePassword, "utf8");
-  return `postgres://${databaseUser}:${password}@${address}/${database}`;
+  return `postgres://${databaseUser}:${password}@${address}/${database}${query}`;
 }
 
 /** Says to the owner and to every service where the database is, at an address (host:port), and as whom to log in there. */
-export function writeDatabaseUrls(keys: KeyFiles, address: string): void {
-  keepWhole(keys.databaseUrl, ownerUrl(keys, address));
+export function writeDatabaseUrls(keys: KeyFiles, address: string, query = ""): void {
+  keepWhole(keys.databaseUrl, ownerUrl(keys, { address, query }));
   for (const service of serviceNames) {
     const login = keys.databaseLogins[service];
     const password = readFileSync(login.password, "utf8");
-    keepWhole(login.url, `postgres://sovr_${service}:${password}@${address}/${databaseName}`);
+    const user = `sovr_${service}:${password}`;
+    keepWhole(login.url, `postgres://${user}@${address}/${databaseName}${query}`);
   }
 }
 
@@ -77,7 +95,8 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
   const programs = postgresPrograms();
   const user = unprivileged(data, programs.postgres);
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(data, programs.initdb, user, keys);
-  writeDatabaseUrls(keys, addressOf(settings));
+  const { address, query } = placeOf(settings);
+  writeDatabaseUrls(keys, address, query);
   const flags = {
     listen_addresses: settings.host,
     port: String(settings.ports.postgres),
@@ -85,6 +104,7 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
     // For a developer's machine: enough connections for every service, little memory.
     max_connections: "100",
     shared_buffers: "64MB",
+    ...tlsFlags(settings),
   };
   return {
     command: [
@@ -102,20 +122,41 @@ async function launch({ settings, keys, environment }: Mesh): Promise<Launch> {
 
 /** The version of the server, once it answers; makes the database the first time. Throws while it does not. */
 async function probe(settings: Settings, keys: KeyFiles): Promise<string> {
-  const address = addressOf(settings);
-  const url = ownerUrl(keys, address);
+  const place = placeOf(settings);
+  const url = ownerUrl(keys, place);
   try {
     return await serverVersion(url);
   } catch (error) {
     if ((error as { code?: string }).code !== "3D000") throw error; // no such database
-    const admin = ownerUrl(keys, address, "postgres");
+    const admin = ownerUrl(keys, place, "postgres");
     await withClient(admin, (client) => client.query(`create database ${databaseName}`));
     return await serverVersion(url);
   }
 }
 
-function addressOf({ host, ports }: Settings): string {
-  return `${host}:${ports.postgres}`;
+function placeOf(settings: Settings): Place {
+  const { host, ports, tls } = settings;
+  const authority = encodeURIComponent(authorityFiles(settings).certificate);
+  return {
+    address: `${host}:${ports.postgres}`,
+    query: tls ? `?sslmode=verify-full&sslrootcert=${authority}` : "",
+  };
+}
+
+/** Of a server that takes nobody in the clear. */
+function tlsFlags(settings: Settings): Record<string, string> {
+  if (!settings.tls) return {};
+  const folder = tlsFolder(settings, "postgres");
+  const rules = join(folder, "pg_hba.conf");
+  keepWhole(rules, "hostssl all all all scram-sha-256\n");
+  giveToPostgres(settings);
+  return {
+    ssl: "on",
+    ssl_cert_file: join(folder, "tls.crt"),
+    ssl_key_file: join(folder, "tls.key"),
+    ssl_min_protocol_version: "TLSv1.2",
+    hba_file: rules,
+  };
 }
 
 function serverVersion(url: string): Promise<string> {

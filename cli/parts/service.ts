@@ -1,5 +1,6 @@
 import { type ServiceName, serviceNames } from "#common/service-names.ts";
 import { type Settings, servicePorts } from "../state/settings.ts";
+import { tlsEnvironment } from "../tls/tls-environment.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 import { recordsEnvironment } from "./records-environment.ts";
@@ -23,6 +24,7 @@ export function servicePart(mesh: Mesh, name: ServiceName, user: NodeJS.ProcessE
     readyUrl: `http://${host}:${ports.metrics}/readyz`,
     environment: {
       ...serviceAddresses(settings),
+      ...tlsEnvironment(settings, name),
       // What the mesh sets itself must not come from two sides; empty is absent.
       JWT_JWKS_URL: "",
       DATABASE_URL: "",

@@ -28,7 +28,7 @@ export function checkoutStripe(
   return {
     STRIPE_SECRET_KEY_FILE: keys.stripe.secretKey,
     STRIPE_WEBHOOK_SECRET_FILE: keys.stripe.webhookSecret,
-    STRIPE_API_URL: `http://${settings.host}:${stripeSim}`,
+    STRIPE_API_URL: `${settings.tls ? "https" : "http"}://${settings.host}:${stripeSim}`,
   };
 }
 

@@ -8,6 +8,7 @@ it("has the simulator's webhooks come in through Envoy, signed as Checkout expec
   const keys = keyFiles(settings);
   expect(stripeSimEnvironment(settings, keys, 15400)).toEqual({
     STRIPE_SIM_ADDRESS: "127.0.0.1:15400",
+    METRICS_ADDRESS: "127.0.0.1:5307",
     STRIPE_SIM_PATH: `${settings.state}/stripe-sim.db`,
     STRIPE_SECRET_KEY_FILE: keys.stripe.secretKey,
     STRIPE_PUBLISHABLE_KEY_FILE: keys.stripe.publishableKey,

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { KeyFiles } from "../state/keys.ts";
-import { type Settings, stripeSimPorts } from "../state/settings.ts";
+import { edgeUrl, type Settings, stripeSimPorts } from "../state/settings.ts";
+import { tlsEnvironment } from "../tls/tls-environment.ts";
+import { authorityFiles } from "../tls/tls-files.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 
@@ -10,11 +12,12 @@ export function stripeSimPart(mesh: Mesh, port: number): Part {
   return nodePart(mesh, {
     name: "stripe-sim",
     dependsOn: [],
-    ports: stripeSimPorts(port),
+    ports: stripeSimPorts(settings.ports),
     main: "services/stripe-sim/main.ts",
-    readyUrl: `http://${settings.host}:${port}/healthz`,
+    readyUrl: `http://${settings.host}:${settings.ports.stripeSimMetrics}/readyz`,
     environment: {
       SOVR_ENVIRONMENT: identity.environment,
+      ...tlsEnvironment(settings, "stripe-sim"),
       ...stripeSimEnvironment(settings, keys, port),
     },
   });
@@ -26,13 +29,16 @@ export function stripeSimEnvironment(
   keys: KeyFiles,
   port: number,
 ): NodeJS.ProcessEnv {
-  const { host, ports, state } = settings;
+  const { host, ports, state, tls } = settings;
   return {
     STRIPE_SIM_ADDRESS: `${host}:${port}`,
+    METRICS_ADDRESS: `${host}:${ports.stripeSimMetrics}`,
     STRIPE_SIM_PATH: join(state, "stripe-sim.db"),
     STRIPE_SECRET_KEY_FILE: keys.stripe.secretKey,
     STRIPE_PUBLISHABLE_KEY_FILE: keys.stripe.publishableKey,
-    STRIPE_SIM_WEBHOOK_URL: `http://${host}:${ports.envoy}/webhooks/stripe`,
+    STRIPE_SIM_WEBHOOK_URL: `${edgeUrl(settings)}/webhooks/stripe`,
+    // It calls whatever it is told to, as Stripe does, and knows the edge as a client outside does.
+    ...(tls ? { NODE_EXTRA_CA_CERTS: authorityFiles(settings).certificate } : {}),
     STRIPE_WEBHOOK_SECRET_FILE: keys.stripe.webhookSecret,
   };
 }

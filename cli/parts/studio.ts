@@ -1,5 +1,6 @@
 import type { KeyFiles } from "../state/keys.ts";
 import { studioPorts } from "../state/settings.ts";
+import { tlsEnvironment } from "../tls/tls-environment.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 import { serviceAddresses } from "./service.ts";
@@ -33,6 +34,7 @@ export function studioPart(
       CONNECT_ADDRESS: `${host}:${connect}`,
       METRICS_ADDRESS: `${host}:${metrics}`,
       SOVR_ENVIRONMENT: identity.environment,
+      ...tlsEnvironment(settings, "studio"),
       JWT_ISSUER: settings.jwt.issuer,
       JWT_AUDIENCE: settings.jwt.audience,
       ...developmentEnvironment(identity.environment, keys),

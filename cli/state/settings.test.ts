@@ -20,6 +20,7 @@ describe("readSettings", () => {
       postgres: 5433,
       tigerbeetle: 3000,
       stripeSim: 5400,
+      stripeSimMetrics: 5307,
     });
     expect(settings.state).toBe(`${repositoryRoot}/.mesh`);
   });

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import {
   type Environment,
   readInteger,
+  readOneOf,
   readOptionalString,
   readString,
   readU128,
@@ -34,6 +35,8 @@ export interface Ports {
   readonly tigerbeetle: number;
   /** The simulator of Stripe. Undefined: there is none, because there is a key for Stripe itself, or it is production. */
   readonly stripeSim: number | undefined;
+  /** Of its metrics and plain health. */
+  readonly stripeSimMetrics: number;
 }
 
 /** Where a mesh lives on this machine. */
@@ -45,6 +48,8 @@ export interface Settings {
   readonly ports: Ports;
   /** Everything listens here and nowhere else. */
   readonly host: "127.0.0.1";
+  /** MESH_TLS, or --tls: everything is encrypted, with certificates of the mesh's own authority. */
+  readonly tls: boolean;
   readonly jwt: { readonly issuer: string; readonly audience: string };
   /** SOVR_ENVIRONMENT: goes into the salt of the signing domain. */
   readonly environment: string;
@@ -64,7 +69,7 @@ export interface Settings {
 
 export const repositoryRoot = resolve(import.meta.dirname, "../..");
 
-const localOrigins = "^http://(localhost|127\\.0\\.0\\.1)(:[0-9]{1,5})?$";
+const localOrigins = "^https?://(localhost|127\\.0\\.0\\.1)(:[0-9]{1,5})?$";
 
 /** Reads the settings; a bad value is a ConfigError that names the variable and the value. */
 export function readSettings(environment: Environment): Settings {
@@ -97,8 +102,10 @@ export function readSettings(environment: Environment): Settings {
       stripeSim: simulatesStripe(environment)
         ? readPort(environment, "STRIPE_SIM_PORT", 5400)
         : undefined,
+      stripeSimMetrics: readPort(environment, "STRIPE_SIM_METRICS_PORT", 5307),
     },
     host: "127.0.0.1",
+    tls: readOneOf(environment, "MESH_TLS", ["true", "false"], "false") === "true",
     jwt: {
       issuer: readString(environment, "JWT_ISSUER", "sovr"),
       audience: readString(environment, "JWT_AUDIENCE", "sovr-mesh"),
@@ -149,8 +156,17 @@ export function servicePorts(name: ServiceName, ports: ServicePorts): readonly N
   ];
 }
 
-export function stripeSimPorts(port: number | undefined): readonly NamedPort[] {
-  return port === undefined ? [] : [{ variable: "STRIPE_SIM_PORT", port }];
+export function stripeSimPorts({ stripeSim, stripeSimMetrics }: Ports): readonly NamedPort[] {
+  if (stripeSim === undefined) return [];
+  return [
+    { variable: "STRIPE_SIM_PORT", port: stripeSim },
+    { variable: "STRIPE_SIM_METRICS_PORT", port: stripeSimMetrics },
+  ];
+}
+
+/** Where users, browsers and operators find the mesh: Envoy. */
+export function edgeUrl({ host, ports, tls }: Pick<Settings, "host" | "ports" | "tls">): string {
+  return `${tls ? "https" : "http"}://${host}:${ports.envoy}`;
 }
 
 export function studioPorts(ports: StudioPorts): readonly NamedPort[] {
@@ -172,7 +188,7 @@ function portsOf(ports: Ports): readonly NamedPort[] {
     { variable: "ENVOY_ADMIN_PORT", port: ports.envoyAdmin },
     { variable: "POSTGRES_PORT", port: ports.postgres },
     { variable: "TIGERBEETLE_PORT", port: ports.tigerbeetle },
-    ...stripeSimPorts(ports.stripeSim),
+    ...stripeSimPorts(ports),
   ];
 }
 

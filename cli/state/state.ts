@@ -35,6 +35,8 @@ export interface MeshState {
   readonly phase: "starting" | "ready" | "stopping";
   readonly host: string;
   readonly ports: Ports;
+  /** Whether everything is encrypted. Absent in older files: it is not. */
+  readonly tls?: boolean;
   /** Where the cluster is that runs elsewhere, so that every command finds it, whatever its environment says. */
   readonly tigerbeetleAddresses?: string;
   /** In the order in which they were started. */
@@ -74,8 +76,8 @@ export function removeState(settings: Settings): void {
 
 /** The settings that the mesh runs with, whatever the environment says now. */
 export function settingsOf(settings: Settings, state: MeshState): Settings {
-  const { tigerbeetleAddresses = settings.tigerbeetleAddresses } = state;
-  return { ...settings, ports: state.ports, tigerbeetleAddresses };
+  const { tigerbeetleAddresses = settings.tigerbeetleAddresses, tls = false } = state;
+  return { ...settings, ports: state.ports, tls, tigerbeetleAddresses };
 }
 
 /** The running mesh and what its data belongs to; a Problem if none runs. */

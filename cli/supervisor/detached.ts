@@ -56,6 +56,7 @@ export async function startOwned(
   const flags = [
     ...(choice.fresh ? ["--fresh", "--yes"] : []), // whoever chose it was asked
     ...(choice.engine === undefined ? [] : ["--engine", choice.engine]),
+    ...(settings.tls ? ["--tls"] : []),
     ...(choice.replicas === undefined ? [] : ["--replicas", String(choice.replicas)]),
   ];
   const child = spawn(process.execPath, [join(settings.root, "cli/up.ts"), ...flags], {

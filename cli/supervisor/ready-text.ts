@@ -2,8 +2,9 @@ import { join, relative } from "node:path";
 import { serviceNames } from "#common/service-names.ts";
 import { table } from "../command/text.ts";
 import { replicaCount, replicasOf } from "../parts/replicas.ts";
-import type { Settings } from "../state/settings.ts";
+import { edgeUrl, type Settings } from "../state/settings.ts";
 import type { MeshIdentity } from "../state/state.ts";
+import { authorityFiles } from "../tls/tls-files.ts";
 
 /** What ./mesh up says at the end: the engine, the addresses, and what to try. */
 export function readyText(settings: Settings, identity: MeshIdentity): string {
@@ -18,7 +19,14 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
     ["studio", "", at(settings.ports.studio.connect), at(settings.ports.studio.metrics)],
     ...(settings.ports.stripeSim === undefined
       ? []
-      : [["stripe-sim", "", at(settings.ports.stripeSim)]]),
+      : [
+          [
+            "stripe-sim",
+            "",
+            at(settings.ports.stripeSim),
+            at(settings.ports.stripeSimMetrics),
+          ] as const,
+        ]),
     ["postgres", at(settings.ports.postgres)],
     ...(identity.external ? [["tigerbeetle", settings.tigerbeetleAddresses ?? ""]] : []),
     ...replicasOf(settings, identity).map(({ name, port }) => [name, at(port)]),
@@ -29,7 +37,12 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
     table(rows),
     "",
     `Everything goes through envoy, with a token. Logs are in ${relative(settings.root, join(settings.state, "logs"))}.`,
-    `Studio, the browser app: http://${at(settings.ports.envoy)}/`,
+    `Studio, the browser app: ${edgeUrl(settings)}/`,
+    ...(settings.tls
+      ? [
+          `Everything is encrypted; whoever calls trusts ${relative(settings.root, authorityFiles(settings).certificate)} (docs/tls.md).`,
+        ]
+      : []),
     settings.ports.stripeSim === undefined
       ? "Cards are paid at Stripe, if you have given its keys."
       : "Cards are paid in a simulator of Stripe, where no money moves; STRIPE_SECRET_KEY brings Stripe itself.",

@@ -17,6 +17,8 @@ import {
   removeState,
   writeState,
 } from "../state/state.ts";
+import { ensureCertificates } from "../tls/mesh-certificates.ts";
+import { renewCertificates } from "../tls/renew-certificates.ts";
 import { requireFreePorts } from "./free-ports.ts";
 import { createSupervisor } from "./supervisor.ts";
 import { stopLeftovers, takeOver } from "./take-over.ts";
@@ -49,6 +51,7 @@ export async function runMesh(options: RunOptions): Promise<void> {
     // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.
     const keys = await ensureKeys(settings);
     ensureApprovers(settings);
+    const renewed = settings.tls ? await ensureCertificates(settings) : [];
     const identity = chooseIdentity(settings, options.environment, options.choice);
     const mesh = { settings, identity, keys, environment: options.environment };
     const parts = meshParts(mesh, (what) => report(`installing ${what} …`));
@@ -60,12 +63,16 @@ export async function runMesh(options: RunOptions): Promise<void> {
     const record = keepRecord(options, self, identity);
     const onChange = (changed: readonly PartState[]) => record.save({ parts: changed });
     const supervisor = createSupervisor({ settings, parts, report, onChange, adopted });
+    const renewing = settings.tls ? renewCertificates(settings, supervisor, report) : undefined;
     try {
       await supervisor.start(signal);
+      // One that ran already has read the old ones.
+      if (renewed.includes("postgres")) supervisor.signal("postgres", "SIGHUP");
       record.save({ phase: "ready" });
       options.onReady(identity);
       await untilAborted(signal);
     } finally {
+      renewing?.stop();
       record.save({ phase: "stopping" });
       await supervisor.stop();
       record.end();
@@ -101,12 +108,13 @@ function keepRecord(
   self: ProcessIdentity,
   identity: MeshIdentity,
 ) {
-  const { host, ports, tigerbeetleAddresses } = settings;
+  const { host, ports, tls, tigerbeetleAddresses } = settings;
   let state: MeshState = {
     supervisor: self,
     phase: "starting",
     host,
     ports,
+    tls,
     ...(identity.external && tigerbeetleAddresses !== undefined ? { tigerbeetleAddresses } : {}),
     parts: [],
   };

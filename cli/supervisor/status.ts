@@ -18,6 +18,8 @@ export interface PartStatus {
   readonly pid: number | undefined;
   readonly restarts: number;
   readonly dependsOn: readonly string[];
+  /** When the certificate expires that it shows, as RFC 3339 has it. Absent: it shows none, or does not answer. */
+  readonly certificateExpires?: string;
 }
 
 const probeMsMax = 3_000;
@@ -49,10 +51,14 @@ type KnownProcess = ProcessIdentity & Partial<PartState>;
 
 async function probePart(part: Part, process: KnownProcess | undefined): Promise<PartStatus> {
   const beganMs = performance.now();
-  const answer = await part.probe(AbortSignal.timeout(probeMsMax)).then(
+  const signal = AbortSignal.timeout(probeMsMax);
+  const expiring = part.certificateExpiresMs?.(signal).catch(() => undefined);
+  const answer = await part.probe(signal).then(
     (version) => ({ healthy: true, health: "serving", version }),
     (error: unknown) => ({ healthy: false, health: describeError(error), version: undefined }),
   );
+  const latencyMs = Math.round((performance.now() - beganMs) * 10) / 10;
+  const expiresMs = await expiring;
   const frozen = process !== undefined && isRunning(process) && isFrozen(process);
   return {
     ...answer,
@@ -62,9 +68,10 @@ async function probePart(part: Part, process: KnownProcess | undefined): Promise
       : {}),
     version: answer.version || process?.version,
     name: part.name,
-    latencyMs: Math.round((performance.now() - beganMs) * 10) / 10,
+    latencyMs,
     pid: process !== undefined && isRunning(process) ? process.pid : undefined,
     restarts: process?.restarts ?? 0,
     dependsOn: part.dependsOn,
+    ...(expiresMs === undefined ? {} : { certificateExpires: new Date(expiresMs).toISOString() }),
   };
 }

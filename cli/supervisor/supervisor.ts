@@ -31,6 +31,8 @@ export interface Supervisor {
   start(signal: AbortSignal): Promise<void>;
   /** Stops every part, each once what depends on it is gone. Bounded; never rejects for a part that hangs. */
   stop(): Promise<void>;
+  /** Sends a signal to the process of a part, if it runs. */
+  signal(part: string, signal: NodeJS.Signals): void;
 }
 
 interface Running {
@@ -63,6 +65,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const run: Run = { options, running: new Map(), keepers: [], stopping: stopping.signal, stopped };
   return {
     start: (signal) => startAll(run, signal),
+    signal: (part, signal) => run.running.get(part)?.kill(signal),
     async stop() {
       stopping.abort();
       await Promise.all(run.keepers); // so that none starts a part behind our back

@@ -17,6 +17,7 @@ import {
   readState,
   settingsOf,
 } from "../state/state.ts";
+import { ensureCertificates } from "../tls/mesh-certificates.ts";
 import { requireFreePorts } from "./free-ports.ts";
 import { createSupervisor } from "./supervisor.ts";
 import { stopLeftovers } from "./take-over.ts";
@@ -92,6 +93,7 @@ async function whileKept<Result>(
     await stopLeftovers(settings);
     const keys = await ensureKeys(settings);
     ensureApprovers(settings);
+    if (settings.tls) await ensureCertificates(settings);
     const mesh = { settings, identity, keys, environment };
     const parts = meshParts(mesh).filter(keepsRecords);
     await requireFreePorts(

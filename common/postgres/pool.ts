@@ -2,7 +2,7 @@ import pg from "pg";
 import { DomainError } from "#common/domain-error.ts";
 
 export interface PoolOptions {
-  /** postgres://user:password@host:port/database */
+  /** postgres://user:password@host:port/database, with ?sslmode=verify-full&sslrootcert=ca.crt for TLS. */
   readonly databaseUrl: string;
   /** The most connections at once. */
   readonly connectionsMax?: number;
@@ -80,6 +80,8 @@ function isUnavailable(error: unknown): boolean {
   // Everything else that `pg` throws while talking is about the connection: sockets, timeouts, a pool that ended.
   return (
     code.startsWith("E") ||
-    /timeout|terminated|Connection|not queryable|Cannot use a pool/.test(error.message)
+    // A certificate of the server's that is not believed, or none: whoever has put up the server there may mend it.
+    /^(UNABLE_|CERT_|SELF_SIGNED|DEPTH_ZERO)/.test(code) ||
+    /SSL|timeout|terminated|Connection|not queryable|Cannot use a pool/.test(error.message)
   );
 }

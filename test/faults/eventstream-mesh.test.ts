@@ -79,6 +79,7 @@ describeOnEngines(`a mesh among faults (FAULT_SEED=${randomSeed})`, (engine) => 
       const wallets = [mesh.wallet(), mesh.wallet(), mesh.wallet()] as const;
       const client = {
         identity: mesh.identity,
+        edgeUrl: `http://${mesh.address}`,
         transport: createConnectTransport({ ...webOptions(mesh, mesh.address), ...bounded }),
       };
       for (const wallet of wallets) await openFunded(client, wallet);

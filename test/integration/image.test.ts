@@ -115,7 +115,8 @@ async function start(name: Name): Promise<Started> {
     ...engineEnvironment(),
     GRPC_ADDRESS: grpc,
     CONNECT_ADDRESS: connect,
-    METRICS_ADDRESS: metrics,
+    // The simulator has one port for all that it answers.
+    METRICS_ADDRESS: name === "stripe-sim" ? "" : metrics,
     STRIPE_SIM_ADDRESS: metrics,
     STRIPE_SIM_PATH: "",
   };
@@ -260,7 +261,14 @@ describe("the image", () => {
       ["cli/render-envoy.ts", file],
       services["prepare"]?.environment ?? {},
     );
-    expect([code, output]).toEqual([0, ""]);
+    const hosts = [
+      "ENVOY",
+      ...serviceNames.map((name) => name.toUpperCase()),
+      "STUDIO",
+      "STRIPE_SIM",
+    ];
+    const told = `ALLOW_PLAINTEXT: in the clear beyond this machine: ${hosts.map((name) => `${name}_HOST`).join(", ")}\n`;
+    expect([code, output]).toEqual([0, told]);
     expect(readFileSync(file, "utf8")).toContain('"address":"eventstream","port_value":5100');
   });
 

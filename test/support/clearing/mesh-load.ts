@@ -12,8 +12,8 @@ import { fundingIntent, usd } from "../../../cli/client/intents.ts";
 import type { MeshClient } from "../../../cli/client/open-mesh.ts";
 import { signToken } from "../../../cli/client/token.ts";
 import { developmentBatchMax } from "../../../cli/parts/tigerbeetle.ts";
-import type { Settings } from "../../../cli/state/settings.ts";
-import { requireMesh } from "../../../cli/state/state.ts";
+import { edgeUrl, type Settings } from "../../../cli/state/settings.ts";
+import { requireMesh, settingsOf } from "../../../cli/state/state.ts";
 import type { ClearRequest } from "../../../services/clearing/core/clearing.ts";
 import { everyTransferIn } from "../ledger/every-transfer.ts";
 import type { TestMesh } from "../mesh/mesh.ts";
@@ -139,11 +139,11 @@ export async function steadyClient(settings: Settings): Promise<MeshClient> {
     return next(request);
   };
   const transport = createConnectTransport({
-    baseUrl: `http://${state.host}:${state.ports.envoy}`,
+    baseUrl: edgeUrl(settingsOf(settings, state)),
     httpVersion: "1.1",
     interceptors: [explainCutCalls, authorize],
   });
-  return { identity, transport };
+  return { identity, edgeUrl: edgeUrl(settingsOf(settings, state)), transport };
 }
 
 /** Every transfer in the ledger of a mesh that runs, read past its services. */

@@ -135,6 +135,7 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     "ENVOY_ADMIN_PORT",
     "POSTGRES_PORT",
     "STRIPE_SIM_PORT",
+    "STRIPE_SIM_METRICS_PORT",
   ];
   const ports = await Promise.all(variables.map(() => freePort()));
   return {

@@ -8,12 +8,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
+import { identityOf } from "#common/process/tls/identity.ts";
 import { serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../../cli/bring/envoy.ts";
 import { describeError } from "../../cli/command/problem.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
+import { edgeSecretFiles, requirePrivateEdge } from "../../cli/parts/edge-tls.ts";
 import { renderTemplate } from "../../cli/parts/envoy-config.ts";
-import { given, referenceProblems, selectorProblems } from "../support/manifests/checks.ts";
+import {
+  certifiedParts,
+  given,
+  referenceProblems,
+  selectorProblems,
+} from "../support/manifests/checks.ts";
 import { requireKubernetesTools } from "../support/manifests/kubernetes-tools.ts";
 import {
   type Container,
@@ -280,9 +287,9 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
           .concat(services.includes("stripe-sim") ? ["stripe-sim:5400"] : [])
           .sort(),
       );
-      expect(
-        await envoyProblems(renderTemplate(template, { ...values, JWKS_FILE: jwksFile() })),
-      ).toBe("");
+      const here = { ...values, JWKS_FILE: jwksFile(), EDGE_SECRETS_FOLDER: folder };
+      for (const [name, secret] of edgeSecretFiles(here)) writeFileSync(join(folder, name), secret);
+      expect(await envoyProblems(renderTemplate(template, here))).toBe("");
     });
   });
 
@@ -422,6 +429,62 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     }
     const attestor = podLabels(workload("production", "attestor"));
     expect(blocksReached(manifestsOf("production"), attestor, 3000)).toEqual([]);
+  });
+
+  it("shows every part of production its own certificate, whole and as it is renewed, and nobody another's", () => {
+    const mounts = workloadsOf(manifestsOf("production")).flatMap(({ metadata, spec }) => {
+      const { containers, volumes = [] } = spec.template.spec;
+      return volumes
+        .map(({ name, secret }) => ({ name, secret: secret?.secretName ?? "" }))
+        .filter(({ secret }) => secret.endsWith("-tls"))
+        .flatMap(({ name, secret }) =>
+          containers
+            .flatMap(({ volumeMounts = [] }) => volumeMounts)
+            .filter((mount) => mount.name === name && mount.subPath === undefined)
+            .map(({ mountPath }) => `${metadata.name} ${secret} ${mountPath}`),
+        );
+    });
+    expect(mounts.sort()).toEqual(
+      [
+        ...certifiedParts.map((name) => `${name} ${name}-tls /etc/sovr/tls`),
+        "envoy edge-tls /etc/sovr/edge",
+      ].sort(),
+    );
+    for (const name of partNames) {
+      expect([name, settingsOf("production", name)["TLS_FOLDER"]]).toEqual([name, "/etc/sovr/tls"]);
+    }
+  });
+
+  it("lets no part of production go without its certificate", () => {
+    for (const name of partNames) {
+      const without = { ...settingsOf("production", name), TLS_FOLDER: "" };
+      expect(() => readByService(name, without)).toThrow(/beyond this machine/);
+    }
+    const [render] = podOf("production", "envoy").initContainers ?? [];
+    if (render === undefined) throw new Error("envoy has no init container");
+    const { values } = environmentOf(render, manifestsOf("production"));
+    expect(requirePrivateEdge(values)).toEqual([]);
+    expect(() => requirePrivateEdge({ ...values, TLS_FOLDER: "" })).toThrow(/beyond this machine/);
+    expect(() => requirePrivateEdge({ ...values, EDGE_TLS_FOLDER: "" })).toThrow(/^ENVOY_HOST/);
+  });
+
+  it("has an example for cert-manager that says of every part who it is, and renews it", () => {
+    const file = join(root, "k8s/components/tls/cert-manager.yaml");
+    const certificates = ofKind(parseManifests(readFileSync(file, "utf8")), "Certificate")
+      .map(({ spec }) => spec as Readonly<Record<string, unknown>>)
+      .filter(({ isCA }) => isCA === undefined);
+    const domain = settingsOf("production", "ledger")["TLS_TRUST_DOMAIN"] ?? "";
+    expect(certificates).toEqual(
+      certifiedParts.map((name) =>
+        expect.objectContaining({
+          secretName: `${name}-tls`,
+          uris: [identityOf(domain, name)],
+          usages: ["digital signature", "server auth", "client auth"],
+          renewBefore: "240h",
+          issuerRef: { name: "mesh-authority", kind: "Issuer" },
+        }),
+      ),
+    );
   });
 
   function settingsMap(overlay: string): Manifest {

@@ -355,6 +355,27 @@ test("a certificate that is renewed, of either side, fails no call, and new conn
   await Promise.all(calling);
 });
 
+test("while authorities change, both are believed", async () => {
+  const issued = await authority.issue("ledger");
+  const both = `${authority.certificate}\n${stranger.certificate}`;
+  writeTlsFolder(join(root, "ledger"), issued, both);
+  const folder = writeTlsFolder(join(root, "next"), await stranger.issue("envoy"), both);
+  const config = { folder, trustDomain: "sovr-mesh" };
+  using opened = closing(openCertificates({ config, name: "envoy", logger }));
+  const answer = async () => {
+    using client = grpcClient(opened.certificates);
+    try {
+      await client.listAssets({}, { timeoutMs: 2_000 });
+      return "served";
+    } catch (error) {
+      return String(error);
+    }
+  };
+  await expect.poll(answer, { timeout: 20_000 }).toBe("served");
+  using old = grpcClient(envoy);
+  await old.listAssets({});
+});
+
 test("with certificates that are no good it does not start, and leaves nothing behind", async () => {
   await writeFolder("clearing", { to: inDays(-0.5) });
   await expect(start("clearing")).rejects.toThrow(/^TLS_FOLDER is .*tls\.crt expired/);

@@ -3,7 +3,7 @@
  * renews what it shows without a failed call. Method: one `./mesh up --tls`, clients of every kind, an Envoy beside its own
  * that meets impostors.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createHttps, request as requestHttps } from "node:https";
@@ -11,6 +11,7 @@ import { type AddressInfo, connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -18,20 +19,27 @@ import type { PartName } from "#common/process/tls/parts.ts";
 import { serviceNames } from "#common/service-names.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { requireEnvoy } from "../../cli/bring/envoy.ts";
-import { findProgram, runProgram } from "../../cli/command/run-program.ts";
+import { findProgram } from "../../cli/command/run-program.ts";
 import { edgeSecretFiles } from "../../cli/parts/edge-tls.ts";
 import { envoyValues, renderTemplate } from "../../cli/parts/envoy-config.ts";
 import { keyFiles } from "../../cli/state/keys.ts";
+import { repositoryRoot } from "../../cli/state/settings.ts";
 import { issueCertificate } from "../../cli/tls/authority.ts";
 import { ensureCertificates } from "../../cli/tls/mesh-certificates.ts";
 import { authorityFiles, tlsFolder } from "../../cli/tls/tls-files.ts";
 import { trustMesh } from "../../cli/tls/trust-mesh.ts";
+import { codeBlocks } from "../support/mesh/code-blocks.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 import { freePort } from "../support/rpc/free-port.ts";
 import { healthyStatus } from "../support/rpc/healthy-status.ts";
 import { createTestAuthority, inDays } from "../support/tls/test-authority.ts";
 
-const grpcurl = findProgram("grpcurl");
+const run = promisify(execFile);
+const hasGrpcurl = findProgram("grpcurl") !== undefined;
+/** The commands of the page, in their order; the mesh that they start is there already. */
+const blocks = codeBlocks(readFileSync(join(repositoryRoot, "docs/tls.md"), "utf8")).filter(
+  ({ language }) => language === "sh",
+);
 
 let mesh: TestMesh;
 let ca: string;
@@ -91,30 +99,32 @@ describe("it works as any other", () => {
       const leftMs = Date.parse(certificateExpires ?? "") - Date.now();
       expect([name, Math.round(leftMs / 86_400_000)]).toEqual([name, 30]);
     }
-    expect((await mesh.run("status")).stdout).toMatch(/certificate\n.*postgres.* 29 days/);
   });
 
-  test("the demo goes through, cards and their webhooks too, and the audit finds nothing", async () => {
-    const demo = await mesh.run("demo");
-    expect([demo.code, demo.stderr]).toEqual([0, ""]);
-    expect(demo.stdout).toContain("Debits equal credits.");
+  for (const { code, line } of blocks) {
+    const needsGrpcurl = code.includes("grpcurl ");
+    const title = `docs/tls.md does what its block in line ${line} says`;
+    test.skipIf(needsGrpcurl && !hasGrpcurl)(
+      needsGrpcurl ? `${title} (needs grpcurl)` : title,
+      async () => {
+        const here = code
+          .replaceAll(".mesh/", `${mesh.settings.state}/`)
+          .replaceAll("127.0.0.1:8080", mesh.address);
+        const { stdout } = await run("sh", ["-eu", "-c", here], {
+          cwd: repositoryRoot,
+          env: mesh.environment,
+        });
+        const prints = needsGrpcurl
+          ? [/sovr\.ledger\.v1\.LedgerService/]
+          : [/certificate\n.*postgres.* 29 days/, /Debits equal credits/, /<!doctype html>/];
+        for (const pattern of prints) expect(stdout).toMatch(pattern);
+      },
+    );
+  }
+
+  test("and the audit finds nothing", async () => {
     const audit = await mesh.run("audit");
     expect([audit.code, audit.stdout]).toEqual([0, expect.stringContaining("balanced")]);
-  });
-
-  test("curl, told whom to trust", async () => {
-    const file = authorityFiles(mesh.settings).certificate;
-    const url = `https://${mesh.address}/`;
-    const curl = await runProgram("curl", ["-sS", "--cacert", file, url], { timeoutMs: 60_000 });
-    expect([curl.code, curl.output]).toEqual([0, expect.stringContaining("<!doctype html>")]);
-  });
-
-  test.skipIf(grpcurl === undefined)("grpcurl, told whom to trust (needs grpcurl)", async () => {
-    const trusting = ["-cacert", authorityFiles(mesh.settings).certificate];
-    const authorized = ["-H", `authorization: Bearer ${await mesh.token()}`];
-    const words = [...trusting, ...authorized, mesh.address, "list"];
-    const { code, output } = await runProgram(grpcurl ?? "", words, { timeoutMs: 60_000 });
-    expect([code, output]).toEqual([0, expect.stringContaining("sovr.ledger.v1.LedgerService")]);
   });
 
   test("Studio gives play money away, which it has attested and cleared", async () => {

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { partNames } from "#common/process/tls/parts.ts";
 import {
   type Container,
   environmentOf,
@@ -9,6 +10,9 @@ import {
   type Workload,
   workloadsOf,
 } from "./manifests.ts";
+
+/** Whoever has a certificate where the mesh has certificates; the simulator of Stripe is not there then. */
+export const certifiedParts = partNames.filter((name) => name !== "stripe-sim");
 
 /** What an operator makes by hand, because it is secret or must not be ours (k8s/README.md), and its keys. */
 export const given: Readonly<Record<string, string>> = {
@@ -25,6 +29,9 @@ export const given: Readonly<Record<string, string>> = {
   "Secret/stripe-key": "secret-key",
   "Secret/stripe-webhook": "secrets",
   "Secret/postgres": "password",
+  ...Object.fromEntries(
+    [...certifiedParts, "edge"].map((name) => [`Secret/${name}-tls`, "tls.crt"]),
+  ),
 };
 
 /** Selectors that choose no pod, workloads that do not choose their own, ports of Services that no pod has. */

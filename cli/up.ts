@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { createInterface } from "node:readline/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { lossyStdout } from "#common/process/lossy-output.ts";
 import { readArguments, runCommand } from "./command/command.ts";
 import { describeError, fileProblem, Problem } from "./command/problem.ts";
@@ -8,14 +9,23 @@ import { replicaCount } from "./parts/replicas.ts";
 import { type DataChoice, dataIn } from "./state/choose-identity.ts";
 import { isRunning } from "./state/process-identity.ts";
 import { engines, readSettings, type Settings } from "./state/settings.ts";
-import { readIdentity, readState, settingsOf } from "./state/state.ts";
+import {
+  type MeshIdentity,
+  type MeshState,
+  readIdentity,
+  readState,
+  settingsOf,
+} from "./state/state.ts";
 import { findOwner, startDetached } from "./supervisor/detached.ts";
 import { readyText } from "./supervisor/ready-text.ts";
 import { runMesh } from "./supervisor/run-mesh.ts";
+import { probeMesh } from "./supervisor/status.ts";
 
 const usage =
   "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls]";
 
+/** How long what has just died may take to be back before a second ./mesh up says that the mesh does not serve. */
+const servingMs = 10_000;
 /** Two and four are not offered: they survive no more than one and three do. */
 const replicaCounts = ["1", "3", "5", "6"];
 
@@ -115,8 +125,11 @@ function isAlreadyRunning(settings: Settings): boolean {
   return state !== undefined && isRunning(state.supervisor);
 }
 
-/** A second ./mesh up is fine as long as it asks for what runs. */
-function alreadyRunning(settings: Settings, { fresh, engine, replicas }: DataChoice): number {
+/** A second ./mesh up is fine as long as it asks for what runs, and all of that serves. */
+async function alreadyRunning(
+  settings: Settings,
+  { fresh, engine, replicas }: DataChoice,
+): Promise<number> {
   const state = readState(settings);
   const identity = readIdentity(settings);
   if (state?.phase !== "ready" || identity === undefined) {
@@ -129,6 +142,21 @@ function alreadyRunning(settings: Settings, { fresh, engine, replicas }: DataCho
   if (fresh || isOther) {
     throw new Problem("a mesh is already running here: ./mesh down first");
   }
+  await untilServing(settings, identity, state);
   console.log(`The mesh is already running. ${readyText(settingsOf(settings, state), identity)}`);
   return 0;
+}
+
+/** Resolves once every part serves. Throws a Problem that names those that do not, and why. */
+async function untilServing(settings: Settings, identity: MeshIdentity, state: MeshState) {
+  const deadlineMs = Date.now() + servingMs;
+  for (;;) {
+    const ill = (await probeMesh(settings, identity, state)).filter(({ healthy }) => !healthy);
+    if (ill.length === 0) return;
+    if (Date.now() >= deadlineMs) {
+      const why = ill.map(({ name, health }) => `${name} does not serve (${health})`).join("; ");
+      throw new Problem(`the mesh is already running, but ${why}: ./mesh status shows it`);
+    }
+    await sleep(250);
+  }
 }

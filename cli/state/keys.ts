@@ -81,14 +81,17 @@ function loginFiles(folder: string, service: ServiceName): DatabaseLoginFiles {
 
 /**
  * Makes the development keys that are not there yet. They outlive --fresh: tokens and wallets stay good. A key that an
- * older version left empty, as a power cut did, is made anew where nothing is lost by it; a Problem says where not.
+ * older version left empty, as a power cut did, is made anew where nothing is lost by it; a Problem says where not. `report` is told what somebody may want to put back instead.
  */
-export async function ensureKeys(settings: Settings): Promise<KeyFiles> {
+export async function ensureKeys(
+  settings: Settings,
+  report: (line: string) => void = () => undefined,
+): Promise<KeyFiles> {
   const files = keyFiles(settings);
   makeFolder(files.folder);
   chmodSync(files.folder, 0o700);
   await ensureTokenKeys(files);
-  ensureAttestor(settings, files);
+  ensureAttestor(settings, files, report);
   ensureDatabasePassword(settings, files);
   for (const { password } of Object.values(files.databaseLogins)) ensureRandom(password, "");
   // Marked, so that nobody takes them for keys of an account.
@@ -163,7 +166,7 @@ interface SignerEntry {
  * A key that is gone is followed by a new one. The signer that it was stays in the list: what it attested stays valid.
  * The key is written first, so that none is ever trusted that nobody has.
  */
-function ensureAttestor(settings: Settings, files: KeyFiles): void {
+function ensureAttestor(settings: Settings, files: KeyFiles, report: (line: string) => void): void {
   if (isThere(files.attestor) && isThere(files.signers)) return;
   const records = join(settings.state, "postgres");
   if (!isThere(files.signers) && existsSync(records)) {
@@ -181,6 +184,11 @@ function ensureAttestor(settings: Settings, files: KeyFiles): void {
   // Active since an hour ago: an intent may have been issued a few minutes before its attestation.
   const activateTime = new Date(Date.now() - 3_600_000).toISOString();
   writeWhole(files.signers, `${JSON.stringify([...known, { address, activateTime }], null, 2)}\n`);
+  const before = known.at(-1);
+  if (before === undefined) return;
+  report(
+    `${files.attestor} is another key than that of ${before.address}, which attested until now: ${address} attests from now on, and both are trusted. Put a copy of the old key back to go on with that; revoke its signer in ${files.signers} if it was stolen (services/attestor/README.md)`,
+  );
 }
 
 function readPrivateKey(file: string): Buffer {

@@ -45,6 +45,7 @@ export interface MeshState {
 
 const identityFile = (settings: Settings) => join(settings.state, "mesh.json");
 const stateFile = (settings: Settings) => join(settings.state, "state.json");
+const lockFile = (settings: Settings) => join(settings.state, "supervisor.lock");
 
 /** Throws a Problem for a file that cannot be read: the data beside it belongs to what it said. */
 export function readIdentity(settings: Settings): MeshIdentity | undefined {
@@ -97,7 +98,7 @@ export function requireMesh(settings: Settings): { state: MeshState; identity: M
  * that gives it back, or undefined if another process holds it.
  */
 export function claimState(settings: Settings, self: ProcessIdentity): (() => void) | undefined {
-  const file = join(settings.state, "supervisor.lock");
+  const file = lockFile(settings);
   // Twice: a lock whose owner is gone is removed once, and then it is ours or somebody was faster.
   for (let attempt = 0; attempt < 2; attempt++) {
     if (writeWholeOnce(file, JSON.stringify(self))) return () => rmSync(file, { force: true });
@@ -106,6 +107,15 @@ export function claimState(settings: Settings, self: ProcessIdentity): (() => vo
     rmSync(file, { force: true });
   }
   return undefined;
+}
+
+/**
+ * The process that keeps the mesh of this state folder alive, if one does: as it wrote down, or, where that file is lost,
+ * as the lock names it.
+ */
+export function findSupervisor(settings: Settings): ProcessIdentity | undefined {
+  const found = readState(settings)?.supervisor ?? ownerOf(lockFile(settings));
+  return found !== undefined && isRunning(found) ? found : undefined;
 }
 
 /** Who holds a lock; undefined for one that names nobody, as one that a power cut left empty. */

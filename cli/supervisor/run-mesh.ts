@@ -49,7 +49,7 @@ export async function runMesh(options: RunOptions): Promise<void> {
     requirePrograms(options);
     if (options.choice.fresh || readIdentity(settings) === undefined) await stopEverything(options);
     // Keys first: what is made next depends on them, and may outlast a power cut that they must not be lost in.
-    const keys = await ensureKeys(settings);
+    const keys = await ensureKeys(settings, report);
     ensureApprovers(settings);
     const renewed = settings.tls ? await ensureCertificates(settings) : [];
     const identity = chooseIdentity(settings, options.environment, options.choice);

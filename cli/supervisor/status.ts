@@ -5,6 +5,7 @@ import { keyFiles } from "../state/keys.ts";
 import { isFrozen, isRunning, type ProcessIdentity } from "../state/process-identity.ts";
 import type { Settings } from "../state/settings.ts";
 import { type MeshIdentity, type MeshState, type PartState, settingsOf } from "../state/state.ts";
+import { lastMessage, logFile } from "./log-files.ts";
 import { findStrays } from "./strays.ts";
 
 export interface PartStatus {
@@ -44,12 +45,18 @@ export function probeMesh(
     const found = marked.find((stray) => stray.name === name);
     return found === undefined ? recorded : { ...recorded, ...found };
   };
-  return Promise.all(meshParts(mesh).map((part) => probePart(part, processOf(part.name))));
+  return Promise.all(
+    meshParts(mesh).map((part) => probePart(settings, part, processOf(part.name))),
+  );
 }
 
 type KnownProcess = ProcessIdentity & Partial<PartState>;
 
-async function probePart(part: Part, process: KnownProcess | undefined): Promise<PartStatus> {
+async function probePart(
+  settings: Settings,
+  part: Part,
+  process: KnownProcess | undefined,
+): Promise<PartStatus> {
   const beganMs = performance.now();
   const signal = AbortSignal.timeout(probeMsMax);
   const expiring = part.certificateExpiresMs?.(signal).catch(() => undefined);
@@ -59,17 +66,21 @@ async function probePart(part: Part, process: KnownProcess | undefined): Promise
   );
   const latencyMs = Math.round((performance.now() - beganMs) * 10) / 10;
   const expiresMs = await expiring;
-  const frozen = process !== undefined && isRunning(process) && isFrozen(process);
+  const runs = process !== undefined && isRunning(process);
+  const frozen = runs && isFrozen(process);
+  // That nobody listens is no news of a process that has ended; its last words are.
+  const ended = process !== undefined && !runs && !answer.healthy;
   return {
     ...answer,
     // A process that was stopped still takes connections; it answers none.
     ...(frozen
       ? { healthy: false, health: "frozen: its process is stopped (SIGCONT wakes it)" }
       : {}),
+    ...(ended ? { health: `it ended: ${lastMessage(logFile(settings, part.name))}` } : {}),
     version: answer.version || process?.version,
     name: part.name,
     latencyMs,
-    pid: process !== undefined && isRunning(process) ? process.pid : undefined,
+    pid: runs ? process.pid : undefined,
     restarts: process?.restarts ?? 0,
     dependsOn: part.dependsOn,
     ...(expiresMs === undefined ? {} : { certificateExpires: new Date(expiresMs).toISOString() }),

@@ -201,10 +201,27 @@ export function methodNotFound(path: string): DomainError {
 /** How both libraries say that there was no message, or a second one. Both call it UNIMPLEMENTED; the method is not. */
 const messageCount = /\b(?:input|request) message\b/;
 
+/** How Connect says that the header with the caller's time is no number; its third word names the protocol. */
+const badTimeout = /\binvalid (connect|grpc) timeout value\b/;
+
+function invalidTimeout([, protocol]: readonly string[]): DomainError<"INVALID_FIELD"> {
+  const isConnect = protocol === "connect";
+  const field = isConnect ? "connect-timeout-ms" : "grpc-timeout";
+  const form = isConnect ? "milliseconds, 1 to 10 digits" : "1 to 8 digits and one of HMSmun";
+  const description = `The header ${field} is not the caller's time: ${form}.`;
+  return new DomainError("INVALID_FIELD", description, {
+    metadata: { field, rule: "header.timeout" },
+    violations: [{ field, rule: "header.timeout", description }],
+  });
+}
+
 function libraryError(call: RpcCall, code: Code, message: string, cause: unknown): DomainError {
   switch (code) {
-    case Code.InvalidArgument:
+    case Code.InvalidArgument: {
+      const timeout = badTimeout.exec(message);
+      if (timeout !== null) return invalidTimeout(timeout);
       return undecodable(message, "", "decode", cause);
+    }
     case Code.ResourceExhausted:
       return messageTooLarge(call.plan.requestBytesMax);
     case Code.DeadlineExceeded:

@@ -171,6 +171,25 @@ describe("a long deadline", () => {
     },
   );
 
+  it.each(["soon", "-1", "1.5", "10000000000"])(
+    "of connect-timeout-ms %s is refused by the header's name",
+    async (timeout) => {
+      const field = '"field":"connect-timeout-ms"';
+      const { reason: unary } = await callUnaryJson("ListEvents", timeout);
+      expect(unary).toContain(field);
+      expect(unary).not.toContain("decode");
+      expect(await callStreamJson("Subscribe", timeout)).toMatchObject({ reason: "INVALID_FIELD" });
+    },
+  );
+
+  it("of a grpc-timeout that is none is refused by the header's name", async () => {
+    for (const call of [callGrpc, callGrpcWeb])
+      expect([call.name, await call("ListEvents", "soon")]).toMatchObject([
+        call.name,
+        { reason: "INVALID_FIELD" },
+      ]);
+  });
+
   it("gives a unary call a minute, and a stream what a timer holds", async () => {
     seen.length = 0;
     await callGrpc("ListEvents", "597H");

@@ -87,6 +87,31 @@ describe("./mesh up, running", () => {
     expect(stdout).toContain("available: 1.00 USD");
   });
 
+  it("does not say that all is well when it is started twice and a part does not serve", async () => {
+    const { pid } = mesh.part("checkout");
+    mesh.kill("checkout", "SIGSTOP");
+    try {
+      const { code, stdout, stderr } = await mesh.run("up", "--detach");
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/already running, but checkout does not serve \(frozen: /);
+    } finally {
+      mesh.kill("checkout", "SIGCONT");
+    }
+    expect(mesh.part("checkout").pid).toBe(pid);
+  });
+
+  it("names what runs although nothing of it is written down any more", async () => {
+    const file = join(mesh.settings.state, "state.json");
+    const before = readFileSync(file);
+    writeFileSync(file, "");
+    const { code, stderr } = await mesh.run("status");
+    writeFileSync(file, before);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /is not written down any more in .*, and these do: .*clearing \([0-9]+\)/,
+    );
+  });
+
   it("names a part that does not answer in status, and fails", async () => {
     mesh.kill("attestor", "SIGSTOP");
     try {

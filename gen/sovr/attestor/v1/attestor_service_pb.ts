@@ -220,7 +220,9 @@ export type GetDomainResponse = Message<"sovr.attestor.v1.GetDomainResponse"> & 
   salt: string;
 
   /**
-   * The EIP-712 types as JSON, as `eth_signTypedData_v4` takes them, without EIP712Domain.
+   * The EIP-712 types as JSON, as `eth_signTypedData_v4` takes them, without EIP712Domain. The message's fields are those
+   * of ClearingIntent in camel case, with three differences: `phase` is the name without `PHASE_` (`IMMEDIATE`), `corrects`
+   * is 32 zero bytes where it is empty, and `issuedAt` and `expiresAt` are `issue_time` and `expire_time` in seconds since 1970.
    *
    * @generated from field: string types_json = 6;
    */

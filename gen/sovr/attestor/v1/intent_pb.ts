@@ -168,7 +168,8 @@ export const ClearingIntentSchema: GenMessage<ClearingIntent> = /*@__PURE__*/
   messageDesc(file_sovr_attestor_v1_intent, 1);
 
 /**
- * Phase says what an intent does to the ledger.
+ * Phase says what an intent does to the ledger. In the text that is signed (EIP-712) it is a string, the name without
+ * `PHASE_`: `IMMEDIATE`, `PENDING`, `POST_PENDING`, `VOID_PENDING`.
  *
  * @generated from enum sovr.attestor.v1.Phase
  */
@@ -210,7 +211,8 @@ export const Phase = {
 } as const;
 
 /**
- * Phase says what an intent does to the ledger.
+ * Phase says what an intent does to the ledger. In the text that is signed (EIP-712) it is a string, the name without
+ * `PHASE_`: `IMMEDIATE`, `PENDING`, `POST_PENDING`, `VOID_PENDING`.
  *
  * @generated from enum sovr.attestor.v1.Phase
  */

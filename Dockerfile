@@ -28,6 +28,7 @@ COPY services ./services
 COPY --from=studio /app/services/studio/dist ./services/studio/dist
 # For Envoy's configuration, and for operators: audit, token, tail.
 COPY envoy ./envoy
+COPY contracts ./contracts
 COPY cli ./cli
 USER 1000:1000
 EXPOSE 5100 5200 5300

@@ -3,14 +3,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compileContracts } from "../contracts/compile.ts";
 import { accessDocs } from "./generate/access-docs.ts";
 import { errorMetadata } from "./generate/error-metadata.ts";
 import { licenceDocs } from "./generate/licence-docs.ts";
 import { protoDocs } from "./generate/proto-docs.ts";
 import { readProtoFiles } from "./generate/proto-files.ts";
 
-// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options; and the page of
-// licences from the lockfile.
+// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options; the page of licences
+// from the lockfile; and the contracts, compiled.
 // `--check` writes nothing, names every file that is not what it would write, and fails if there is one.
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -27,7 +28,12 @@ try {
     writeFileSync(join(output, path), text);
   }
   const stale = check ? [...staleFiles(join(output, "gen"), join(root, "gen"))] : [];
-  const pages = { ...protoDocs(files), ...accessDocs(files), ...licenceDocs(root) };
+  const pages = {
+    ...protoDocs(files),
+    ...accessDocs(files),
+    ...licenceDocs(root),
+    ...compileContracts(root),
+  };
   for (const [path, text] of Object.entries(pages)) {
     if (!check) writeFileSync(join(root, path), text);
     else if (readOrEmpty(join(root, path)) !== text) stale.push(path);

@@ -5,7 +5,7 @@ import { join, posix } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
-const floors = ["common", "engine", "services", "cli"];
+const floors = ["common", "contracts", "engine", "services", "cli"];
 
 /** What a text imports, in whatever way: from "x", import "x", import("x"), new URL("x", import.meta.url). */
 function importsOf(text: string): string[] {
@@ -27,7 +27,8 @@ interface Rule {
   readonly refuses: (target: string, file: string) => boolean;
 }
 
-const isPath = (target: string) => /^(common|engine|services|cli|test|bench|gen)\//.test(target);
+const isPath = (target: string) =>
+  /^(common|contracts|engine|services|cli|test|bench|gen)\//.test(target);
 const serviceOf = (path: string) => path.split("/")[1];
 const drivers =
   /^(@grpc\/|@connectrpc\/|@bufbuild\/|pg$|stripe$|tigerbeetle-node$|node:sqlite$|gen\/|common\/(rpc|postgres|tigerbeetle)\/|common\/wire\/(?!cursor|page-token))|\/drivers\//;
@@ -59,6 +60,11 @@ const rules: readonly Rule[] = [
     applies: (file) => file.startsWith("engine/"),
     refuses: (target) =>
       isPath(target) ? !target.startsWith("engine/") : !/^(node:|tigerbeetle-node$)/.test(target),
+  },
+  {
+    says: "the contracts import nothing of the rest",
+    applies: (file) => file.startsWith("contracts/"),
+    refuses: (target) => isPath(target) && !target.startsWith("contracts/"),
   },
   {
     says: "the runtime knows no service and no domain",

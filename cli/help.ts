@@ -1,7 +1,8 @@
 console.log(`SOVR Mesh: a clearing house in a box.
 
-  ./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls]
-                          starts everything on this machine, encrypted with --tls (docs/tls.md); Ctrl-C stops it
+  ./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls] [--sign-in]
+                          starts everything on this machine, encrypted with --tls (docs/tls.md), with people and wallets who
+                          sign in with --sign-in (docs/sign-in.md); Ctrl-C stops it
   ./mesh down             stops what up --detach started
   ./mesh status [--json]  every part with version, health and latency
   ./mesh demo             a wallet is funded and buys; shows what happens to forgeries and replays

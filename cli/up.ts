@@ -22,7 +22,7 @@ import { runMesh } from "./supervisor/run-mesh.ts";
 import { probeMesh } from "./supervisor/status.ts";
 
 const usage =
-  "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls]";
+  "./mesh up [--detach] [--fresh [--yes]] [--engine embedded|tigerbeetle] [--replicas 1|3|5|6] [--tls] [--sign-in]";
 
 /** How long what has just died may take to be back before a second ./mesh up says that the mesh does not serve. */
 const servingMs = 10_000;
@@ -38,6 +38,7 @@ runCommand(async () => {
       engine: { type: "string" },
       replicas: { type: "string" },
       tls: { type: "boolean", default: false },
+      "sign-in": { type: "boolean", default: false },
     },
     usage,
   );
@@ -48,7 +49,11 @@ runCommand(async () => {
   }
   const choice = { fresh: values.fresh, engine, replicas: readReplicas(values.replicas) };
   const plain = readSettings(process.env);
-  const settings = values.tls ? { ...plain, tls: true } : plain;
+  const settings = {
+    ...plain,
+    tls: plain.tls || values.tls,
+    signIn: plain.signIn || values["sign-in"],
+  };
   if (isAlreadyRunning(settings)) return alreadyRunning(settings, choice);
   if (values.fresh && !values.yes) await askBeforeDeleting(settings);
   return values.detach ? startDetached(settings, choice) : runHere(settings, choice);
@@ -137,6 +142,7 @@ async function alreadyRunning(
   }
   const isOther =
     (settings.tls && !state.tls) ||
+    (settings.signIn && !state.signIn) ||
     (engine !== undefined && engine !== identity.engine) ||
     (replicas !== undefined && replicas !== replicaCount(identity));
   if (fresh || isOther) {

@@ -60,6 +60,21 @@ export const roles = {
 
 export type RoleName = keyof typeof roles;
 
+/** The roles that a provider of identities may give to people: the others are bound, or a program's. */
+export const personRoles = [
+  "viewer",
+  "auditor",
+  "support",
+  "treasurer",
+  "approver",
+  "operator",
+] as const satisfies readonly RoleName[];
+
+/** All that whoever has signed in may be let do: what the key of a sign-in is good for. */
+export const signInScopes: readonly string[] = [
+  ...new Set([...personRoles, "shopper" as const].flatMap((name) => roles[name].scopes)),
+].sort();
+
 /** The role of a name, or undefined. */
 export function findRole(name: string): Role | undefined {
   return Object.hasOwn(roles, name) ? roles[name as RoleName] : undefined;

@@ -6,6 +6,11 @@ export const serviceNames = ["ledger", "clearing", "attestor", "eventstream", "c
 
 export type ServiceName = (typeof serviceNames)[number];
 
+/** Who logs in to PostgreSQL: the services, and Studio's server, which keeps who is signed in. */
+export const databaseUsers = [...serviceNames, "studio"] as const;
+
+export type DatabaseUser = (typeof databaseUsers)[number];
+
 /** Where a service listens in development if its environment says nothing else. */
 export interface DefaultPorts {
   readonly grpc: number;

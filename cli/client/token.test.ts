@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { roles, serviceScopes } from "#common/roles.ts";
+import { roles, serviceScopes, signInScopes } from "#common/roles.ts";
 import { ensureKeys, keyFiles } from "../state/keys.ts";
 import { readSettings } from "../state/settings.ts";
 import { parseScopes, scopes, scopesOfRole, signToken } from "./token.ts";
@@ -70,6 +70,7 @@ describe("ensureKeys", () => {
       keys: [
         { ...publicHalf(own.issuer), sovr_scopes: scopes },
         { ...publicHalf(own.checkout), sovr_scopes: serviceScopes.checkout },
+        { ...publicHalf(own.studio), sovr_scopes: signInScopes },
       ],
     });
     await verify(await signToken(settings));

@@ -1,5 +1,6 @@
 import { serviceNames } from "#common/service-names.ts";
 import { envoyPart } from "./envoy.ts";
+import { identityPart, runsIdentity } from "./identity.ts";
 import type { Mesh, Part } from "./part.ts";
 import { postgresPart } from "./postgres.ts";
 import { servicePart } from "./service.ts";
@@ -21,6 +22,7 @@ export function meshParts(
     ...tigerbeetleParts(mesh),
     ...serviceNames.map((name) => servicePart(mesh, name, user)),
     ...(stripeSim === undefined ? [] : [stripeSimPart(mesh, stripeSim)]),
+    ...(runsIdentity(mesh.settings, user) ? [identityPart(mesh)] : []),
     studioPart(mesh, user, onInstall),
     envoyPart(mesh, onInstall),
   ];

@@ -1,15 +1,15 @@
 import { ensureLogin, loginOf } from "#common/postgres/logins.ts";
 import { type MigrationLog, migrateAtStart } from "#common/postgres/migrate.ts";
-import type { ServiceName } from "#common/service-names.ts";
+import type { DatabaseUser } from "#common/service-names.ts";
 
-/** A service that has records, and the URL with which it will log in. */
+/** Who has records, and the URL with which it will log in. */
 export interface ServiceLogin {
-  readonly service: ServiceName;
+  readonly name: DatabaseUser;
   readonly databaseUrl: string;
 }
 
 /** Those that own tables. The others read some of them. */
-const owners: readonly ServiceName[] = ["attestor", "clearing", "checkout"];
+const owners: readonly DatabaseUser[] = ["attestor", "clearing", "checkout", "studio"];
 
 /**
  * Brings the tables of services up to date, as the owner of the database, and lets each service log in as itself. Safe to
@@ -22,10 +22,10 @@ export async function migrateServices(
   log?: MigrationLog,
 ): Promise<void> {
   // In the order of their names each time: whoever grants to another's role makes it.
-  for (const { service } of logins) {
-    if (!owners.includes(service)) continue;
-    const folder = new URL(`../../services/${service}/migrations/`, import.meta.url);
-    await migrateAtStart(ownerUrl, service, folder, log);
+  for (const { name } of logins) {
+    if (!owners.includes(name)) continue;
+    const folder = new URL(`../../services/${name}/migrations/`, import.meta.url);
+    await migrateAtStart(ownerUrl, name, folder, log);
   }
   for (const { databaseUrl } of logins) await ensureLogin(ownerUrl, loginOf(databaseUrl));
 }

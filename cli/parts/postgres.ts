@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { chownSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pg from "pg";
-import { serviceNames } from "#common/service-names.ts";
+import { databaseUsers } from "#common/service-names.ts";
 import { postgresPrograms } from "../bring/postgres.ts";
 import { Problem } from "../command/problem.ts";
 import { failureIn, runProgram } from "../command/run-program.ts";
@@ -71,10 +71,10 @@ function ownerUrl(keys: KeyFiles, { address, query }: Place, database = database
 /** Says to the owner and to every service where the database is, at an address (host:port), and as whom to log in there. */
 export function writeDatabaseUrls(keys: KeyFiles, address: string, query = ""): void {
   keepWhole(keys.databaseUrl, ownerUrl(keys, { address, query }));
-  for (const service of serviceNames) {
-    const login = keys.databaseLogins[service];
+  for (const name of databaseUsers) {
+    const login = keys.databaseLogins[name];
     const password = readFileSync(login.password, "utf8");
-    const user = `sovr_${service}:${password}`;
+    const user = `sovr_${name}:${password}`;
     keepWhole(login.url, `postgres://${user}@${address}/${databaseName}${query}`);
   }
 }
@@ -82,9 +82,9 @@ export function writeDatabaseUrls(keys: KeyFiles, address: string, query = ""): 
 /** Brings the tables up to date and lets the services log in. */
 function prepareRecords(keys: KeyFiles): Promise<void> {
   const url = (file: string) => readFileSync(file, "utf8");
-  const logins = serviceNames.map((service) => ({
-    service,
-    databaseUrl: url(keys.databaseLogins[service].url),
+  const logins = databaseUsers.map((name) => ({
+    name,
+    databaseUrl: url(keys.databaseLogins[name].url),
   }));
   return migrateServices(url(keys.databaseUrl), logins);
 }

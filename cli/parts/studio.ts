@@ -1,6 +1,7 @@
 import type { KeyFiles } from "../state/keys.ts";
 import { studioPorts } from "../state/settings.ts";
 import { tlsEnvironment } from "../tls/tls-environment.ts";
+import { signInEnvironment } from "./identity.ts";
 import { nodePart } from "./node.ts";
 import type { Mesh, Part } from "./part.ts";
 import { serviceAddresses } from "./service.ts";
@@ -8,7 +9,7 @@ import { studioStripe } from "./stripe-environment.ts";
 import { buildStudio, isStudioBuilt } from "./studio-build.ts";
 
 /**
- * Studio's server. What it gives away in /dev/ needs the services, but its start needs nothing. `user`: the user's
+ * Studio's server. What it gives away in /dev/ needs the services, but its start does not. `user`: the user's
  * environment, with what it says of Stripe.
  */
 export function studioPart(
@@ -21,7 +22,8 @@ export function studioPart(
   const { connect, metrics } = settings.ports.studio;
   return nodePart(mesh, {
     name: "studio",
-    dependsOn: [],
+    // Of the others nothing needs to be there for its start.
+    dependsOn: settings.signIn ? ["postgres"] : [],
     ports: studioPorts(settings.ports.studio),
     main: "services/studio/main.ts",
     readyUrl: `http://${host}:${metrics}/readyz`,
@@ -38,6 +40,7 @@ export function studioPart(
       JWT_ISSUER: settings.jwt.issuer,
       JWT_AUDIENCE: settings.jwt.audience,
       ...developmentEnvironment(identity.environment, keys),
+      ...signInEnvironment(mesh, user),
       ...studioStripe(settings, keys, user),
       ...serviceAddresses(settings),
     },

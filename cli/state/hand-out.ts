@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ServiceName, serviceNames } from "#common/service-names.ts";
+import { databaseUsers, type ServiceName } from "#common/service-names.ts";
 import type { KeyFiles } from "./keys.ts";
 import { keepWhole, makeFolder } from "./write-whole.ts";
 
@@ -29,6 +29,8 @@ export function handedOut(keys: KeyFiles): Readonly<Record<string, Handed>> {
     studio: {
       "jwks.json": keys.jwks,
       "issuer.jwk": keys.issuer,
+      "studio.jwk": keys.studio,
+      "database-url": databaseLogins.studio.url,
       "stripe-publishable-key": stripe.publishableKey,
     },
     "stripe-sim": {
@@ -41,7 +43,7 @@ export function handedOut(keys: KeyFiles): Readonly<Record<string, Handed>> {
     migrate: {
       "database-url": keys.databaseUrl,
       ...Object.fromEntries(
-        serviceNames.map((name) => [`database-url-${name}`, databaseLogins[name].url]),
+        databaseUsers.map((name) => [`database-url-${name}`, databaseLogins[name].url]),
       ),
     },
   };

@@ -75,14 +75,16 @@ describe("ensureKeys", () => {
       const { keys } = JSON.parse(read(files.jwks)) as { keys: { sovr_scopes?: string[] }[] };
       return keys.map(({ sovr_scopes }) => sovr_scopes);
     };
-    const [issuer, checkout] = entries();
+    const [issuer, checkout, studio] = entries();
     expect(issuer).toContain("attest.house");
     expect(checkout).toEqual(["attest.house", "attest", "clearing.write", "wallet.open"]);
+    expect(studio).toContain("attest.propose");
+    expect(studio).not.toContain("attest.house");
     const { keys } = JSON.parse(read(files.jwks)) as { keys: object[] };
     const older = keys.map((key) => ({ ...key, sovr_scopes: undefined }));
     writeFileSync(files.jwks, JSON.stringify({ keys: older }));
     await ensureKeys(settings);
-    expect(entries()).toEqual([issuer, checkout]);
+    expect(entries()).toEqual([issuer, checkout, studio]);
   });
 
   it("finds a database password that was lost in the address that holds it", async () => {

@@ -3,9 +3,9 @@ import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
-import { serviceScopes } from "#common/roles.ts";
+import { serviceScopes, signInScopes } from "#common/roles.ts";
 import { allScopes } from "#common/rpc/access/access.ts";
-import type { ServiceName } from "#common/service-names.ts";
+import { type DatabaseUser, databaseUsers } from "#common/service-names.ts";
 import { Problem } from "../command/problem.ts";
 import type { Settings } from "./settings.ts";
 import { makeFolder, writeWhole } from "./write-whole.ts";
@@ -17,7 +17,11 @@ export interface KeyFiles {
   readonly issuer: string;
   /** The private key with which Checkout signs its own tokens, a JWK. */
   readonly checkout: string;
-  /** The public halves of both, a JWK Set: what services and Envoy check tokens with. */
+  /** The private key with which Studio's server signs the tokens of who is signed in, a JWK. */
+  readonly studio: string;
+  /** What it says to the provider of identities that runs here for development. */
+  readonly oidcClientSecret: string;
+  /** The public halves of all, a JWK Set: what services and Envoy check tokens with. */
   readonly jwks: string;
   /** The Attestor's secp256k1 key as hex. */
   readonly attestor: string;
@@ -28,7 +32,7 @@ export interface KeyFiles {
   /** DATABASE_URL of the owner with the password in it; written at every start, because the port may change. */
   readonly databaseUrl: string;
   /** Of each service's own login, which may do what the service does and nothing else. */
-  readonly databaseLogins: Readonly<Record<ServiceName, DatabaseLoginFiles>>;
+  readonly databaseLogins: Readonly<Record<DatabaseUser, DatabaseLoginFiles>>;
   /** What is said to the simulator of Stripe and to nobody else. */
   readonly stripe: StripeKeyFiles;
 }
@@ -52,18 +56,16 @@ export function keyFiles(settings: Settings): KeyFiles {
     folder,
     issuer: join(folder, "issuer.jwk"),
     checkout: join(folder, "checkout.jwk"),
+    studio: join(folder, "studio.jwk"),
+    oidcClientSecret: join(folder, "oidc-client-secret"),
     jwks: join(folder, "jwks.json"),
     attestor: join(folder, "attestor.key"),
     signers: join(folder, "signers.json"),
     databasePassword: join(folder, "database-password"),
     databaseUrl: join(folder, "database-url"),
-    databaseLogins: {
-      ledger: loginFiles(folder, "ledger"),
-      clearing: loginFiles(folder, "clearing"),
-      attestor: loginFiles(folder, "attestor"),
-      eventstream: loginFiles(folder, "eventstream"),
-      checkout: loginFiles(folder, "checkout"),
-    },
+    databaseLogins: Object.fromEntries(
+      databaseUsers.map((user) => [user, loginFiles(folder, user)]),
+    ) as Record<DatabaseUser, DatabaseLoginFiles>,
     stripe: {
       secretKey: join(folder, "stripe-secret-key"),
       publishableKey: join(folder, "stripe-publishable-key"),
@@ -72,10 +74,10 @@ export function keyFiles(settings: Settings): KeyFiles {
   };
 }
 
-function loginFiles(folder: string, service: ServiceName): DatabaseLoginFiles {
+function loginFiles(folder: string, user: DatabaseUser): DatabaseLoginFiles {
   return {
-    password: join(folder, `database-password-${service}`),
-    url: join(folder, `database-url-${service}`),
+    password: join(folder, `database-password-${user}`),
+    url: join(folder, `database-url-${user}`),
   };
 }
 
@@ -98,6 +100,7 @@ export async function ensureKeys(
   ensureRandom(files.stripe.secretKey, "sk_test_simulator_");
   ensureRandom(files.stripe.publishableKey, "pk_test_simulator_");
   ensureRandom(files.stripe.webhookSecret, "whsec_");
+  ensureRandom(files.oidcClientSecret, "");
   return files;
 }
 
@@ -134,11 +137,12 @@ function passwordIn(url: string): string | undefined {
   }
 }
 
-/** Whose tokens the mesh takes, and for what: those of the issuer, and those that Checkout signs for itself. */
+/** Whose tokens the mesh takes, and for what: the issuer's, those that Checkout signs for itself, and Studio for who is signed in. */
 async function ensureTokenKeys(files: KeyFiles): Promise<void> {
   const own = [
     { file: files.issuer, scopes: allScopes },
     { file: files.checkout, scopes: serviceScopes.checkout },
+    { file: files.studio, scopes: signInScopes },
   ];
   for (const { file } of own) if (!isThere(file)) writeWhole(file, await newTokenKey());
   const keys = own.map(({ file, scopes }) => {

@@ -21,6 +21,7 @@ describe("readSettings", () => {
       tigerbeetle: 3000,
       stripeSim: 5400,
       stripeSimMetrics: 5307,
+      identity: 5500,
     });
     expect(settings.state).toBe(`${repositoryRoot}/.mesh`);
   });

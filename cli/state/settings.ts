@@ -37,6 +37,8 @@ export interface Ports {
   readonly stripeSim: number | undefined;
   /** Of its metrics and plain health. */
   readonly stripeSimMetrics: number;
+  /** The provider of identities for development. It runs only with --sign-in, and where OIDC_ISSUER names no other. */
+  readonly identity: number;
 }
 
 /** Where a mesh lives on this machine. */
@@ -50,6 +52,8 @@ export interface Settings {
   readonly host: "127.0.0.1";
   /** MESH_TLS, or --tls: everything is encrypted, with certificates of the mesh's own authority. */
   readonly tls: boolean;
+  /** MESH_SIGN_IN, or --sign-in: whoever wants a token of Studio's signs in. */
+  readonly signIn: boolean;
   readonly jwt: { readonly issuer: string; readonly audience: string };
   /** SOVR_ENVIRONMENT: goes into the salt of the signing domain. */
   readonly environment: string;
@@ -103,9 +107,11 @@ export function readSettings(environment: Environment): Settings {
         ? readPort(environment, "STRIPE_SIM_PORT", 5400)
         : undefined,
       stripeSimMetrics: readPort(environment, "STRIPE_SIM_METRICS_PORT", 5307),
+      identity: readPort(environment, "IDENTITY_PORT", 5500),
     },
     host: "127.0.0.1",
     tls: readOneOf(environment, "MESH_TLS", ["true", "false"], "false") === "true",
+    signIn: readOneOf(environment, "MESH_SIGN_IN", ["true", "false"], "false") === "true",
     jwt: {
       issuer: readString(environment, "JWT_ISSUER", "sovr"),
       audience: readString(environment, "JWT_AUDIENCE", "sovr-mesh"),
@@ -189,6 +195,7 @@ function portsOf(ports: Ports): readonly NamedPort[] {
     { variable: "POSTGRES_PORT", port: ports.postgres },
     { variable: "TIGERBEETLE_PORT", port: ports.tigerbeetle },
     ...stripeSimPorts(ports),
+    { variable: "IDENTITY_PORT", port: ports.identity },
   ];
 }
 

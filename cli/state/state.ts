@@ -37,6 +37,8 @@ export interface MeshState {
   readonly ports: Ports;
   /** Whether everything is encrypted. Absent in older files: it is not. */
   readonly tls?: boolean;
+  /** Whether who wants a token of Studio's signs in. Absent in older files: nobody does. */
+  readonly signIn?: boolean;
   /** Where the cluster is that runs elsewhere, so that every command finds it, whatever its environment says. */
   readonly tigerbeetleAddresses?: string;
   /** In the order in which they were started. */
@@ -77,8 +79,12 @@ export function removeState(settings: Settings): void {
 
 /** The settings that the mesh runs with, whatever the environment says now. */
 export function settingsOf(settings: Settings, state: MeshState): Settings {
-  const { tigerbeetleAddresses = settings.tigerbeetleAddresses, tls = false } = state;
-  return { ...settings, ports: state.ports, tls, tigerbeetleAddresses };
+  const {
+    tigerbeetleAddresses = settings.tigerbeetleAddresses,
+    tls = false,
+    signIn = false,
+  } = state;
+  return { ...settings, ports: state.ports, tls, signIn, tigerbeetleAddresses };
 }
 
 /** The running mesh and what its data belongs to; a Problem if none runs. */

@@ -57,6 +57,7 @@ export async function startOwned(
     ...(choice.fresh ? ["--fresh", "--yes"] : []), // whoever chose it was asked
     ...(choice.engine === undefined ? [] : ["--engine", choice.engine]),
     ...(settings.tls ? ["--tls"] : []),
+    ...(settings.signIn ? ["--sign-in"] : []),
     ...(choice.replicas === undefined ? [] : ["--replicas", String(choice.replicas)]),
   ];
   const child = spawn(process.execPath, [join(settings.root, "cli/up.ts"), ...flags], {

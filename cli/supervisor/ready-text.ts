@@ -43,6 +43,11 @@ export function readyText(settings: Settings, identity: MeshIdentity): string {
           `Everything is encrypted; whoever calls trusts ${relative(settings.root, authorityFiles(settings).certificate)} (docs/tls.md).`,
         ]
       : []),
+    ...(settings.signIn
+      ? [
+          "Whoever wants a token of Studio's signs in, by a wallet or as one of the people of a provider (docs/sign-in.md).",
+        ]
+      : []),
     settings.ports.stripeSim === undefined
       ? "Cards are paid at Stripe, if you have given its keys."
       : "Cards are paid in a simulator of Stripe, where no money moves; STRIPE_SECRET_KEY brings Stripe itself.",

@@ -108,13 +108,14 @@ function keepRecord(
   self: ProcessIdentity,
   identity: MeshIdentity,
 ) {
-  const { host, ports, tls, tigerbeetleAddresses } = settings;
+  const { host, ports, tls, signIn, tigerbeetleAddresses } = settings;
   let state: MeshState = {
     supervisor: self,
     phase: "starting",
     host,
     ports,
     tls,
+    signIn,
     ...(identity.external && tigerbeetleAddresses !== undefined ? { tigerbeetleAddresses } : {}),
     parts: [],
   };

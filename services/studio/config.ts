@@ -10,6 +10,8 @@ import {
 } from "#common/process/environment.ts";
 import { type LogFormat, type LogLevel, logLevels } from "#common/process/logger.ts";
 import { readWire, type Wire } from "#common/process/tls/config.ts";
+import { type IssuerKey, parseIssuerKey } from "./issuer-key.ts";
+import { readSignIn, type SignInConfig } from "./sign-in/config.ts";
 
 export interface StudioConfig {
   /** Where the files are served to Envoy: HTTP/1.1. */
@@ -29,6 +31,8 @@ export interface StudioConfig {
   readonly stripe: StudioStripe | undefined;
   /** What /dev/ needs. Undefined: there is no /dev/, as everywhere but in development. */
   readonly development: DevelopmentConfig | undefined;
+  /** What it takes to sign in. Undefined: nobody can. */
+  readonly signIn: SignInConfig | undefined;
 }
 
 /** What a browser is told of Stripe. */
@@ -48,16 +52,6 @@ export interface DevelopmentConfig {
   /** Where the faucet has its intents attested and cleared, host:port. */
   readonly attestorAddress: string;
   readonly clearingAddress: string;
-}
-
-/** A JWK of an Ed25519 key pair. */
-export interface IssuerKey {
-  readonly kty: "OKP";
-  readonly crv: "Ed25519";
-  readonly x: string;
-  /** Secret. */
-  readonly d: string;
-  readonly kid: string | undefined;
 }
 
 /** Studio's configuration. Pure. Throws ConfigError, which names the variable and its value unless that is secret. */
@@ -80,6 +74,7 @@ export function studioConfig(env: Environment): StudioConfig {
     logFormat: readOneOf(env, "LOG_FORMAT", ["json", "human", "auto"], "auto"),
     stripe: readStripe(env),
     development,
+    signIn: readSignIn(env),
   });
 }
 
@@ -107,29 +102,10 @@ function readDevelopment(env: Environment): DevelopmentConfig | undefined {
     );
   }
   return Object.freeze({
-    issuerKey: parseKey(key),
+    issuerKey: parseIssuerKey("DEVELOPMENT_ISSUER_KEY", key),
     issuer: readString(env, "JWT_ISSUER", "sovr"),
     audience: readString(env, "JWT_AUDIENCE", "sovr-mesh"),
     attestorAddress: readString(env, "ATTESTOR_ADDRESS", "127.0.0.1:5103"),
     clearingAddress: readString(env, "CLEARING_ADDRESS", "127.0.0.1:5102"),
   });
-}
-
-function parseKey(text: string): IssuerKey {
-  const problem = new ConfigError(
-    "DEVELOPMENT_ISSUER_KEY",
-    "(hidden)",
-    "expected the private JWK of an Ed25519 key",
-  );
-  let jwk: Partial<Record<string, unknown>>;
-  try {
-    jwk = JSON.parse(text) as Partial<Record<string, unknown>>;
-  } catch {
-    throw problem; // the cause would show a part of the key
-  }
-  const { kty, crv, x, d, kid } = jwk ?? {};
-  if (kty !== "OKP" || crv !== "Ed25519" || typeof x !== "string" || typeof d !== "string") {
-    throw problem;
-  }
-  return Object.freeze({ kty, crv, x, d, kid: typeof kid === "string" ? kid : undefined });
 }

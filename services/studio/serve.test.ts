@@ -82,7 +82,7 @@ describe("serveStudio", () => {
     async (env, stripe) => {
       const response = await fetch(await start(env as Record<string, string>));
       const told = /content="([^"]*)"/.exec(await response.text())?.[1]?.replaceAll("&quot;", '"');
-      expect(JSON.parse(told ?? "")).toEqual({ stripe });
+      expect(JSON.parse(told ?? "")).toEqual({ stripe, signIn: null });
       const policy = response.headers.get("content-security-policy") ?? "";
       const hosts = [...policy.matchAll(/https:\/\/\S*[a-z]/g)].map(([host]) => host);
       if (stripe?.simulated !== false) return expect(hosts).toEqual([]);

@@ -8,6 +8,7 @@ import { createHttpServer } from "#common/process/tls/http-server.ts";
 import type { StudioConfig } from "./config.ts";
 import type { StudioDeps } from "./deps.ts";
 import { createDevelopmentRoutes } from "./development/routes.ts";
+import { createSignInRoutes } from "./sign-in/routes.ts";
 import { createSite } from "./site.ts";
 
 /** Studio's server, listening. */
@@ -55,11 +56,16 @@ export async function serveStudio(config: StudioConfig, deps: StudioDeps): Promi
 }
 
 function siteListener(config: StudioConfig, deps: StudioDeps) {
-  const site = createSite(deps.files, config.stripe);
+  const people = config.signIn?.provider !== undefined;
+  const site = createSite(deps.files, config.stripe, config.signIn && { people });
   const development =
     deps.development === undefined
       ? undefined
-      : createDevelopmentRoutes(deps.development, deps.logger);
+      : createDevelopmentRoutes(deps.development, deps.logger, {
+          givesTokens: config.signIn === undefined,
+        });
+  const signIn =
+    deps.signIn && config.signIn && createSignInRoutes(deps.signIn, config.signIn, deps.logger);
   const seconds = durationHistogram(
     getMeter("sovr.studio"),
     "studio_request_duration_seconds",
@@ -74,6 +80,8 @@ function siteListener(config: StudioConfig, deps: StudioDeps) {
     });
     if (development !== undefined && path.startsWith("/dev/")) {
       void development(request, response, path);
+    } else if (signIn !== undefined && path.startsWith("/sign-in/")) {
+      void signIn(request, response, path);
     } else site(request, response, path);
   };
 }
@@ -82,6 +90,7 @@ function siteListener(config: StudioConfig, deps: StudioDeps) {
 function routeOf(path: string): string {
   if (path === "/") return "page";
   if (path.startsWith("/assets/")) return "asset";
+  if (path.startsWith("/sign-in/")) return "sign-in";
   return path.startsWith("/dev/") ? "development" : "other";
 }
 

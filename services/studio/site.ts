@@ -51,13 +51,23 @@ const nothing = "default-src 'none'; frame-ancestors 'none'";
 /** Their names hold a hash of what is in them, so one that is known never changes. */
 const forEver = "public, max-age=31536000, immutable";
 
+/** What a page is told of how one signs in. */
+export interface PageSignIn {
+  /** Whether people can, at a provider of identities; wallets always can. */
+  readonly people: boolean;
+}
+
 /**
  * Answers GET and HEAD for the app's files. There is one page: the app keeps its routes behind the #. With the page
  * comes what its server knows, as JSON, so that nothing has to be asked before it is drawn.
  */
-export function createSite(files: StaticFiles, stripe: StudioStripe | undefined) {
+export function createSite(
+  files: StaticFiles,
+  stripe: StudioStripe | undefined,
+  signIn?: PageSignIn,
+) {
   // A function, because "$" has a meaning in texts that replace.
-  const page = files.page.replaceAll(configMark, () => formatPageConfig(stripe));
+  const page = files.page.replaceAll(configMark, () => formatPageConfig(stripe, signIn));
   const withStripe = stripe !== undefined && !stripe.simulated;
   return (request: IncomingMessage, response: ServerResponse, path: string): void => {
     const file = files.assets.get(path);
@@ -75,9 +85,16 @@ export function createSite(files: StaticFiles, stripe: StudioStripe | undefined)
 }
 
 /** For the inside of an HTML attribute. Nothing in it is secret: everybody gets the page. */
-function formatPageConfig(stripe: StudioStripe | undefined): string {
-  const json = JSON.stringify({ stripe: stripe ?? null });
-  return json.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+function formatPageConfig(
+  stripe: StudioStripe | undefined,
+  signIn: PageSignIn | undefined,
+): string {
+  return escapeHtml(JSON.stringify({ stripe: stripe ?? null, signIn: signIn ?? null }));
+}
+
+/** For the inside of an element, or of an attribute in double quotes. */
+function escapeHtml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 }
 
 function sendPage(
@@ -118,6 +135,47 @@ export function sendText(
   send(request, response, status, Buffer.from(`${text}\n`), {
     "content-type": "text/plain; charset=utf-8",
     "content-security-policy": nothing,
+    "cache-control": "no-store",
+  });
+}
+
+/** A page of few words. */
+export interface MessagePage {
+  readonly title: string;
+  readonly message: string;
+  /** Where it leads on by itself at once. Undefined: a link back to the app. */
+  readonly next?: string;
+}
+
+/** Answers a page of few words, which nobody may keep: what it says is about this browser. */
+export function sendMessagePage(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  { title, message, next }: MessagePage,
+): void {
+  const nonce = randomBytes(16).toString("base64");
+  const lead =
+    next === undefined ? "" : `<meta http-equiv="refresh" content="0;url=${escapeHtml(next)}">`;
+  const page = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+${lead}
+<title>${escapeHtml(title)} · SOVR Studio</title>
+<style nonce="${nonce}">
+  body { font-family: ui-sans-serif, system-ui, sans-serif; margin: 20vh auto 0; max-width: 30rem; padding: 0 1.5rem; line-height: 1.5 }
+  a { color: inherit }
+</style>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(message)}</p>
+<p><a href="${escapeHtml(next ?? "/")}">${next === undefined ? "Back to Studio" : "Go on"}</a></p>
+</html>
+`;
+  send(request, response, status, Buffer.from(page), {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     "cache-control": "no-store",
   });
 }

@@ -26,6 +26,7 @@ const published: Readonly<Record<string, readonly string[]>> = {
     "WALLET_SIGNATURE_INVALID",
     "SCOPE_MISSING",
     "APPROVAL_INVALID",
+    "SIGN_IN_REFUSED",
   ],
   FAILED_PRECONDITION: [
     "INTENT_EXPIRED",
@@ -62,7 +63,7 @@ const published: Readonly<Record<string, readonly string[]>> = {
     "WEBHOOK_EVENT_NOT_FOUND",
     "PROPOSAL_NOT_FOUND",
   ],
-  UNAUTHENTICATED: ["CREDENTIALS_MISSING", "CREDENTIALS_INVALID"],
+  UNAUTHENTICATED: ["CREDENTIALS_MISSING", "CREDENTIALS_INVALID", "SESSION_EXPIRED"],
   DEADLINE_EXCEEDED: ["NOT_SENT", "OUTCOME_UNKNOWN", "EDGE_TIMEOUT"],
   UNAVAILABLE: [
     "LEDGER_UNAVAILABLE",
@@ -71,6 +72,7 @@ const published: Readonly<Record<string, readonly string[]>> = {
     "PAYMENTS_UNAVAILABLE",
     "EDGE_UNAVAILABLE",
     "SIGNER_UNAVAILABLE",
+    "SIGN_IN_UNAVAILABLE",
   ],
   INTERNAL: ["INTERNAL"],
   UNIMPLEMENTED: ["METHOD_NOT_FOUND"],

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { identityOf } from "#common/process/tls/identity.ts";
-import { serviceNames } from "#common/service-names.ts";
+import { databaseUsers, serviceNames } from "#common/service-names.ts";
 import { requireEnvoy } from "../../cli/bring/envoy.ts";
 import { describeError } from "../../cli/command/problem.ts";
 import { runProgram } from "../../cli/command/run-program.ts";
@@ -222,15 +222,18 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
       expect(sessions.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(sessionsMax);
     });
 
-    it.each(serviceNames)("gives %s no way to the database but its own", (name) => {
-      const { containers, initContainers = [] } = podOf(overlay, name);
-      const mounts = (those: readonly Container[]) =>
-        those.flatMap(({ volumeMounts = [] }) => volumeMounts.map((mount) => mount.name));
-      expect(mounts(containers)).toContain("database");
-      expect(mounts(containers)).not.toContain("owner");
-      expect(mounts(initContainers)).toEqual(["owner", "database"]);
-      expect(initContainers[0]?.args?.slice(1)).toEqual([`${name}=/etc/sovr/database/url`]);
-    });
+    it.each(databaseUsers.filter((name) => name !== "studio" || overlay === "production"))(
+      "gives %s no way to the database but its own",
+      (name) => {
+        const { containers, initContainers = [] } = podOf(overlay, name);
+        const mounts = (those: readonly Container[]) =>
+          those.flatMap(({ volumeMounts = [] }) => volumeMounts.map((mount) => mount.name));
+        expect(mounts(containers)).toContain("database");
+        expect(mounts(containers)).not.toContain("owner");
+        expect(mounts(initContainers)).toEqual(["owner", "database"]);
+        expect(initContainers[0]?.args?.slice(1)).toEqual([`${name}=/etc/sovr/database/url`]);
+      },
+    );
 
     it("lets exactly those call each other that must, by the policies of the caller", () => {
       expect(pairsOf(overlay, mayCall)).toEqual(expectedPairs(overlay));
@@ -335,10 +338,10 @@ describe.skipIf(skipped !== "")(`manifests${skipped}`, () => {
     expect(podOf("evaluation", "tigerbeetle")).toMatchObject({ enableServiceLinks: true });
   });
 
-  it("lets production's Checkout reach Stripe and none of its own machines, and nobody else go out", () => {
+  it("lets production's Checkout reach Stripe, Studio the provider of identities, neither its own machines, and nobody else go out", () => {
     const manifests = manifestsOf("production");
     for (const one of workloadsOf(manifests)) {
-      const expected = one.metadata.name === "checkout" ? ["0.0.0.0/0"] : [];
+      const expected = ["checkout", "studio"].includes(one.metadata.name) ? ["0.0.0.0/0"] : [];
       expect([one.metadata.name, blocksReached(manifests, podLabels(one), 443)]).toEqual([
         one.metadata.name,
         expected,

@@ -31,6 +31,11 @@ const known = [
     shape: "32 bytes as hex",
     why: "the first development account of anvil and hardhat, known to everyone",
   },
+  ...["POSCR", "SFIAT"].map((name) => ({
+    file: `contracts/compiled/${name}.json`,
+    shape: "32 bytes as hex",
+    why: "the hash of the contract's bytecode",
+  })),
   { file: "k8s/requirements.txt", shape: "32 bytes as hex", why: "SHA-256 of the packages" },
   { file: "envoy/requirements.txt", shape: "32 bytes as hex", why: "SHA-256 of the packages" },
   {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { DomainError, invalidField } from "#common/domain-error.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
+import { personalDigest } from "../personal-digest.ts";
 
 /** How long a token is good for. The app renews it by itself. */
 export const tokenSeconds = 900;
@@ -89,11 +89,4 @@ export function createDevelopment(ports: DevelopmentPorts): Development {
 
 function refused(rule: string, message: string): DomainError<"CREDENTIALS_INVALID"> {
   return new DomainError("CREDENTIALS_INVALID", message, { metadata: { rule } });
-}
-
-/** The digest that EIP-191 signs for a text. */
-function personalDigest(text: string): string {
-  const bytes = Buffer.from(text, "utf8");
-  const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${bytes.length}`, "latin1");
-  return `0x${Buffer.from(keccak_256(Buffer.concat([prefix, bytes]))).toString("hex")}`;
 }

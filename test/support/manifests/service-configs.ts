@@ -20,7 +20,7 @@ export const serviceConfigs = {
   checkout: checkoutConfig,
 } as const satisfies Record<ServiceName, (env: Environment) => object>;
 
-/** The services and Studio, which speaks no gRPC and needs no records. */
+/** The services and Studio, which speaks no gRPC. */
 export const partConfigs = { ...serviceConfigs, studio: studioConfig } as const;
 
 export type PartName = keyof typeof partConfigs;
@@ -35,6 +35,8 @@ const secrets = {
   ATTESTOR_PRIVATE_KEY_FILE: `0x${"11".repeat(32)}`,
   DEVELOPMENT_ISSUER_KEY_FILE: '{"kty":"OKP","crv":"Ed25519","x":"eA","d":"ZA"}',
   CHECKOUT_CREDENTIAL_KEY_FILE: '{"kty":"OKP","crv":"Ed25519","x":"eA","d":"ZA"}',
+  SIGN_IN_KEY_FILE: '{"kty":"OKP","crv":"Ed25519","x":"eA","d":"ZA"}',
+  OIDC_CLIENT_SECRET_FILE: "secret",
   STRIPE_SECRET_KEY_FILE: "sk_test_simulator_0",
   STRIPE_PUBLISHABLE_KEY_FILE: "pk_test_simulator_0",
   STRIPE_WEBHOOK_SECRET_FILE: "whsec_00000000",

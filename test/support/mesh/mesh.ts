@@ -136,6 +136,7 @@ export async function privateEnvironment(state: string): Promise<NodeJS.ProcessE
     "POSTGRES_PORT",
     "STRIPE_SIM_PORT",
     "STRIPE_SIM_METRICS_PORT",
+    "IDENTITY_PORT",
   ];
   const ports = await Promise.all(variables.map(() => freePort()));
   return {

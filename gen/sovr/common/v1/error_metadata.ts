@@ -59,6 +59,9 @@ export interface ErrorMetadata {
   readonly PROPOSAL_NOT_FOUND: { readonly intentId: string };
   readonly PROPOSAL_CLOSED: { readonly intentId: string; readonly state: string };
   readonly NOT_PROPOSABLE: { readonly intentId: string };
+  readonly SIGN_IN_REFUSED: { readonly rule: string };
+  readonly SESSION_EXPIRED: { readonly [key: string]: never };
+  readonly SIGN_IN_UNAVAILABLE: { readonly [key: string]: never };
   readonly CHECKOUT_CANCELLED: { readonly intentId: string };
   readonly NOT_CANCELLABLE: { readonly intentId: string; readonly state: string };
 }

@@ -2,6 +2,13 @@
 export interface PageConfig {
   /** With what cards are paid; undefined where this mesh takes none. */
   readonly stripe: PageStripe | undefined;
+  /** How one signs in; undefined in a development mesh that lets in everybody at one click. */
+  readonly signIn: PageSignIn | undefined;
+}
+
+export interface PageSignIn {
+  /** Whether people can, at a provider of identities. */
+  readonly people: boolean;
 }
 
 export interface PageStripe {
@@ -15,9 +22,12 @@ export interface PageStripe {
 export function loadPageConfig(page: Document = document): PageConfig {
   const meta = page.querySelector<HTMLMetaElement>('meta[name="studio-config"]');
   try {
-    const { stripe } = JSON.parse(meta?.content ?? "") as { readonly stripe: PageStripe | null };
-    return { stripe: stripe ?? undefined };
+    const { stripe, signIn } = JSON.parse(meta?.content ?? "") as {
+      readonly stripe: PageStripe | null;
+      readonly signIn?: PageSignIn | null;
+    };
+    return { stripe: stripe ?? undefined, signIn: signIn ?? undefined };
   } catch {
-    return { stripe: undefined };
+    return { stripe: undefined, signIn: undefined };
   }
 }

@@ -30,16 +30,16 @@ const icons: Readonly<Record<EventWords["kind"], LucideIcon>> = {
 
 interface EventRowProps {
   readonly event: Event;
-  /** EIP-55. */
-  readonly wallet: string;
+  /** EIP-55; undefined for a person. */
+  readonly viewer: string | undefined;
 }
 
 /** What is younger than this when it is first shown is news. */
 const newsMs = 3_000;
 
 /** One event. Those of an intent lead to its journal entry. */
-export function EventRow({ event, wallet }: EventRowProps) {
-  const { kind, title, change } = describeEvent(event, wallet);
+export function EventRow({ event, viewer }: EventRowProps) {
+  const { kind, title, change } = describeEvent(event, viewer);
   const Icon = icons[kind];
   const time = event.commitTime === undefined ? 0 : timestampMs(event.commitTime);
   const [fresh] = useState(() => Date.now() - time < newsMs);

@@ -25,12 +25,15 @@ export function codeName(code: number): string {
   return codeNames.get(code) ?? `code ${code}`;
 }
 
-/** Says what an event was for the wallet. `wallet`: EIP-55. */
-export function describeEvent(event: Event, wallet: string): EventWords {
+/** Says what an event was for its viewer: a wallet, EIP-55, or a person, who has no balance. */
+export function describeEvent(event: Event, viewer: string | undefined): EventWords {
   if (event.type === EventType.ACCOUNT_OPENED) {
     return { kind: "account", title: "Account opened", change: undefined };
   }
-  const change = changeOf(event.transfers, String(walletAccountId(wallet, usd)));
+  const change =
+    viewer === undefined
+      ? undefined
+      : changeOf(event.transfers, String(walletAccountId(viewer, usd)));
   const codes = new Set(event.transfers.map(({ code }) => code));
   if (event.type !== EventType.CLEARED) return { ...pendingWords(event.type), change: undefined };
   if (codes.has(postingCodes.PURCHASE)) {
@@ -41,7 +44,7 @@ export function describeEvent(event: Event, wallet: string): EventWords {
   }
   if (codes.has(postingCodes.FUNDING))
     return { kind: "income", title: "Test money received", change };
-  if (codes.has(postingCodes.WALLET_TRANSFER)) {
+  if (codes.has(postingCodes.WALLET_TRANSFER) && viewer !== undefined) {
     const title = (change ?? 0n) < 0n ? "Sent to another wallet" : "Received from another wallet";
     return { kind: (change ?? 0n) < 0n ? "other" : "income", title, change };
   }

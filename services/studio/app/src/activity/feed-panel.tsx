@@ -1,6 +1,6 @@
 import { Skeleton, Text } from "@mantine/core";
 import { Radio } from "lucide-react";
-import { useMesh } from "../mesh-context.tsx";
+import { useViewing } from "../mesh-context.tsx";
 import { hrefs } from "../shell/route.ts";
 import { clockTime } from "../shell/time.ts";
 import { useStore } from "../store.ts";
@@ -8,9 +8,9 @@ import { EventRow } from "./event-row.tsx";
 import type { FeedState } from "./feed.ts";
 import classes from "./feed-panel.module.css";
 
-/** The wallet's newest events, as they come. `limit`: how many at most. */
+/** The viewer's newest events, as they come. `limit`: how many at most. */
 export function FeedPanel({ limit }: { readonly limit: number }) {
-  const { feed, wallet } = useMesh();
+  const { feed, viewer } = useViewing();
   const state = useStore(feed.state);
   const shown = state.events.slice(0, limit);
   return (
@@ -26,7 +26,7 @@ export function FeedPanel({ limit }: { readonly limit: number }) {
       ) : (
         <ul className={classes.list} aria-live="polite" data-testid="feed">
           {shown.map((event) => (
-            <EventRow key={event.eventId} event={event} wallet={wallet.address} />
+            <EventRow key={event.eventId} event={event} viewer={viewer} />
           ))}
         </ul>
       )}

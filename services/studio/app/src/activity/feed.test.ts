@@ -69,7 +69,7 @@ describe("openFeed", () => {
     feed = openFeed({
       client: { subscribe },
       storage,
-      wallet: "0x1",
+      viewer: "0x1",
       wait: async () => undefined,
       nowMs: () => 86_400_000,
     });

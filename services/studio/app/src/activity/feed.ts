@@ -11,7 +11,7 @@ import { backoffMs, type Connection, followStream, pause } from "../mesh/follow-
 import { explain, type Problem } from "../mesh/problem.ts";
 import { createStore, type Store } from "../store.ts";
 
-/** The wallet's events, newest first, and how sure one can be of them. */
+/** The viewer's events, newest first, and how sure one can be of them. */
 export interface FeedState {
   readonly connection: Connection;
   /** Why the last stream ended, while there is no other. */
@@ -36,8 +36,8 @@ export interface Feed {
 export interface FeedOptions {
   readonly client: EventStreamClient;
   readonly storage: Pick<Storage, "getItem" | "setItem">;
-  /** Feeds of other wallets are kept apart. EIP-55. */
-  readonly wallet: string;
+  /** Feeds of other wallets are kept apart. EIP-55; undefined for a person. */
+  readonly viewer: string | undefined;
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Epoch milliseconds. */
   readonly nowMs?: () => number;
@@ -51,7 +51,7 @@ const heartbeatMs = 5_000;
 const historyMs = 24 * 3_600_000;
 
 /**
- * Follows the wallet's events. The cursor outlives reloads and restarts of EventStream, so that nothing is told twice or
+ * Follows the viewer's events. The cursor outlives reloads and restarts of EventStream, so that nothing is told twice or
  * not at all; a cursor of another ledger, as after ./mesh up --fresh, is thrown away.
  */
 export function openFeed(options: FeedOptions): Feed {
@@ -136,12 +136,12 @@ function later({ completeToMs }: FeedState, time: Timestamp | undefined): number
   return time === undefined ? completeToMs : Math.max(completeToMs ?? 0, timestampMs(time));
 }
 
-const storageKey = (wallet: string) => `sovr.studio.feed.${wallet}`;
+const storageKey = (viewer: string | undefined) => `sovr.studio.feed.${viewer ?? "person"}`;
 
-function loadFeed({ storage, wallet }: FeedOptions): FeedState {
+function loadFeed({ storage, viewer }: FeedOptions): FeedState {
   const start = { connection: "connecting", problem: undefined, resumes: 0, gaps: 0 } as const;
   try {
-    const stored = JSON.parse(storage.getItem(storageKey(wallet)) ?? "") as {
+    const stored = JSON.parse(storage.getItem(storageKey(viewer)) ?? "") as {
       readonly cursor: string;
       readonly events: readonly JsonValue[];
     };
@@ -152,13 +152,13 @@ function loadFeed({ storage, wallet }: FeedOptions): FeedState {
   }
 }
 
-function keepFeed({ storage, wallet }: FeedOptions, { cursor, events }: FeedState): void {
+function keepFeed({ storage, viewer }: FeedOptions, { cursor, events }: FeedState): void {
   const stored = {
     cursor,
     events: events.slice(0, storedMax).map((event) => toJson(EventSchema, event)),
   };
   try {
-    storage.setItem(storageKey(wallet), JSON.stringify(stored));
+    storage.setItem(storageKey(viewer), JSON.stringify(stored));
   } catch {
     // The storage is full or forbidden: then a reload begins a day back, which is only slower.
   }

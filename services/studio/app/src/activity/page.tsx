@@ -1,5 +1,5 @@
 import { Title } from "@mantine/core";
-import { useMesh } from "../mesh-context.tsx";
+import { useViewing } from "../mesh-context.tsx";
 import { Copyable } from "../shell/copyable.tsx";
 import { ProblemBox } from "../shell/problem-box.tsx";
 import { clockTime } from "../shell/time.ts";
@@ -9,7 +9,7 @@ import classes from "./page.module.css";
 
 /** Everything that the stream told, and how sure one can be of it. */
 export function ActivityPage() {
-  const { feed } = useMesh();
+  const { feed } = useViewing();
   const { problem, connection, completeToMs, resumes, gaps, cursor } = useStore(feed.state);
   return (
     <div className={classes.page}>

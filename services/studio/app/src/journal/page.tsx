@@ -15,7 +15,7 @@ import type { JournalEntry } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { codeName } from "../activity/event-words.ts";
 import { explain } from "../mesh/problem.ts";
-import { useMesh } from "../mesh-context.tsx";
+import { useViewing } from "../mesh-context.tsx";
 import { accountName } from "../shell/account-name.ts";
 import { Copyable } from "../shell/copyable.tsx";
 import { Money } from "../shell/money.tsx";
@@ -30,6 +30,7 @@ const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 
 /** One entry of the journal: what moved, who signed for it, and what this browser finds when it checks that. */
 export function JournalPage({ intentId }: { readonly intentId: string }) {
+  const { viewer } = useViewing();
   const enabled = uuidV7.test(intentId);
   const entry = useQuery(LedgerService.method.getJournalEntry, { intentId }, { enabled });
   const cleared = useQuery(ClearingService.method.getClearing, { intentId }, { enabled });
@@ -38,8 +39,8 @@ export function JournalPage({ intentId }: { readonly intentId: string }) {
 
   return (
     <div className={classes.page}>
-      <a className={classes.back} href={hrefs.shop}>
-        <ArrowLeft size={16} aria-hidden /> Shop
+      <a className={classes.back} href={viewer === undefined ? hrefs.activity : hrefs.shop}>
+        <ArrowLeft size={16} aria-hidden /> {viewer === undefined ? "Activity" : "Shop"}
       </a>
       <Title order={1} className={classes.title ?? ""}>
         Journal entry
@@ -110,7 +111,7 @@ function EntryOrBones({ entry, cleared, domain }: EntryOrBonesProps) {
 }
 
 function Lines({ entry }: { readonly entry: JournalEntry }) {
-  const { wallet } = useMesh();
+  const { viewer } = useViewing();
   const ledger = entry.lines[0]?.ledger ?? 1;
   const total = entry.lines.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
   return (
@@ -126,9 +127,9 @@ function Lines({ entry }: { readonly entry: JournalEntry }) {
           <li key={line.transferId}>
             <div className={classes.line}>
               <span className={classes.way}>
-                <span>{accountName(line.debitAccountId, wallet.address)}</span>
+                <span>{accountName(line.debitAccountId, viewer)}</span>
                 <ArrowRight size={15} aria-label="to" />
-                <span>{accountName(line.creditAccountId, wallet.address)}</span>
+                <span>{accountName(line.creditAccountId, viewer)}</span>
               </span>
               <Money amount={BigInt(line.amount)} ledger={line.ledger} />
             </div>

@@ -79,8 +79,11 @@ const words: Readonly<Record<string, Words>> = {
   ],
   NO_TOKENS: [
     "This mesh gives no tokens to browsers",
-    "Only a development mesh does (./mesh up). Elsewhere an operator's sign-in belongs here.",
+    "Nobody has set up how one signs in here. Tell the operator.",
   ],
+  SIGN_IN_REFUSED: ["You were not signed in", "Try again. If it stays so, tell the operator."],
+  SIGN_IN_UNAVAILABLE: ["Who knows people here does not answer", "Try again in a moment."],
+  SESSION_EXPIRED: ["Your session is over", "Sign in again."],
   DIGEST_DIFFERS: [
     "The mesh answered about something else",
     "The digest is not that of what you signed, and your signature holds for no other. Tell the operator.",
@@ -135,6 +138,7 @@ const passing = new Set([
   "SIGNER_UNAVAILABLE",
   "DRAINING",
   "PAYMENTS_UNAVAILABLE",
+  "SIGN_IN_UNAVAILABLE",
   "INTERNAL",
 ]);
 

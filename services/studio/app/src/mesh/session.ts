@@ -1,6 +1,6 @@
 import { createStore, type Store } from "../store.ts";
-import type { DemoWallet } from "../wallet/demo-wallet.ts";
-import { explain, type Problem, StudioError } from "./problem.ts";
+import { explain, type Problem } from "./problem.ts";
+import type { Token } from "./sign-in.ts";
 
 /** How the session of a wallet stands. */
 export interface SessionState {
@@ -9,7 +9,7 @@ export interface SessionState {
   readonly problem: Problem | undefined;
 }
 
-/** Short-lived tokens that are bound to a wallet, renewed before they expire. */
+/** Short-lived tokens, renewed before they expire. */
 export interface Session {
   readonly state: Store<SessionState>;
   /** A token that is good for a while yet. Rejects with StudioError, or TypeError if nobody answers. */
@@ -24,11 +24,11 @@ const marginMs = 60_000;
 /** When it is renewed, unless a call needs it before: so long before it expires. */
 const renewMs = 180_000;
 const retryMs = 5_000;
-const requestMsMax = 10_000;
 
-export function openSession(wallet: DemoWallet): Session {
+/** `request`: asks for a token. */
+export function openSession(request: () => Promise<Token>): Session {
   const state = createStore<SessionState>({ expiresAtMs: undefined, problem: undefined });
-  let current: { readonly token: string; readonly expiresAtMs: number } | undefined;
+  let current: Token | undefined;
   let asking: Promise<string> | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
@@ -40,7 +40,7 @@ export function openSession(wallet: DemoWallet): Session {
 
   /** One at a time: whoever asks meanwhile gets the same answer. */
   function renew(): Promise<string> {
-    asking ??= requestToken(wallet)
+    asking ??= request()
       .then(
         (fresh) => {
           current = fresh;
@@ -74,38 +74,4 @@ export function openSession(wallet: DemoWallet): Session {
       clearTimeout(timer);
     },
   };
-}
-
-/** Proves that the wallet is held by signing a fresh challenge. */
-async function requestToken(wallet: DemoWallet) {
-  const challenge = await postJson("/dev/challenge", { wallet: wallet.address });
-  const answer = await postJson("/dev/token", {
-    nonce: String(challenge["nonce"]),
-    signature: wallet.signText(String(challenge["message"])),
-  });
-  return { token: String(answer["token"]), expiresAtMs: Number(answer["expiresAtMs"]) };
-}
-
-/** Posts JSON to Studio's server. Rejects with StudioError, which carries the reason it gives. */
-export async function postJson(
-  path: string,
-  body: Readonly<Record<string, string>>,
-  token?: string,
-): Promise<Readonly<Record<string, unknown>>> {
-  const response = await fetch(path, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    },
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(requestMsMax),
-  }).catch((error: unknown) => {
-    throw new StudioError("NETWORK", String(error));
-  });
-  const answer = (await response.json().catch(() => ({}))) as Readonly<Record<string, unknown>>;
-  if (response.ok) return answer;
-  const known = typeof answer["reason"] === "string" ? answer["reason"] : undefined;
-  const reason = known ?? (response.status === 404 ? "NO_TOKENS" : "NETWORK");
-  throw new StudioError(reason, String(answer["message"] ?? `status ${response.status}`));
 }

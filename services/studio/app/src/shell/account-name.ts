@@ -3,10 +3,10 @@ import { usd } from "../currency.ts";
 import { walletAccountId } from "../wallet/ids.ts";
 import { shorten } from "./copyable.tsx";
 
-/** What an account is called for somebody who holds a wallet. `accountId`: a u128 as a decimal string. */
-export function accountName(accountId: string, wallet: string): string {
+/** What an account is called for a wallet (EIP-55), or for a person. `accountId`: a u128 as a decimal string. */
+export function accountName(accountId: string, viewer: string | undefined): string {
   const id = BigInt(accountId);
-  if (id === walletAccountId(wallet, usd)) return "Your wallet";
+  if (viewer !== undefined && id === walletAccountId(viewer, usd)) return "Your wallet";
   if (id >= walletIdsFrom) return `Wallet account ${shorten(accountId)}`;
   return findChartAccount(id)?.name ?? `Account ${accountId}`;
 }

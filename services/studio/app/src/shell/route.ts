@@ -7,6 +7,8 @@ export type Route =
   | { readonly page: "orders"; readonly intentId: string | undefined }
   | { readonly page: "activity" }
   | { readonly page: "wallet" }
+  /** Of a person who has signed in. */
+  | { readonly page: "account" }
   | { readonly page: "journal"; readonly intentId: string }
   | { readonly page: "unknown" };
 
@@ -16,6 +18,7 @@ export const hrefs = {
   order: (intentId: string) => `#/orders/${intentId}`,
   activity: "#/activity",
   wallet: "#/wallet",
+  account: "#/account",
   journal: (intentId: string) => `#/journal/${intentId}`,
 } as const;
 
@@ -26,7 +29,8 @@ export function parseRoute(hash: string): Route {
   if (page === "journal" && intentId !== "") return { page, intentId };
   if (intentId !== "") return { page: "unknown" };
   if (page === "") return { page: "shop" };
-  return page === "activity" || page === "wallet" ? { page } : { page: "unknown" };
+  const isPage = page === "activity" || page === "wallet" || page === "account";
+  return isPage ? { page } : { page: "unknown" };
 }
 
 export function useRoute(): Route {

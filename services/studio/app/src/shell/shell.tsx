@@ -1,24 +1,30 @@
 import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { Activity, Moon, Package, Store, Sun, Wallet } from "lucide-react";
+import { Activity, CircleUser, Moon, Package, Store, Sun, Wallet } from "lucide-react";
 import type { ReactNode } from "react";
 import mark from "../mark.svg";
-import { useMesh } from "../mesh-context.tsx";
+import { useViewing } from "../mesh-context.tsx";
 import { useStore } from "../store.ts";
 import { ConnectionBadge } from "./connection-badge.tsx";
 import { ProblemBox } from "./problem-box.tsx";
 import { hrefs, useRoute } from "./route.ts";
 import classes from "./shell.module.css";
 
-const links = [
+const shopperLinks = [
   { page: "shop", href: hrefs.shop, label: "Shop", icon: Store },
   { page: "orders", href: hrefs.orders, label: "Orders", icon: Package },
   { page: "activity", href: hrefs.activity, label: "Activity", icon: Activity },
   { page: "wallet", href: hrefs.wallet, label: "Wallet", icon: Wallet },
 ] as const;
 
+const personLinks = [
+  { page: "activity", href: hrefs.activity, label: "Activity", icon: Activity },
+  { page: "account", href: hrefs.account, label: "Account", icon: CircleUser },
+] as const;
+
 /** What stands around every page. */
 export function Shell({ children }: { readonly children: ReactNode }) {
-  const { feed, session } = useMesh();
+  const { feed, session, viewer, person } = useViewing();
+  const links = viewer === undefined ? personLinks : shopperLinks;
   const { connection, problem } = useStore(feed.state);
   const signedIn = useStore(session.state);
   const { page } = useRoute();
@@ -29,7 +35,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       </button>
       <header className={classes.header}>
         <div className={classes.bar}>
-          <a className={classes.brand} href={hrefs.shop}>
+          <a className={classes.brand} href={viewer === undefined ? hrefs.activity : hrefs.shop}>
             <img src={mark} alt="" />
             SOVR Studio
           </a>
@@ -47,6 +53,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
             ))}
           </nav>
           <div className={classes.end}>
+            {person !== undefined && <span className={classes.person}>{person.name}</span>}
             <ConnectionBadge connection={connection} problem={problem} />
             <ColorSchemeButton />
           </div>

@@ -142,7 +142,7 @@ const protocolNames: readonly { readonly value: Protocol; readonly label: string
 ];
 
 function ConnectionPanel({ onProtocol }: Pick<WalletPageProps, "onProtocol">) {
-  const { protocol, session } = useMesh();
+  const { config, protocol, session } = useMesh();
   const { expiresAtMs } = useStore(session.state);
   const domain = useQuery(AttestorService.method.getDomain, {});
   const signer = domain.data?.signers.at(-1);
@@ -162,6 +162,12 @@ function ConnectionPanel({ onProtocol }: Pick<WalletPageProps, "onProtocol">) {
         <dt>Session</dt>
         <dd className="numeric" data-testid="session">
           {expiresAtMs === undefined ? "—" : <Until ms={expiresAtMs} />}
+        </dd>
+        <dt>Signed in by</dt>
+        <dd data-testid="signed-in-by">
+          {config.signIn === undefined
+            ? "one click: development, where everybody gets a token"
+            : "this wallet's signature (EIP-4361)"}
         </dd>
         <dt>Signing domain</dt>
         <dd>

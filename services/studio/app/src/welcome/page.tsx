@@ -1,17 +1,20 @@
 import { Button, Collapse, PasswordInput, Text, Title } from "@mantine/core";
-import { FlaskConical, Plus } from "lucide-react";
+import { FlaskConical, Plus, Users } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import mark from "../mark.svg";
 import { ColorSchemeButton } from "../shell/shell.tsx";
+import type { PageSignIn } from "../studio-config.ts";
 import { type DemoWallet, keepWallet } from "../wallet/demo-wallet.ts";
 import classes from "./page.module.css";
 
 interface WelcomePageProps {
+  /** Undefined: a development mesh that lets in everybody at one click. */
+  readonly signIn: PageSignIn | undefined;
   readonly onWallet: (wallet: DemoWallet) => void;
 }
 
 /** The first thing that a browser without a wallet sees. */
-export function WelcomePage({ onWallet }: WelcomePageProps) {
+export function WelcomePage({ signIn, onWallet }: WelcomePageProps) {
   const [importing, setImporting] = useState(false);
   const [problem, setProblem] = useState<string>();
 
@@ -56,6 +59,17 @@ export function WelcomePage({ onWallet }: WelcomePageProps) {
           >
             I have a key
           </Button>
+          {signIn?.people === true && (
+            <Button
+              size="md"
+              variant="default"
+              component="a"
+              href="/sign-in/oidc"
+              leftSection={<Users size={18} aria-hidden />}
+            >
+              Sign in as staff
+            </Button>
+          )}
         </div>
         <Collapse expanded={importing}>
           <form className={classes.form} onSubmit={importKey}>
@@ -73,8 +87,10 @@ export function WelcomePage({ onWallet }: WelcomePageProps) {
           </form>
         </Collapse>
         <p className={classes.note}>
-          <FlaskConical size={16} aria-hidden />A demo wallet's key stays in this browser,
-          unprotected. Play money only.
+          <FlaskConical size={16} aria-hidden />
+          {signIn === undefined
+            ? "Development: one click gives everybody a token. A demo wallet's key stays in this browser, unprotected. Play money only."
+            : "A demo wallet signs you in, and its key stays in this browser, unprotected. Play money only."}
         </p>
       </div>
     </main>

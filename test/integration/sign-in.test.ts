@@ -1,6 +1,9 @@
 // Goal: whoever is signed in is who they are, may do what their roles say, and stops being it when they leave; nobody else
 // gets in. Method: a whole mesh with a real provider (oidc-provider), asked through Envoy as browsers and thieves ask.
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { SigningKey } from "ethers";
@@ -11,6 +14,8 @@ import { findRole, personRoles } from "#common/roles.ts";
 import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { keyFiles } from "../../cli/state/keys.ts";
+import { repositoryRoot } from "../../cli/state/settings.ts";
+import { codeBlocks } from "../support/mesh/code-blocks.ts";
 import { startMesh, type TestMesh } from "../support/mesh/mesh.ts";
 import { createVisitor, type Visit, type Visitor, walletOf } from "../support/sign-in/visitor.ts";
 
@@ -251,6 +256,18 @@ describe("nobody gets in", () => {
     }
     expect(reasonOf(await visitor.get("/sign-in/token"))).toBe("METHOD_NOT_FOUND");
   });
+});
+
+it("docs/sign-in.md does what its block says", async () => {
+  const page = readFileSync(join(repositoryRoot, "docs/sign-in.md"), "utf8");
+  const [block, ...others] = codeBlocks(page).filter(({ language }) => language === "sh");
+  expect(others).toEqual([]);
+  // The mesh that it starts is there already.
+  const here = block?.code.replaceAll("127.0.0.1:8080", mesh.address) ?? "";
+  const options = { cwd: repositoryRoot, env: mesh.environment };
+  const { stdout } = await promisify(execFile)("sh", ["-eu", "-c", here], options);
+  for (const pattern of [/already running/, /^ {2}identity .* serving /m, /\{"session":null\}/])
+    expect(stdout).toMatch(pattern);
 });
 
 describe("what is kept", () => {

@@ -9,7 +9,7 @@ COPY gen ./gen
 COPY common ./common
 COPY services ./services
 COPY cli ./cli
-RUN node cli/build-studio.ts
+RUN node cli/bring/build-studio.ts
 
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app

@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileContracts } from "../contracts/compile.ts";
 import { accessDocs } from "./generate/access-docs.ts";
+import { bookSchema } from "./generate/book-schema.ts";
 import { errorMetadata } from "./generate/error-metadata.ts";
 import { licenceDocs } from "./generate/licence-docs.ts";
 import { protoDocs } from "./generate/proto-docs.ts";
 import { readProtoFiles } from "./generate/proto-files.ts";
 
-// Writes what follows from proto/: gen/ and the pages of docs/ that are made of its comments and options; the page of licences
+// Writes what follows from proto/: gen/ the pages of docs/ that are made of its comments and options, and the
+// schema of books; the page of licences
 // from the lockfile; and the contracts, compiled.
 // `--check` writes nothing, names every file that is not what it would write, and fails if there is one.
 
@@ -33,6 +35,7 @@ try {
     ...accessDocs(files),
     ...licenceDocs(root),
     ...compileContracts(root),
+    ...bookSchema(files),
   };
   for (const [path, text] of Object.entries(pages)) {
     if (!check) writeFileSync(join(root, path), text);

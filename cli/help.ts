@@ -43,6 +43,8 @@ console.log(`SOVR Mesh: a clearing house in a box.
                           takes the ledger that is there for the one of the records; says what that gives up
   ./mesh ledger recover REPLICA
                           brings back a replica of this machine that has lost its data file, from the others
+  ./mesh book list | show BOOK | check BOOK | new NAME
+                          businesses as data, and whether one holds (docs/books.md)
   ./mesh chain deploy --rpc URL --chain-id N [--admin ADDRESS] [--minter ADDRESS] [--pauser ADDRESS] [--poscr] [--yes]
                           puts the tokens' contracts on a chain, each once (contracts/README.md)
   ./mesh bench [--engine embedded|tigerbeetle] [--only NAME]… [--seconds N] [--check] [--json FILE]

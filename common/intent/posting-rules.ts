@@ -214,15 +214,26 @@ function checkWay(intent: Intent, posting: Posting, index: number): void {
     }
     checkLedger(posting, accountId, field);
   }
-  const allowed = rule.ways.some(
-    (way) =>
-      stands(way.debit, posting.debitAccountId, posting.ledger) &&
-      stands(way.credit, posting.creditAccountId, posting.ledger),
-  );
-  if (!allowed) throw notAllowed(index, rule.says);
+  const { code, debitAccountId, creditAccountId, ledger } = posting;
+  if (!allowsWay(code, debitAccountId, creditAccountId, ledger)) throw notAllowed(index, rule.says);
   if (posting.code === postingCodes.ADJUSTMENT && !intent.corrects && !intent.reference) {
     throw notAllowed(index, "ADJUSTMENT needs `corrects` or `reference`");
   }
+}
+
+/** Whether the rule of a code lets a posting run from one account to another of an asset. */
+export function allowsWay(
+  code: number,
+  debitAccountId: bigint,
+  creditAccountId: bigint,
+  ledger: number,
+): boolean {
+  return (
+    findRule(code)?.ways.some(
+      (way) =>
+        stands(way.debit, debitAccountId, ledger) && stands(way.credit, creditAccountId, ledger),
+    ) ?? false
+  );
 }
 
 function checkLedger(posting: Posting, accountId: bigint, field: string): void {

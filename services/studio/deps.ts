@@ -106,7 +106,7 @@ function load(folder: string): StaticFiles {
   try {
     return loadStaticFiles(folder);
   } catch (error) {
-    throw new Error(`the app in ${folder} cannot be loaded: node cli/build-studio.ts makes it`, {
+    throw new Error(`the app in ${folder} cannot be loaded: node cli/bring/build-studio.ts makes it`, {
       cause: error,
     });
   }

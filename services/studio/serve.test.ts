@@ -191,7 +191,7 @@ describe("serveStudio", () => {
 
   it("says how the app is made where there is none", async () => {
     rmSync(join(folder, "dist/index.html"));
-    await expect(start()).rejects.toThrow("node cli/build-studio.ts makes it");
+    await expect(start()).rejects.toThrow("node cli/bring/build-studio.ts makes it");
   });
 });
 

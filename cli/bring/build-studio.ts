@@ -1,6 +1,6 @@
-import { runCommand } from "./command/command.ts";
-import { buildStudio } from "./parts/studio-build.ts";
-import { repositoryRoot } from "./state/settings.ts";
+import { runCommand } from "../command/command.ts";
+import { buildStudio } from "../parts/studio-build.ts";
+import { repositoryRoot } from "../state/settings.ts";
 
 /** Builds Studio, the browser app, into services/studio/dist. ./mesh up does so by itself when it must. */
 runCommand(async () => {

@@ -157,7 +157,7 @@ describe("readPolicies", () => {
     ],
     ["no version", "versions: []\n", "line 1: versions"],
     ["what is no YAML", "versions: [\n", "line 2: "],
-    ["an alias", "versions: &v []\nother: *v\n", "Alias resolution is disabled"],
+    ["an alias", "versions: &v []\nother: *v\n", "line 2: an alias is not taken here"],
   ])("%s is refused with its line", (_what, text, message) => {
     expect(() => readPolicies(text)).toThrow(message);
   });

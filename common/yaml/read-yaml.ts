@@ -1,6 +1,16 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
-import { asError, DomainError } from "#common/domain-error.ts";
+import {
+  type Document,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from "yaml";
+import { DomainError } from "#common/domain-error.ts";
 import { readJson } from "#common/rpc/strict/read-request.ts";
 import { createRequestValidator } from "#common/rpc/strict/validate.ts";
 
@@ -59,19 +69,25 @@ export function readYaml<Desc extends DescMessage>(schema: Desc, text: string): 
       description: message,
     })),
   );
+  refuse(
+    [...indirections(document)].map(({ offset, description }) => ({
+      ...placeAt(offset),
+      field: "",
+      description,
+    })),
+  );
   const placeOf: PlaceOf = (field) => {
     const offset = offsetOf(document.contents, stepsOf(field));
     return offset === undefined ? { line: 1, column: 1 } : placeAt(offset);
   };
   try {
-    const message = readJson(schema, JSON.stringify(document.toJS({ maxAliasCount: 0 })));
+    const message = readJson(schema, JSON.stringify(document.toJS()));
     createRequestValidator().check(schema, message);
     return { message, placeOf };
   } catch (error) {
     const violations = error instanceof DomainError ? error.violations : [];
     refuse(violations.map(({ field, description }) => ({ ...placeOf(field), field, description })));
-    // Of an alias the library tells no place.
-    throw new YamlError([{ line: 1, column: 1, field: "", description: asError(error).message }]);
+    throw error;
   }
 }
 
@@ -104,6 +120,27 @@ function deepest(text: string): number {
   }
   const indents = text.split("\n").map((line) => /^[ -]*/.exec(line)?.[0].length ?? 0);
   return most + Math.floor(indents.reduce((one, other) => Math.max(one, other), 0) / 2);
+}
+
+interface Indirection {
+  readonly offset: number;
+  readonly description: string;
+}
+
+/** What says something else than it seems to: aliases, by which a file may repeat without end, and tags. */
+function indirections(document: Document.Parsed): readonly Indirection[] {
+  const found: Indirection[] = [];
+  const note = (range: readonly number[] | null | undefined, what: string) => {
+    const description = `${what} is not taken here: write what is meant`;
+    found.push({ offset: range?.[0] ?? 0, description });
+  };
+  visit(document, {
+    Alias: (_, { range }) => note(range, "an alias"),
+    Value(_, { range, tag }) {
+      if (tag !== undefined) note(range, `the tag ${tag}`);
+    },
+  });
+  return found;
 }
 
 function refuse(problems: readonly YamlProblem[]): void {

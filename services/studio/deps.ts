@@ -106,9 +106,12 @@ function load(folder: string): StaticFiles {
   try {
     return loadStaticFiles(folder);
   } catch (error) {
-    throw new Error(`the app in ${folder} cannot be loaded: node cli/bring/build-studio.ts makes it`, {
-      cause: error,
-    });
+    throw new Error(
+      `the app in ${folder} cannot be loaded: node cli/bring/build-studio.ts makes it`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -23,6 +23,7 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY gen ./gen
 COPY common ./common
+COPY books ./books
 COPY engine ./engine
 COPY services ./services
 COPY --from=studio /app/services/studio/dist ./services/studio/dist

@@ -1,51 +1,37 @@
-import { accountIdIn, type Book, type BookSide } from "./book.ts";
-
-/** Whether a rule lets a posting run from one account to another of an asset. The rule's other conditions are not judged. */
-export type Allows = (code: number, debitId: bigint, creditId: bigint, ledger: number) => boolean;
+import { accountIdIn, type Book, type BookSide, type BookWay } from "./book.ts";
 
 /** Wallet accounts of class 20 have the upper half of the u128 range. */
 const walletIdsFrom = 1n << 127n;
 /** Those of other classes lie in the quarter below: the class's code, and then 110 bits of the wallet's. */
 const otherWalletIdsFrom = 1n << 126n;
 const walletBits = 110n;
-const walletClassCode = 20;
+/** The class of wallets, whose account ids are as they were before there were books. */
+export const walletClassCode = 20;
 
 /** The code of the class of a wallet's account; undefined for an id that is none. */
 export function walletClassOf(accountId: bigint): number | undefined {
   if (accountId >= walletIdsFrom) return walletClassCode;
   if (accountId < otherWalletIdsFrom) return undefined;
-  return Number((accountId >> walletBits) & 0xffffn);
+  const code = Number((accountId >> walletBits) & 0xffffn);
+  return code === walletClassCode ? undefined : code;
 }
 
 /** A side in one asset. */
-interface OpenSide {
+export interface OpenSide {
   readonly ids: ReadonlySet<bigint>;
   /** Of classes that each wallet has accounts of. */
   readonly walletClasses: ReadonlySet<number>;
 }
 
-interface OpenWay {
+/** Both sides of a way in one asset. */
+export interface OpenWay {
   readonly debit: OpenSide;
   readonly credit: OpenSide;
 }
 
 /** Looks up, once, which accounts stand on which side, so that a posting is judged by a look into two sets. */
-export function openWays(book: Book): Allows {
-  const byRule = new Map(
-    book.rules.flatMap(({ code, ways }) =>
-      book.assets.map(({ ledger }) => {
-        const open = ways.map((way) => ({
-          debit: openSide(book, way.debit, ledger),
-          credit: openSide(book, way.credit, ledger),
-        }));
-        return [`${code}/${ledger}`, open] as const;
-      }),
-    ),
-  );
-  return (code, debitId, creditId, ledger) => {
-    const ways: readonly OpenWay[] = byRule.get(`${code}/${ledger}`) ?? [];
-    return ways.some(({ debit, credit }) => stands(debit, debitId) && stands(credit, creditId));
-  };
+export function openWay(book: Book, { debit, credit }: BookWay, ledger: number): OpenWay {
+  return { debit: openSide(book, debit, ledger), credit: openSide(book, credit, ledger) };
 }
 
 /** The ways of rules, by their place, that no asset has accounts for on both sides. */
@@ -74,7 +60,8 @@ function openSide(book: Book, side: BookSide, ledger: number): OpenSide {
   };
 }
 
-function stands({ ids, walletClasses }: OpenSide, accountId: bigint): boolean {
+/** Whether an account stands on a side. */
+export function stands({ ids, walletClasses }: OpenSide, accountId: bigint): boolean {
   const walletClass = walletClassOf(accountId);
   return walletClass === undefined ? ids.has(accountId) : walletClasses.has(walletClass);
 }

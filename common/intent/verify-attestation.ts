@@ -1,7 +1,7 @@
 import { DomainError } from "#common/domain-error.ts";
+import type { Authority } from "./authority.ts";
 import type { DigestIntent } from "./digest.ts";
 import type { Attestation, Intent } from "./intent.ts";
-import type { Authority } from "./posting-rules.ts";
 import { recoverAddress } from "./signature.ts";
 import { type Signers, trustSigner } from "./signers.ts";
 

@@ -1,5 +1,5 @@
 // Goal: the guide's business as data is the business that is compiled in, and what is wrong in a book is told where it stands.
-// Method: books/sovr against the constants, over every pair of accounts; books/sovr broken in hundreds of ways, each where a
+// Method: books/sovr against the constants; books/sovr broken in hundreds of ways, each where a
 // person would break it, judged by the reader and by the JSON Schema that editors use.
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,12 +12,9 @@ import { isMap, isScalar, isSeq, LineCounter, type Node, parse, parseDocument } 
 import { accountIdIn, type Book } from "#common/book/book.ts";
 import { loadBook } from "#common/book/load-book.ts";
 import { readBook } from "#common/book/read-book.ts";
-import { openWays } from "#common/book/ways.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
-import { allowsWay, postingName } from "#common/intent/posting-rules.ts";
 import { assets } from "#common/ledger/assets.ts";
 import { accountClasses, chartAccounts, classRules } from "#common/ledger/chart.ts";
-import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { YamlError } from "#common/yaml/read-yaml.ts";
 import { priceOf, products } from "../../services/checkout/order/products.ts";
 
@@ -66,31 +63,8 @@ describe("books/sovr is what is compiled in", () => {
     );
   });
 
-  it("in every way between any two accounts, in every asset", () => {
-    const allows = openWays(sovr);
-    const wallets = [
-      "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-      "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
-    ];
-    let compared = 0;
-    for (const { ledger } of assets) {
-      const ids = [
-        ...chartAccounts.filter((account) => account.ledger === ledger).map(({ id }) => id),
-        ...wallets.map((wallet) => walletAccountId(wallet, ledger)),
-        2_000_000n,
-        9_999_999n,
-      ];
-      for (const code of [0, 14, ...Object.values(postingCodes)])
-        for (const debit of ids)
-          for (const credit of ids) {
-            if (allows(code, debit, credit, ledger) === allowsWay(code, debit, credit, ledger)) {
-              compared += 1;
-              continue;
-            }
-            expect.unreachable(`${postingName(code)} ${debit} → ${credit} in ${ledger}`);
-          }
-    }
-    expect(compared).toBeGreaterThan(8_000);
+  it("to the byte: whoever changes what is in force writes a new version", () => {
+    expect(sovr.digest).toBe("52f72b69158b8560b533cdd86cda57d2d00a501d4478385546032c5395cb776b");
   });
 
   it("in what it sells", () => {

@@ -4,10 +4,8 @@ import {
   type Book as BookProto,
 } from "#gen/sovr/book/v1/book_pb.ts";
 import type { BookAccount, BookAsset, BookClass } from "../book.ts";
+import { walletClassCode } from "../ways.ts";
 import { type Reading, wordOf } from "./reading.ts";
-
-/** The class of wallets, whose account ids are as they were before there were books. */
-const walletClassCode = 20;
 
 /** Reads what is counted, and who owns it. */
 export function readChart(proto: BookProto, reading: Reading): void {

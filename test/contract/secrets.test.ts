@@ -31,6 +31,11 @@ const known = [
     shape: "32 bytes as hex",
     why: "the first development account of anvil and hardhat, known to everyone",
   },
+  {
+    file: "test/contract/books.test.ts",
+    shape: "32 bytes as hex",
+    why: "the SHA-256 of books/sovr/0001.yaml, which is pinned there",
+  },
   ...["POSCR", "SFIAT"].map((name) => ({
     file: `contracts/compiled/${name}.json`,
     shape: "32 bytes as hex",

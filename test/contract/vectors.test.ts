@@ -6,12 +6,14 @@ import {
   cursorVectors,
   eip712Vectors,
   transferIdVectors,
+  treeVectors,
   walletAccountVectors,
 } from "../vectors/generate.ts";
 
 test.each([
   ["eip712.json", eip712Vectors],
   ["approvals.json", approvalVectors],
+  ["trees.json", treeVectors],
   ["transfer-ids.json", transferIdVectors],
   ["wallet-accounts.json", walletAccountVectors],
   ["cursors.json", cursorVectors],

@@ -3,7 +3,16 @@
 // writes the same bytes every time.
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { getAddress, id, SigningKey, TypedDataEncoder, toBeHex, Wallet } from "ethers";
+import {
+  concat,
+  getAddress,
+  id,
+  keccak256,
+  SigningKey,
+  TypedDataEncoder,
+  toBeHex,
+  Wallet,
+} from "ethers";
 
 /** The published example of EIP-712, with the values that its authors computed. */
 const mailExample = {
@@ -284,6 +293,79 @@ export function approvalVectors() {
   };
 }
 
+const batchTypeString = "AttestationBatch(bytes32 root,uint32 count,uint64 issuedAt)";
+
+const batchTypes = {
+  AttestationBatch: [
+    { name: "root", type: "bytes32" },
+    { name: "count", type: "uint32" },
+    { name: "issuedAt", type: "uint64" },
+  ],
+};
+
+/** MTH and PATH of RFC 9162, 2.1.1 and 2.1.3.1, word for word, with keccak-256 for the hash. */
+export const recursiveTree = {
+  root(leaves: readonly string[]): string {
+    const [only] = leaves;
+    if (only !== undefined && leaves.length === 1) return keccak256(concat(["0x00", only]));
+    const split = splitOf(leaves.length);
+    const left = recursiveTree.root(leaves.slice(0, split));
+    return keccak256(concat(["0x01", left, recursiveTree.root(leaves.slice(split))]));
+  },
+  path(index: number, leaves: readonly string[]): string[] {
+    if (leaves.length === 1) return [];
+    const split = splitOf(leaves.length);
+    const [left, right] = [leaves.slice(0, split), leaves.slice(split)];
+    return index < split
+      ? [...recursiveTree.path(index, left), recursiveTree.root(right)]
+      : [...recursiveTree.path(index - split, right), recursiveTree.root(left)];
+  },
+};
+
+/** The largest power of two below a number of leaves. */
+function splitOf(count: number): number {
+  let split = 1;
+  while (split * 2 < count) split *= 2;
+  return split;
+}
+
+/** The leaves of the trees: the digest at an index is the keccak-256 of its name. */
+export function treeLeaf(index: number): string {
+  return id(`sovr/tree/leaf/${index}`);
+}
+
+/** Trees over digests, what is signed for them, and proofs: index and count, u32 big-endian each, and the path. */
+export function treeVectors() {
+  const issuedAt = 1_764_000_000;
+  return {
+    domain,
+    typeString: batchTypeString,
+    typeHash: id(batchTypeString),
+    types: batchTypes,
+    leaf: "keccak256(utf8('sovr/tree/leaf/' + index))",
+    signer: { privateKey: keys.attestor, address: new Wallet(keys.attestor).address },
+    trees: [2, 3, 7, 64, 8_189].map((count) => {
+      const leaves = Array.from({ length: count }, (_, index) => treeLeaf(index));
+      const root = recursiveTree.root(leaves);
+      const digest = TypedDataEncoder.hash(domain, batchTypes, { root, count, issuedAt });
+      const { signature } = signaturesOf(digest, keys.attestor);
+      const proofs = toldIndexes(count).map((index) => ({
+        index,
+        leaf: treeLeaf(index),
+        proof: concat([toBeHex(index, 4), toBeHex(count, 4), ...recursiveTree.path(index, leaves)]),
+      }));
+      return { count, root, issuedAt, digest, signature, proofs };
+    }),
+  };
+}
+
+/** All of a small tree; of a large one the ends, and both sides of where it is split. */
+function toldIndexes(count: number): number[] {
+  if (count <= 7) return Array.from({ length: count }, (_, index) => index);
+  const split = splitOf(count);
+  return [0, 1, split - 1, split, count - 2, count - 1];
+}
+
 /** Ethers must agree with the authors of EIP-712 before it judges us. */
 function checkedMailExample() {
   const { domain, types, message, privateKey, ...published } = mailExample;
@@ -397,6 +479,7 @@ if (import.meta.main) {
   const files = {
     "eip712.json": eip712Vectors(),
     "approvals.json": approvalVectors(),
+    "trees.json": treeVectors(),
     "transfer-ids.json": transferIdVectors(),
     "wallet-accounts.json": walletAccountVectors(),
     "cursors.json": cursorVectors(),

@@ -1,9 +1,10 @@
-import { intentDigester } from "#common/intent/digest.ts";
+import { domainEncoder, intentDigester } from "#common/intent/digest.ts";
 import { checkPostings } from "#common/intent/posting-rules.ts";
 import { addressOfPrivateKey } from "#common/intent/signature.ts";
 import { parseSigners } from "#common/intent/signers.ts";
 import { verifyAttestation } from "#common/intent/verify-attestation.ts";
 import { serviceNames } from "#common/service-names.ts";
+import { batchDigester } from "#common/tree/attestation-batch.ts";
 import { checkoutMeasures } from "./checkout.ts";
 import { runLoads } from "./load/run.ts";
 import { signedIntents } from "./load/signed-intents.ts";
@@ -183,7 +184,8 @@ async function measureVerification({ task }: BenchWorld): Promise<Measured[]> {
   const address = addressOfPrivateKey(Buffer.from(task.attestorKey, "hex"));
   const signers = parseSigners(JSON.stringify([{ address, activateTime: "2020-01-01T00:00:00Z" }]));
   const nowSeconds = BigInt(Math.floor(Date.now() / 1_000));
-  const verifier = { digestIntent: intentDigester(task.domain), signers, nowSeconds };
+  const digestBatch = batchDigester(domainEncoder(task.domain));
+  const verifier = { digestIntent: intentDigester(task.domain), digestBatch, signers, nowSeconds };
   const verifyAll = () => {
     for (const { intent, attestation } of signed) {
       const authority = checkPostings(intent, {});

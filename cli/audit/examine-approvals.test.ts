@@ -5,6 +5,7 @@ import { noPolicies } from "#common/approval/policy.ts";
 import { readPolicies } from "#common/approval/read-policies.ts";
 import { domainEncoder } from "#common/intent/digest.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
+import { recoverAddress } from "#common/intent/signature.ts";
 import { transferRows } from "#common/ledger/transfer-rows.ts";
 import {
   type ApprovalFields,
@@ -17,6 +18,7 @@ import {
   alice,
   attest,
   attestorKey,
+  digestBatch,
   digestIntent,
   funding,
   houseIntentOf,
@@ -27,6 +29,8 @@ import { type AuditRules, examineTransfers } from "./examine-transfers.ts";
 
 const rules: AuditRules = {
   digestIntent,
+  digestBatch,
+  recoverTree: recoverAddress,
   digestApproval: approvalDigester(domainEncoder(testDomain)),
   signers: [
     {

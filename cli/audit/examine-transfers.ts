@@ -13,8 +13,9 @@ import {
 } from "#common/intent/posting-rules.ts";
 import { checkShape, clockSkewSeconds } from "#common/intent/rules.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
+import { signedDigestOf, signingTimes } from "#common/intent/signed-digest.ts";
 import { type Signers, trustSigner } from "#common/intent/signers.ts";
-import { checkWalletSignature } from "#common/intent/verify-attestation.ts";
+import { checkWalletSignature, type RecoverAddress } from "#common/intent/verify-attestation.ts";
 import {
   type CommittedTransfer,
   differingFields,
@@ -22,6 +23,7 @@ import {
   type TransferRow,
   transferRows,
 } from "#common/ledger/transfer-rows.ts";
+import type { DigestBatch } from "#common/tree/attestation-batch.ts";
 import { type ClearedEvidence, findDatedBack } from "./dated-back.ts";
 import type { Finding, FindingKind } from "./finding.ts";
 import type { AuditRecords } from "./ports.ts";
@@ -29,6 +31,9 @@ import type { AuditRecords } from "./ports.ts";
 /** What evidence is judged by. */
 export interface AuditRules {
   readonly digestIntent: DigestIntent;
+  readonly digestBatch: DigestBatch;
+  /** Who made the signature of a tree: once for all of its intents. */
+  readonly recoverTree: RecoverAddress;
   readonly digestApproval: DigestApproval;
   readonly signers: Signers;
   /** What needed approval, from when on. */
@@ -140,10 +145,7 @@ function judgeEvidence(
     return { evidence, rows, faults: [{ kind: "EVIDENCE_ALTERED", detail }] };
   }
   const faults: Fault[] = [];
-  if (recoverAddress(digest, attestation.signature) !== attestation.signer) {
-    const detail = `the attestor's signature is not by ${attestation.signer}`;
-    faults.push({ kind: "ATTESTATION_INVALID", detail });
-  }
+  catchFault(faults, "ATTESTATION_INVALID", () => checkSignature(evidence, rules));
   // Of an intent that breaks the rules nobody can say whose signature it needs; one that is there is checked.
   let authority: Authority = { wallet: false, house: false };
   catchFault(faults, "RULE_BROKEN", () => checkShape(intent));
@@ -155,6 +157,17 @@ function judgeEvidence(
   );
   catchFault(faults, "NOT_APPROVED", () => checkApprovals(evidence, rules));
   return { evidence, rows, faults };
+}
+
+/** The attestor's signature, over the intent or over the tree in which it stands. Throws ATTESTATION_INVALID. */
+function checkSignature({ intent, attestation }: AttestedIntent, rules: AuditRules): void {
+  const { signature, signer, tree } = attestation;
+  const signed = signedDigestOf(intent, attestation, rules.digestBatch);
+  const recover = tree === undefined ? recoverAddress : rules.recoverTree;
+  if (recover(signed, signature) === signer) return;
+  throw new DomainError("ATTESTATION_INVALID", `the attestor's signature is not by ${signer}`, {
+    metadata: { intentId: intent.intentId, digest: attestation.digest },
+  });
 }
 
 /**
@@ -187,7 +200,7 @@ function faultsOf(
     const detail = `no evidence has the digest ${formatDigestPrefix(transfer)}… that it carries`;
     return [{ kind: "NO_EVIDENCE", detail }];
   }
-  const { intent, attestation } = judged.evidence;
+  const { intent } = judged.evidence;
   const row = judged.rows.find(({ id }) => id === transfer.id);
   if (row === undefined) {
     const detail = `it carries the digest of intent ${intent.intentId} and is none of its legs`;
@@ -196,11 +209,7 @@ function faultsOf(
   const differs = differences(row, transfer);
   const altered: Fault[] =
     differs.length === 0 ? [] : [{ kind: "ROW_ALTERED", detail: differs.join(", ") }];
-  return [
-    ...judged.faults,
-    ...altered,
-    ...faultsOfTime(intent, attestation.signer, transfer, signers),
-  ];
+  return [...judged.faults, ...altered, ...faultsOfTime(judged.evidence, transfer, signers)];
 }
 
 function differences(row: TransferRow, transfer: CommittedTransfer): string[] {
@@ -214,17 +223,19 @@ function differences(row: TransferRow, transfer: CommittedTransfer): string[] {
 
 /** What depends on when the transfer was committed. */
 function faultsOfTime(
-  intent: Intent,
-  signer: string,
+  { intent, attestation }: AttestedIntent,
   transfer: CommittedTransfer,
   signers: Signers,
 ): Fault[] {
   const faults: Fault[] = [];
   const commitTime = secondsOf(transfer);
   // A revocation overrides every date but this one: what cleared before it was trusted when it cleared.
-  const trust = trustSigner(signers, signer, intent.issueTime, commitTime);
-  if (!trust.trusted) {
+  const { signer } = attestation;
+  for (const time of signingTimes(intent, attestation)) {
+    const trust = trustSigner(signers, signer, time, commitTime);
+    if (trust.trusted) continue;
     faults.push({ kind: "SIGNER_NOT_TRUSTED", detail: `signer ${signer} ${distrust[trust.why]}` });
+    break;
   }
   const late = commitTime - intent.expireTime;
   const early = intent.issueTime - commitTime;

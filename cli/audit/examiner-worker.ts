@@ -2,6 +2,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import { approvalDigester } from "#common/approval/digest.ts";
 import { DomainError } from "#common/domain-error.ts";
 import { domainEncoder, intentDigester } from "#common/intent/digest.ts";
+import { rememberTrees } from "#common/intent/remember-trees.ts";
+import { recoverAddress } from "#common/intent/signature.ts";
+import { batchDigester } from "#common/tree/attestation-batch.ts";
 import { examineTransfers } from "./examine-transfers.ts";
 import type { ExaminerAnswer, ExaminerConfig, ExaminerTask } from "./examiners.ts";
 import { unpackTransfers } from "./packed-transfers.ts";
@@ -10,9 +13,12 @@ import { openAuditRecords } from "./postgres.ts";
 // One thread of the examiners: its own connection, its own digester. What it throws ends the audit.
 const config = workerData as ExaminerConfig;
 const records = openAuditRecords(config.databaseUrl);
+const encode = domainEncoder(config.domain);
 const examine = examineTransfers(records, {
   digestIntent: intentDigester(config.domain),
-  digestApproval: approvalDigester(domainEncoder(config.domain)),
+  digestBatch: batchDigester(encode),
+  recoverTree: rememberTrees(recoverAddress),
+  digestApproval: approvalDigester(encode),
   signers: config.signers,
   policies: config.policies,
 });

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
-import { AttestationSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
+import { AttestationSchema, AttestedTreeSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import {
   type ClearingIntent,
   ClearingIntentSchema,
@@ -15,6 +15,7 @@ import {
   intentOf,
   posting,
 } from "../../test/support/intents/intents.ts";
+import { attestTree } from "../../test/support/intents/trees.ts";
 import {
   formatAttestation,
   formatIntent,
@@ -98,13 +99,30 @@ describe("parseIntent refuses", () => {
 });
 
 describe("attestations", () => {
-  const { approvals: _none, ...attestation } = attest(intent, alice);
+  const { approvals: _none, tree: _alone, ...attestation } = attest(intent, alice);
 
   test("survive the way out and back, also unsigned by a wallet", () => {
     expect(parseAttestation(formatAttestation(attestation))).toEqual(attestation);
     const house = attest(intent);
     expect(house.walletSignature).toBe("");
     expect(parseAttestation(formatAttestation(house))).toEqual(house);
+  });
+
+  test("out of a tree survive as well, and a proof has one spelling", () => {
+    const [inTree = attestation] = attestTree([intent, intentOf()]);
+    expect(parseAttestation(formatAttestation(inTree))).toEqual(inTree);
+    const proto = formatAttestation(inTree);
+    const half = create(TimestampSchema, { seconds: 1n, nanos: 1 });
+    const issueTime = proto.tree?.issueTime ?? half;
+    for (const proof of ["", "0x", `0x${"00".repeat(39)}`, `0x${"00".repeat(425)}`, "0xAB"]) {
+      const tree = create(AttestedTreeSchema, { proof, issueTime });
+      expect(() => parseAttestation({ ...proto, tree })).toThrow(invalid("attestation.tree.proof"));
+    }
+    const { proof = "" } = proto.tree ?? {};
+    const tree = create(AttestedTreeSchema, { proof, issueTime: half });
+    expect(() => parseAttestation({ ...proto, tree })).toThrow(
+      invalid("attestation.tree.issue_time"),
+    );
   });
 
   test("come in in every accepted spelling, and there is one inside", () => {

@@ -4,17 +4,20 @@ import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { parseWallet } from "#common/address.ts";
 import { formatApproval, parseApprovals } from "#common/approval/codec.ts";
 import { invalidField } from "#common/domain-error.ts";
+import { proofBytesMax, proofBytesMin } from "#common/tree/proof.ts";
 import { formatU128, parseU128 } from "#common/u128.ts";
 import {
   type Attestation as AttestationProto,
   AttestationSchema,
+  type AttestedTree as AttestedTreeProto,
+  AttestedTreeSchema,
 } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import {
   type ClearingIntent as ClearingIntentProto,
   ClearingIntentSchema,
   Phase as PhaseProto,
 } from "#gen/sovr/attestor/v1/intent_pb.ts";
-import type { Attestation, Intent, Phase, Posting } from "./intent.ts";
+import type { Attestation, AttestedTree, Intent, Phase, Posting } from "./intent.ts";
 import { isDigest } from "./rules.ts";
 import { parseSignature } from "./signature.ts";
 
@@ -110,7 +113,23 @@ export function parseAttestation(proto: AttestationProto): Attestation {
     ...(proto.approvals.length === 0
       ? {}
       : { approvals: parseApprovals(proto.approvals, "attestation.approvals") }),
+    ...(proto.tree === undefined ? {} : { tree: parseTree(proto.tree) }),
   };
+}
+
+const proofHex = new RegExp(`^0x([0-9a-f]{2}){${proofBytesMin},${proofBytesMax}}$`);
+
+/** A proof that is none is refused when it is verified: it is well-formed, and wrong. */
+function parseTree({ proof, issueTime }: AttestedTreeProto): AttestedTree {
+  const seconds = parseSeconds(issueTime, "attestation.tree.issue_time");
+  if (!proofHex.test(proof)) {
+    throw invalidField(
+      "attestation.tree.proof",
+      "string.pattern",
+      `must be ${proofBytesMin} to ${proofBytesMax} bytes as lower-case 0x hex`,
+    );
+  }
+  return { proof, issueTime: seconds };
 }
 
 /** Reads a wallet's signature, which may be absent. Throws INVALID_FIELD that names `field`. */
@@ -120,7 +139,17 @@ export function parseWalletSignature(text: string, field: string): string {
 
 /** Writes an attestation for the wire. */
 export function formatAttestation(attestation: Attestation): AttestationProto {
-  const { approvals, ...signatures } = attestation;
-  if (approvals === undefined) return create(AttestationSchema, signatures);
-  return create(AttestationSchema, { ...signatures, approvals: approvals.map(formatApproval) });
+  const { approvals, tree, ...signatures } = attestation;
+  return create(AttestationSchema, {
+    ...signatures,
+    ...(approvals === undefined ? {} : { approvals: approvals.map(formatApproval) }),
+    ...(tree === undefined ? {} : { tree: formatTree(tree) }),
+  });
+}
+
+function formatTree({ proof, issueTime }: AttestedTree): AttestedTreeProto {
+  return create(AttestedTreeSchema, {
+    proof,
+    issueTime: create(TimestampSchema, { seconds: issueTime }),
+  });
 }

@@ -51,6 +51,16 @@ export interface Attestation {
   readonly walletSignature: string;
   /** At most 16; absent where there are none. */
   readonly approvals?: readonly Approval[] | undefined;
+  /** Present where the signature is over a tree of digests, of which this one is a leaf. */
+  readonly tree?: AttestedTree | undefined;
+}
+
+/** The place of a digest in a tree that was signed. */
+export interface AttestedTree {
+  /** The proof's bytes as lower-case `0x` hex; not checked yet. */
+  readonly proof: string;
+  /** When the tree was signed, Unix seconds. */
+  readonly issueTime: bigint;
 }
 
 /** An intent with its attestation: what PostgreSQL keeps as evidence. */

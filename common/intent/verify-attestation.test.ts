@@ -5,6 +5,7 @@ import {
   attest,
   attestorKey,
   bob,
+  digestBatch,
   digestIntent,
   intentOf,
   signIntent,
@@ -32,6 +33,7 @@ function verify(
   return () =>
     verifyAttestation(intent, attestation, {
       digestIntent,
+      digestBatch,
       signers: [signer],
       nowSeconds,
       authority: byWallet,

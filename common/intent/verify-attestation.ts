@@ -1,18 +1,23 @@
 import { DomainError } from "#common/domain-error.ts";
+import type { DigestBatch } from "#common/tree/attestation-batch.ts";
 import type { Authority } from "./authority.ts";
 import type { DigestIntent } from "./digest.ts";
 import type { Attestation, Intent } from "./intent.ts";
 import { recoverAddress } from "./signature.ts";
+import { signedDigestOf, signingTimes } from "./signed-digest.ts";
 import { type Signers, trustSigner } from "./signers.ts";
 
 /** What an attestation is judged by. The caller never says who is trusted. */
 export interface AttestationVerifier {
   readonly digestIntent: DigestIntent;
+  readonly digestBatch: DigestBatch;
   readonly signers: Signers;
   /** Unix seconds. */
   readonly nowSeconds: bigint;
   /** Given where addresses were recovered ahead, on other threads. */
   readonly recover?: RecoverAddress | undefined;
+  /** The same for the signatures of trees, of which many intents have the same one; by default `recover`. */
+  readonly recoverTree?: RecoverAddress | undefined;
 }
 
 /** Who made a signature over a digest: as recoverAddress. */
@@ -35,8 +40,8 @@ export function verifyAttestation(
 }
 
 /**
- * The half that needs no evidence: the digest is the intent's, the signature is the named signer's, and the signer
- * is trusted. Returns the digest. Throws ATTESTATION_INVALID; SIGNER_NOT_TRUSTED with `state` UNKNOWN,
+ * The half that needs no evidence: the digest is the intent's, the signature is the named signer's over it or over a tree
+ * in which it stands, and the signer is trusted. Returns the digest. Throws ATTESTATION_INVALID; SIGNER_NOT_TRUSTED with `state` UNKNOWN,
  * NOT_ACTIVE_THEN or REVOKED.
  */
 export function checkAttestation(
@@ -51,17 +56,20 @@ export function checkAttestation(
       metadata,
     });
   }
-  const { signature, signer } = attestation;
-  const recover = verifier.recover ?? recoverAddress;
-  if (recover(digest, signature) !== signer) {
+  const { signature, signer, tree } = attestation;
+  const signed = signedDigestOf(intent, attestation, verifier.digestBatch);
+  const recoverDigest = verifier.recover ?? recoverAddress;
+  const recover = tree === undefined ? recoverDigest : (verifier.recoverTree ?? recoverDigest);
+  if (recover(signed, signature) !== signer) {
     throw new DomainError(
       "ATTESTATION_INVALID",
       `the attestation's signature is not by its signer ${signer}`,
       { metadata },
     );
   }
-  const trust = trustSigner(verifier.signers, signer, intent.issueTime, verifier.nowSeconds);
-  if (!trust.trusted) {
+  for (const time of signingTimes(intent, attestation)) {
+    const trust = trustSigner(verifier.signers, signer, time, verifier.nowSeconds);
+    if (trust.trusted) continue;
     throw new DomainError("SIGNER_NOT_TRUSTED", `${signer} ${distrust[trust.why]}`, {
       metadata: { signer, state: trust.why },
     });

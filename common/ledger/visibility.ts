@@ -54,7 +54,7 @@ export interface Visible<Own extends Leg> {
   /** How many legs there are. */
   readonly legCount: number;
   /**
-   * The evidence, undefined if there is none. If it is masked: id, phase, times, digest, signature and signer, and his
+   * The evidence, undefined if there is none. If it is masked: id, phase, times, digest, signature, signer and tree, and his
    * own postings. Everything else is empty, and so is the wallet unless it is nobody's or stands on a side of his leg.
    */
   readonly evidence: AttestedIntent | undefined;
@@ -106,7 +106,7 @@ function maskEvidence(
   { intent, attestation }: AttestedIntent,
   own: readonly Leg[],
 ): AttestedIntent {
-  const { digest, signature, signer } = attestation;
+  const { digest, signature, signer, tree } = attestation;
   return {
     intent: {
       intentId: intent.intentId,
@@ -121,7 +121,13 @@ function maskEvidence(
       corrects: "",
       pendingIntentId: "",
     },
-    attestation: { digest, signature, signer, walletSignature: "" },
+    attestation: {
+      digest,
+      signature,
+      signer,
+      walletSignature: "",
+      ...(tree === undefined ? {} : { tree }),
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { formatWallet } from "#common/address.ts";
 import type { Attestation, AttestedIntent, Intent, Phase, Posting } from "#common/intent/intent.ts";
 import { approvalsOf } from "./approvals.ts";
 import { withRecords } from "./pool.ts";
+import { treeOf } from "./trees.ts";
 
 /** The channel on which Clearing tells that it committed something. */
 export const clearedChannel = "sovr_cleared";
@@ -27,20 +28,22 @@ export interface EvidenceRow {
   readonly wallet_signature: Buffer | null;
   /** Absent where it is not asked for. */
   readonly approvals?: Buffer | null;
+  /** Absent where it is not asked for. */
+  readonly tree?: Buffer | null;
 }
 
-/** The columns of EvidenceRow but `approvals`, for `select`. */
+/** The columns of EvidenceRow but `approvals` and `tree`, for `select`. */
 export const evidenceColumns =
   "intent_id, digest, phase, wallet, merchant_id, reference, postings, corrects, pending_intent_id, " +
   "timeout_seconds, issue_time, expire_time, signature, signer, wallet_signature";
 
 /**
- * A select of evidence with its approvals. Where Clearing is of an older version the column is not there yet: then its name
- * means that of the row around it, which is null.
+ * A select of evidence with its approvals and its place in a tree. Where Clearing is of an older version such a column is not
+ * there yet: then its name means that of the row around it, which is null.
  */
 function selectEvidence(condition: string): string {
-  return `select found.* from (select null::bytea as approvals) as older
-    cross join lateral (select ${evidenceColumns}, approvals from evidence where ${condition}) as found`;
+  return `select found.* from (select null::bytea as approvals, null::bytea as tree) as older
+    cross join lateral (select ${evidenceColumns}, approvals, tree from evidence where ${condition}) as found`;
 }
 
 /** The phase's number in the table. */
@@ -114,6 +117,7 @@ export function parseEvidence(row: EvidenceRow): AttestedIntent {
     signer: formatWallet(row.signer),
     walletSignature: row.wallet_signature === null ? "" : hex(row.wallet_signature),
     ...approvalsOf(row.approvals),
+    ...treeOf(row.tree),
   };
   return { intent, attestation };
 }

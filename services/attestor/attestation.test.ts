@@ -13,12 +13,14 @@ import { recoverAddress } from "#common/intent/signature.ts";
 import type { Signer } from "#common/intent/signers.ts";
 import { keccak256 } from "#common/keccak256.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
+import { batchEncoder } from "#common/tree/attestation-batch.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
   alice,
   attest,
   attestorKey,
   bob,
+  digestBatch,
   digestIntent,
   funding,
   houseIntentOf,
@@ -80,6 +82,8 @@ function storeInMemory(): SignOnceStore {
 function attestorOf(change: Partial<AttestorPorts> = {}) {
   return createAttestor({
     digestIntent,
+    digestBatch,
+    encodeBatch: batchEncoder(domainEncoder(testDomain)),
     digestApproval: approvalDigester(domainEncoder(testDomain)),
     policies: () => noPolicies,
     proposals: { find: async () => undefined },
@@ -460,19 +464,19 @@ describe("the rate of a signer", () => {
 describe("validate_only", () => {
   test("asks nothing of the store but a look, takes nothing of the rate, and signs nothing", async () => {
     const sign = vi.fn();
-    const count = vi.fn();
+    const take = vi.fn();
     const bind = vi.fn();
     const attestor = attestorOf({
       store: { ...storeInMemory(), bind },
       keys: { ...createLocalKeys([attestorKey.privateKey]), sign },
-      rate: { check: () => {}, count, giveBack: () => {} },
+      rate: { check: () => {}, take, giveBack: () => {} },
     });
     const intent = timely();
     expect(await attestor.attest(requestOf(intent, { validateOnly: true }))).toEqual({
       ...attest(intent, alice),
       signature: "",
     });
-    expect([sign, count, bind].map((fn) => fn.mock.calls)).toEqual([[], [], []]);
+    expect([sign, take, bind].map((fn) => fn.mock.calls)).toEqual([[], [], []]);
   });
 });
 

@@ -33,6 +33,7 @@ import {
 import { type Signers, signerAt } from "#common/intent/signers.ts";
 import { checkWalletSignature, type RecoverAddress } from "#common/intent/verify-attestation.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
+import type { DigestBatch, EncodeBatch } from "#common/tree/attestation-batch.ts";
 import { type ProposalStore, proposalClosed } from "./proposal.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import { type RelatedEvidence, readRelated, type Verdict, verify } from "./verdict.ts";
@@ -85,6 +86,9 @@ export interface AttestRequest {
 
 export interface AttestorPorts {
   readonly digestIntent: DigestIntent;
+  readonly digestBatch: DigestBatch;
+  /** The 66 bytes whose hash a tree's digest is. */
+  readonly encodeBatch: EncodeBatch;
   readonly digestApproval: DigestApproval;
   /** What needs approval, as of now. */
   readonly policies: () => Policies;
@@ -102,7 +106,7 @@ export interface AttestorPorts {
   readonly nowSeconds: () => bigint;
   readonly limits: IntentLimits;
   /** How many intents of a wallet are attested in a minute. House entries, which nobody's wallet signs, are not counted. */
-  readonly rate: Pick<RateLimit, "check" | "count" | "giveBack">;
+  readonly rate: Pick<RateLimit, "check" | "take" | "giveBack">;
   /** How many signatures a signer makes in a minute: a bound on what whoever gets past everything else can take away. */
   readonly signatures: Pick<RateLimit, "take">;
 }
@@ -128,6 +132,18 @@ export function createAttestor(ports: AttestorPorts): Attestor {
 }
 
 async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Attestation> {
+  const admitted = await admit(ports, request);
+  if (admitted.kind === "KNOWN") return admitted.attestation;
+  return signAndKeep(ports, request.intent, admitted.unsigned, request.limit);
+}
+
+/** What may be signed now, and is bound to its id; or what needs no signature any more, or none at all. */
+export type Admitted =
+  | { readonly kind: "BOUND"; readonly unsigned: Omit<Attestation, "signature"> }
+  | { readonly kind: "KNOWN"; readonly attestation: Attestation };
+
+/** Makes every check of an intent, counts it, and binds its id to its digest. Throws as attest. */
+export async function admit(ports: AttestorPorts, request: AttestRequest): Promise<Admitted> {
   const { intent, walletSignature, validateOnly, caller, approvals = [] } = request;
   checkShape(intent);
   requireOwnWallet(caller, intent.wallet);
@@ -135,34 +151,33 @@ async function attest(ports: AttestorPorts, request: AttestRequest): Promise<Att
   const digest = ports.digestIntent(intent);
   if (validateOnly) {
     const known = await findKnown(ports, request, digest);
-    if (known !== undefined) return { ...known, signature: "" };
+    if (known !== undefined) return { kind: "KNOWN", attestation: { ...known, signature: "" } };
     const { signer, spends } = await approve(ports, request, digest);
     await ports.store.checkDay(spends);
-    return { digest, signature: "", signer, walletSignature };
+    return { kind: "KNOWN", attestation: { digest, signature: "", signer, walletSignature } };
   }
   let approved: Approved;
   try {
     approved = await approve(ports, request, digest);
+    // Asked again: of many that are checked at once none has been counted yet when the others are.
+    if (isCounted(intent)) ports.rate.take(intent.wallet);
   } catch (refusal) {
     // What was attested once is answered for ever. Most intents are new, so only a refused one is looked up first.
     const known = await findKnown(ports, request, digest);
     if (known === undefined) throw refusal;
-    return known;
+    return { kind: "KNOWN", attestation: known };
   }
   const { signer, spends } = approved;
-  if (isCounted(intent)) ports.rate.count(intent.wallet);
   const bound = await ports.store.bind(intent.intentId, digest, spends);
   if (!bound.isNew && isCounted(intent)) ports.rate.giveBack(intent.wallet);
   const known = knownOf(request, digest, bound);
-  if (known !== undefined) return known;
+  if (known !== undefined) return { kind: "KNOWN", attestation: known };
   if (!bound.isNew) await refuseProposed(ports, intent);
   const signatures = { digest, signer, walletSignature };
-  return signAndKeep(
-    ports,
-    intent,
-    approvals.length === 0 ? signatures : { ...signatures, approvals },
-    request.limit,
-  );
+  return {
+    kind: "BOUND",
+    unsigned: approvals.length === 0 ? signatures : { ...signatures, approvals },
+  };
 }
 
 /** What may be signed now. */
@@ -225,8 +240,18 @@ export async function signAndKeep(
   unsigned: Omit<Attestation, "signature">,
   limit: CallLimit,
 ): Promise<Attestation> {
+  ports.signatures.take(unsigned.signer);
+  return signOne(ports, intent, unsigned, limit);
+}
+
+/** As signAndKeep, of what is counted already. */
+export async function signOne(
+  ports: Pick<AttestorPorts, "encodeIntent" | "keys" | "store">,
+  intent: Intent,
+  unsigned: Omit<Attestation, "signature">,
+  limit: CallLimit,
+): Promise<Attestation> {
   const { digest, signer } = unsigned;
-  ports.signatures.take(signer);
   const data = { digest, encode: () => ports.encodeIntent(intent) };
   const signature = await ports.keys.sign(signer, data, signalOf(limit));
   return ports.store.keep(intent.intentId, { ...unsigned, signature });
@@ -245,7 +270,7 @@ async function refuseProposed(
 }
 
 /** Fires when the caller's time ends, or the caller leaves. */
-function signalOf(limit: CallLimit): AbortSignal {
+export function signalOf(limit: CallLimit): AbortSignal {
   const late = AbortSignal.timeout(waitMsUntil(limit.deadlineMs));
   return limit.signal === undefined ? late : AbortSignal.any([limit.signal, late]);
 }
@@ -302,7 +327,7 @@ function checkScopes(caller: ScopedCaller, authority: Authority): void {
 }
 
 /** Expiry first: whatever else is late about an expired intent, it is the expiry that is final. */
-function checkTimes(intent: Intent, nowSeconds: bigint): void {
+export function checkTimes(intent: Intent, nowSeconds: bigint): void {
   if (isExpired(intent, nowSeconds)) throw intentExpired(intent);
   checkIssued(intent, nowSeconds);
   if (intent.issueTime >= nowSeconds - clockSkewSeconds) return;
@@ -324,7 +349,7 @@ function ownRelated(intent: Intent, related: RelatedIntents): RelatedIntents {
  * The signer of the day. That there is none, or that its key is not here, is a fault of the operator's that no
  * caller can mend: an Error, thus INTERNAL, and readiness says so too.
  */
-function signingAddress(ports: CheckPorts, intent: Intent, nowSeconds: bigint): string {
+export function signingAddress(ports: CheckPorts, intent: Intent, nowSeconds: bigint): string {
   const signer = signerAt(ports.signers(), intent.issueTime, nowSeconds);
   if (signer === undefined) throw new Error("no signer is active: see SIGNERS_FILE");
   if (ports.keys.has(signer.address)) return signer.address;

@@ -11,7 +11,9 @@ import { ConfigError } from "#common/process/environment.ts";
 import { createLogger, type Logger } from "#common/process/logger.ts";
 import { createRateLimit } from "#common/rate-limit.ts";
 import { type Dependency, watchDependency } from "#common/rpc/health.ts";
+import { batchDigester, batchEncoder } from "#common/tree/attestation-batch.ts";
 import { createPageTokens, type PageTokens } from "#common/wire/page-token.ts";
+import { type AttestMany, attestMany } from "./attest-many.ts";
 import { type Attestor, createAttestor } from "./attestation.ts";
 import type { AttestorConfig } from "./config.ts";
 import { createRelatedEvidence, createSignOnceStore, migrations } from "./drivers/postgres.ts";
@@ -24,6 +26,7 @@ import { wellKnownAddresses } from "./well-known-keys.ts";
 export interface AttestorDeps {
   readonly config: AttestorConfig;
   readonly attestor: Attestor;
+  readonly attestMany: AttestMany;
   readonly proposals: Proposals;
   readonly pageTokens: PageTokens;
   readonly signers: () => Signers;
@@ -92,9 +95,12 @@ async function openAll(
     openPoliciesFile(config.approvalsPath, nowSeconds, onFault),
     (file) => file.close(),
   );
+  const encode = domainEncoder(config.domain);
   const ports = {
     policies: policiesFile.current,
-    digestApproval: approvalDigester(domainEncoder(config.domain)),
+    digestApproval: approvalDigester(encode),
+    digestBatch: batchDigester(encode),
+    encodeBatch: batchEncoder(encode),
     proposals: createProposalStore(pool),
     digestIntent: intentDigester(config.domain),
     encodeIntent: intentEncoder(config.domain),
@@ -121,6 +127,7 @@ async function openAll(
   return {
     config,
     attestor: createAttestor(ports),
+    attestMany: (requests, limit) => attestMany(ports, requests, limit),
     proposals,
     pageTokens: createPageTokens("attestor", config.databaseUrl),
     signers: signersFile.current,

@@ -13,6 +13,7 @@ import { intentTypes } from "#common/intent/typed-data.ts";
 import { requirePrincipal } from "#common/rpc/access/principal.ts";
 import { limitOf } from "#common/rpc/call-limit.ts";
 import type { Implementation } from "#common/rpc/mount.ts";
+import { attestationBatchTypes } from "#common/tree/attestation-batch.ts";
 import {
   type AttestorService,
   AttestResponseSchema,
@@ -30,8 +31,10 @@ import type { AttestorDeps } from "./deps.ts";
 
 const typesJson = JSON.stringify(intentTypes);
 
-/** The AttestorService: wire to domain and back. */
-export function createAttestorService(deps: AttestorDeps): Implementation<typeof AttestorService> {
+/** The AttestorService but for AttestBatch: wire to domain and back. */
+export function createAttestorService(
+  deps: Omit<AttestorDeps, "attestMany">,
+): Omit<Implementation<typeof AttestorService>, "attestBatch"> {
   return {
     async attest(request, context) {
       const attestation = await deps.attestor.attest({
@@ -71,6 +74,7 @@ export function createAttestorService(deps: AttestorDeps): Implementation<typeof
         salt: domain.salt,
         typesJson,
         approvalTypesJson: JSON.stringify(approvalTypes),
+        batchTypesJson: JSON.stringify(attestationBatchTypes),
         signers: deps.signers().map((signer) => formatSigner(signer, nowSeconds)),
       });
     },

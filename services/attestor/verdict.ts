@@ -13,12 +13,14 @@ import {
   refersToPending,
 } from "#common/intent/posting-rules.ts";
 import { checkShape } from "#common/intent/rules.ts";
+import { signedDigestOf } from "#common/intent/signed-digest.ts";
 import type { Signers } from "#common/intent/signers.ts";
 import {
   checkAttestation,
   checkWalletSignature,
   type RecoverAddress,
 } from "#common/intent/verify-attestation.ts";
+import type { DigestBatch } from "#common/tree/attestation-batch.ts";
 
 /** How intents that were cleared are found. */
 export type RelatedEvidence = Pick<EvidenceReader, "byIntentId" | "byDigest">;
@@ -35,6 +37,7 @@ export interface Verdict {
 
 export interface VerifyPorts {
   readonly digestIntent: DigestIntent;
+  readonly digestBatch: DigestBatch;
   readonly digestApproval: DigestApproval;
   /** What needs approval, as of now. */
   readonly policies: () => Policies;
@@ -74,16 +77,18 @@ export async function verify(
 ): Promise<Verdict> {
   checkShape(intent);
   const digest = ports.digestIntent(intent);
-  const signer = ports.recover(digest, attestation.signature);
+  const signed = tryDigest(intent, { ...attestation, digest }, ports.digestBatch);
+  const signer = signed === undefined ? undefined : ports.recover(signed, attestation.signature);
   // Asked for again below, over the same digest.
   const recover: RecoverAddress = (ofDigest, signature) =>
-    ofDigest === digest && signature === attestation.signature
+    ofDigest === signed && signature === attestation.signature
       ? signer
       : ports.recover(ofDigest, signature);
   const found = { digest, signer: signer ?? "" };
   const at = { signers: ports.signers(), nowSeconds: ports.nowSeconds() };
   try {
-    checkAttestation(intent, attestation, { digestIntent: ports.digestIntent, recover, ...at });
+    const { digestIntent, digestBatch } = ports;
+    checkAttestation(intent, attestation, { digestIntent, digestBatch, recover, ...at });
     await checkNotDatedBack(intent, attestation, at, {
       boundTime: ports.store.boundTime,
       hasEvidence: async (intentId, ofDigest) =>
@@ -99,6 +104,20 @@ export async function verify(
     );
     if (reason === undefined) throw error;
     return { ...found, reason };
+  }
+}
+
+/** What the signature must be over; undefined if the proof of its tree is none. */
+function tryDigest(
+  intent: Intent,
+  attestation: Attestation,
+  digestBatch: DigestBatch,
+): string | undefined {
+  try {
+    return signedDigestOf(intent, attestation, digestBatch);
+  } catch (error) {
+    if (error instanceof DomainError) return undefined;
+    throw error;
   }
 }
 

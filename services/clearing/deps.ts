@@ -4,6 +4,7 @@ import { approvalDigester } from "#common/approval/digest.ts";
 import { openPoliciesFile, type PoliciesFile } from "#common/approval/policies-file.ts";
 import { type BreakerCells, createBreakerCells } from "#common/breaker.ts";
 import { domainEncoder, intentDigester } from "#common/intent/digest.ts";
+import { rememberTrees } from "#common/intent/remember-trees.ts";
 import { countSignatureChecks, type SignatureChecks } from "#common/intent/signature-metrics.ts";
 import { openSignersFile, type SignersFile } from "#common/intent/signers-file.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
@@ -24,6 +25,7 @@ import {
   type OpenClientOptions,
   openClient,
 } from "#common/tigerbeetle/open-client.ts";
+import { batchDigester } from "#common/tree/attestation-batch.ts";
 import { recoverAheadOn } from "./batch/recover-ahead.ts";
 import { startSignatureThreads } from "./batch/signature-threads.ts";
 import { type BatchObserver, type BatchThreads, startBatchThreads } from "./batch/threads.ts";
@@ -233,7 +235,8 @@ export async function createBatchThreadDeps(
   return { clearing, clusterId, close: () => opened.disposeAsync() };
 }
 
-interface HouseParts extends Omit<ClearingPorts, "signers" | "policies" | "nowSeconds"> {
+interface HouseParts
+  extends Omit<ClearingPorts, "signers" | "policies" | "nowSeconds" | "recoverTree"> {
   readonly signersFile: SignersFile;
   readonly policiesFile: PoliciesFile;
   /** Epoch milliseconds. */
@@ -243,11 +246,14 @@ interface HouseParts extends Omit<ClearingPorts, "signers" | "policies" | "nowSe
 function openHouse(config: ClearingConfig, parts: HouseParts): ClearingHouse {
   const { signersFile, policiesFile, nowMs, ...ports } = parts;
   const { domain, limits } = config;
-  const digestApproval = approvalDigester(domainEncoder(domain));
+  const encode = domainEncoder(domain);
+  const digestApproval = approvalDigester(encode);
+  const digestBatch = batchDigester(encode);
   return createClearing(
-    { digestIntent: intentDigester(domain), digestApproval, limits },
+    { digestIntent: intentDigester(domain), digestBatch, digestApproval, limits },
     {
       ...ports,
+      recoverTree: rememberTrees(ports.recover),
       signers: signersFile.current,
       policies: policiesFile.current,
       nowSeconds: () => BigInt(Math.floor(nowMs() / 1_000)),

@@ -9,6 +9,7 @@ import { runtimeLimits } from "#common/rpc/limits/runtime-limits.ts";
 import { planMethods } from "#common/rpc/method-plan.ts";
 import { runtimeConfig } from "#common/rpc/runtime-config.ts";
 import { valuesMax } from "#common/rpc/strict/batch-json.ts";
+import { leavesMax } from "#common/tree/merkle.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { LedgerService } from "#gen/sovr/ledger/v1/ledger_service_pb.ts";
 import { edgeLimits, edgeSeconds } from "../../cli/parts/edge-limits.ts";
@@ -51,7 +52,7 @@ const bytesOf = (method: string) =>
 
 it("has the numbers of the services", () => {
   const limits = runtimeLimits;
-  expect(rows.slice(0, 28)).toEqual([
+  expect(rows.slice(0, 29)).toEqual([
     ["unary calls that run, each process", number(limits.calls)],
     ["unary calls of one subject, from their headers on", number(limits.callsOfSubject)],
     ["streams of one subject (`STREAMS_PER_SUBJECT_MAX`)", number(runtime.streamsPerSubjectMax)],
@@ -60,7 +61,7 @@ it("has the numbers of the services", () => {
     ["streams of reflection", number(limits.reflections)],
     ["streams of reflection of one subject", number(limits.reflectionsOfSubject)],
     ["a message, unless its method says more", mebibytes(bytesOf("GetBalance"))],
-    ["a message of ClearBatch", mebibytes(bytesOf("ClearBatch"))],
+    ["a message of ClearBatch, or of AttestBatch", mebibytes(bytesOf("ClearBatch"))],
     [
       "bytes of requests on their way in or being answered, each process",
       mebibytes(limits.requestBytes),
@@ -80,7 +81,8 @@ it("has the numbers of the services", () => {
     ["watchers of one Checkout", number(watchersMax)],
     ["postings under way in one Clearing", number(postingsUnderWayMax)],
     ["postings of one ClearBatch", number(batchPostingsMax)],
-    ["values, keys and items in the JSON of one ClearBatch", number(valuesMax)],
+    ["intents of one AttestBatch, and so of one tree", number(leavesMax)],
+    ["values, keys and items in the JSON of one ClearBatch, or AttestBatch", number(valuesMax)],
     [
       "intents of a wallet that one Attestor attests in a minute (`INTENTS_PER_WALLET_AND_MINUTE`)",
       number(attestor.intentsPerWalletAndMinute),
@@ -100,7 +102,7 @@ it("has the numbers of the services", () => {
 
 it("has the numbers of the edge", () => {
   const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
-  expect(rows.slice(28)).toEqual([
+  expect(rows.slice(29)).toEqual([
     ["connections", number(edgeLimits.connections)],
     ["streams on one connection", number(edgeLimits.streamsOfConnection)],
     ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],

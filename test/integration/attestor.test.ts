@@ -167,6 +167,40 @@ describe("sign once", () => {
     expect(await attestor.attest(requestOf(intent))).toEqual(first);
   });
 
+  test("what is attested in a tree is answered for ever, by any replica, together and alone", async () => {
+    const options = { intentsPerWalletAndMinute: 5_000 };
+    const [mine, other] = [await openReplica(options), await openReplica(options)];
+    const intents = Array.from({ length: 600 }, () => intentOf());
+    const requests = intents.map((intent) => requestOf(intent));
+    const limit = { deadlineMs: Date.now() + 60_000 };
+    // They race for the same ids: whoever keeps an attestation first is answered by both.
+    const [first, second] = await Promise.all([
+      mine.attestMany(requests, limit),
+      other.attestMany(requests.toReversed(), limit),
+    ]);
+    expect(second.toReversed()).toEqual(first);
+    expect(await rowsOf("attestation_signature")).toBe(600);
+    const replica = await openReplica();
+    for (const index of [0, 299, 599]) {
+      const request = requests[index] ?? requestOf(intentOf());
+      const attestation = await replica.attestor.attest(request);
+      expect(attestation).toEqual(first[index]);
+      expect(attestation.tree).toBeDefined();
+      expect(await replica.attestor.verify(request.intent, attestation)).toEqual({
+        digest: digestIntent(request.intent),
+        signer: attestorKey.address,
+        reason: undefined,
+      });
+      const { tree: _none, ...bare } = attestation;
+      expect(await replica.attestor.verify(request.intent, bare)).toMatchObject({
+        reason: "ATTESTATION_INVALID",
+      });
+    }
+    const alone = await replica.attestMany([requestOf(intentOf())], limit);
+    expect(alone).toMatchObject([{ signer: attestorKey.address }]);
+    expect(alone[0]).not.toHaveProperty("tree");
+  });
+
   test("one attestation answers two replicas that race with different keys", async () => {
     await writeSigners([{ address: nextKey.address, activateTime: longAgo }]);
     const otherFile = join(folder, `${randomUUID()}.json`);

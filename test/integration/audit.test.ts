@@ -218,6 +218,36 @@ describeOnEngines("./mesh audit", (engine) => {
       expect(last.accounts).toBeGreaterThan(10);
     });
 
+    it("is clean over intents that one signature stands for, and sees what is changed about it", async () => {
+      const { address } = await world.openFunded(replica, 0n);
+      const requests = world.inTree(
+        Array.from({ length: 5 }, (_, index) => world.funding(address, BigInt(index + 1))),
+      );
+      for (const request of requests) await clearOne(replica, request);
+      expect((await audit()).findings).toEqual([]);
+      const [first = house(1n), second = first] = requests;
+      const { rows } = await pool.query<{ tree: Buffer }>(
+        "select tree from evidence where intent_id = $1",
+        [first.intent.intentId],
+      );
+      const tree = rows[0]?.tree ?? Buffer.alloc(0);
+      const changes = [
+        // A bit of the time and of the path, a shorter path, none.
+        ...[7, 16].map((at) => tree.with(at, (tree[at] ?? 0) ^ 1)),
+        tree.subarray(0, -32),
+        null,
+      ];
+      const transferId = transferRows(first.intent, first.attestation.digest)[0]?.id;
+      for (const change of changes) {
+        known = new Set();
+        await tamper(first.intent.intentId, "tree", change === null ? null : Buffer.from(change));
+        expect(await found()).toEqual([["ATTESTATION_INVALID", transferId]]);
+      }
+      await tamper(first.intent.intentId, "tree", tree);
+      expect(await found()).toEqual([]);
+      expect(second.attestation.signature).toBe(first.attestation.signature);
+    });
+
     it("is clean and of one instant while the ledger goes on", async () => {
       const key = await world.openFunded(replica, 1_000_000n);
       let stopped = false;

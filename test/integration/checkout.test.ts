@@ -9,7 +9,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { Stripe } from "stripe";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { zeroWallet } from "#common/address.ts";
-import { parseIntent } from "#common/intent/codec.ts";
+import { formatIntent, parseIntent } from "#common/intent/codec.ts";
 import { signDigest } from "#common/intent/signature.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
@@ -479,6 +479,31 @@ describe("a balance", () => {
     const after = await world.books();
     expect(after.milk - before.milk).toBe(350n);
     expect(after.stripe).toBe(before.stripe);
+  });
+
+  test("pays as well if somebody had its intent attested before, together with others", async () => {
+    const { key, client } = await richShopper(1_000n);
+    const order = world.order(key.address, PaymentMethod.BALANCE, bundle);
+    const asked = await client.createCheckout(order);
+    const walletSignature = signed(asked, key);
+    const { intent } = asked;
+    if (intent === undefined) throw new Error("nothing to sign");
+    using attestor = world.attestor();
+    const other = formatIntent(world.ledger.funding(key.address, 1n).intent);
+    const { results } = await attestor.attestBatch({
+      requests: [{ intent, walletSignature }, { intent: other }],
+    });
+    const attested = results[0]?.outcome;
+    const attestation = attested?.case === "attestation" ? attested.value : undefined;
+    expect(attestation?.tree).toBeDefined();
+    const cleared = await client.createCheckout({ ...order, walletSignature });
+    expect(cleared.checkout?.state).toBe(CheckoutState.CLEARED);
+    expect(cleared.attestation).toEqual(attestation);
+    const judged = await attestor.verifyAttestation({
+      intent,
+      ...(attestation && { attestation }),
+    });
+    expect(judged).toMatchObject({ valid: true, signer: attestation?.signer });
   });
 });
 

@@ -174,6 +174,64 @@ describeOnEngines("ClearingService", (engine) => {
     expect(await world.available(account)).toBe(before + 300n - 7n);
   });
 
+  it("clears each intent of a tree alone, by Clear and in batches, and reads back what proves it", async () => {
+    const account = walletAccountId(key.address, 1);
+    const before = await world.available(account);
+    const requests = world.inTree([
+      ...Array.from({ length: 299 }, () => world.funding(key.address, 2n)),
+      world.purchase(key, 9n),
+      world.purchase(key, 10_000_000n),
+    ]);
+    const purchase = requests[299] ?? world.purchase(key, 9n);
+    const { clearing } = await service.client.clear(toProto(purchase));
+    expect(clearing?.state).toBe(ClearingState.CLEARED);
+    const { results } = await service.client.clearBatch({ requests: requests.map(toProto) });
+    expect(results.map(reasonOfResult)).toEqual([
+      ...Array(300).fill("CLEARED"),
+      "INSUFFICIENT_FUNDS",
+    ]);
+    expect(await world.available(account)).toBe(before + 598n - 9n);
+    for (const request of [requests[0], requests[150], purchase, requests[300]]) {
+      if (request === undefined) throw new Error("there is no such request");
+      const read = await service.client.getClearing({ intentId: request.intent.intentId });
+      expect(read.attestation).toEqual(toProto(request).attestation);
+      expect(read.attestation?.tree?.proof.length).toBeGreaterThan(40);
+    }
+    // The same intent under a signature of its own is the same intent.
+    const { intent } = requests[1] ?? purchase;
+    const again = await service.client.clear(toProto(world.attest(intent)));
+    expect(again.clearing?.replayed).toBe(true);
+  });
+
+  it("refuses a proof that is none, whatever the tree, and the intent lives on", async () => {
+    const [request = world.funding(key.address, 1n), other = request] = world.inTree([
+      world.funding(key.address, 1n),
+      world.funding(key.address, 1n),
+      world.funding(key.address, 1n),
+    ]);
+    const faulty = (change: (proof: Buffer) => Uint8Array) => {
+      const proto = toProto(request);
+      const tree = proto.attestation?.tree;
+      const proof = Buffer.from(tree?.proof.slice(2) ?? "", "hex");
+      if (tree !== undefined) tree.proof = `0x${Buffer.from(change(proof)).toString("hex")}`;
+      return proto;
+    };
+    const flip = (at: number) => faulty((proof) => proof.with(at, (proof[at] ?? 0) ^ 1));
+    const foreign = Buffer.from(other.attestation.tree?.proof.slice(2) ?? "", "hex");
+    const refused = [
+      ...[3, 7, 8, 71].map(flip),
+      faulty((proof) => proof.subarray(0, -32)),
+      faulty(() => foreign),
+    ];
+    const { results } = await service.client.clearBatch({ requests: refused });
+    expect(results.map(reasonOfResult)).toEqual(refused.map(() => "ATTESTATION_INVALID"));
+    for (const proto of refused) {
+      expect(reasonOf(await errorOf(service.client.clear(proto)))).toBe("ATTESTATION_INVALID");
+    }
+    const { clearing } = await service.client.clear(toProto(request));
+    expect(clearing).toMatchObject({ state: ClearingState.CLEARED, replayed: false });
+  });
+
   it("refuses a batch of more than 8189 postings whole", async () => {
     const postings = Array.from({ length: 64 }, () => posting(chart.cash, chart.instacart, 1n, 9));
     const request = toProto(world.attest(world.intent({ postings, reference: "r" })));

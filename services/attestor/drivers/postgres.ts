@@ -8,6 +8,7 @@ import { readBoundIntents } from "#common/postgres/bound-intents.ts";
 import { findBeyond, insertCounted } from "#common/postgres/day-sums.ts";
 import { hex, readEvidence, readEvidenceByDigest } from "#common/postgres/evidence.ts";
 import { isMissingTable, type Pool, withRecords } from "#common/postgres/pool.ts";
+import { packTree, treeOf } from "#common/postgres/trees.ts";
 import type { SignedOnce, SignOnceStore } from "../attestation.ts";
 import type { RelatedEvidence } from "../verdict.ts";
 
@@ -71,6 +72,7 @@ interface SignatureRow {
   readonly signer: Buffer;
   readonly wallet_signature: Buffer | null;
   readonly approvals: Buffer | null;
+  readonly tree: Buffer | null;
 }
 
 /** A binding with its signatures; a binding that has none yet has null in all of their columns. */
@@ -88,7 +90,7 @@ async function findAll(
   const { rows } = await withRecords(() =>
     pool.query<FoundRow>({
       name: "attestation_find",
-      text: `select intent_id, digest, signature, signer, wallet_signature, approvals
+      text: `select intent_id, digest, signature, signer, wallet_signature, approvals, tree
         from attestation_intent left join attestation_signature using (intent_id)
         where intent_id = any($1::uuid[])`,
       values: [intentIds],
@@ -193,9 +195,9 @@ async function keepAll(pool: Pool, items: readonly Signed[]): Promise<Attestatio
   const inserted = await withRecords(() =>
     pool.query<{ intent_id: string }>({
       name: "attestation_keep",
-      text: `insert into attestation_signature (intent_id, signature, signer, wallet_signature, approvals)
-        select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
-          as item (intent_id, signature, signer, wallet_signature, approvals) order by 1
+      text: `insert into attestation_signature (intent_id, signature, signer, wallet_signature, approvals, tree)
+        select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+          as item (intent_id, signature, signer, wallet_signature, approvals, tree) order by 1
         on conflict do nothing returning intent_id`,
       values: [
         arrayLiteral(firsts, ({ intentId }) => intentId),
@@ -208,6 +210,9 @@ async function keepAll(pool: Pool, items: readonly Signed[]): Promise<Attestatio
           const packed = packApprovals(approvals);
           return packed === "" ? "null" : byteaCell(packed);
         }),
+        arrayLiteral(firsts, ({ attestation: { tree } }) =>
+          tree === undefined ? "null" : byteaCell(packTree(tree)),
+        ),
       ],
     }),
   );
@@ -250,6 +255,7 @@ function parseSignatures(row: SignatureRow): Signatures {
     signer: formatWallet(row.signer),
     walletSignature: row.wallet_signature === null ? "" : hex(row.wallet_signature),
     ...approvalsOf(row.approvals),
+    ...treeOf(row.tree),
   };
 }
 

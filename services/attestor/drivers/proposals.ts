@@ -6,6 +6,7 @@ import { approvalsOf, packApprovals, unpackApprovals } from "#common/postgres/ap
 import { hex, unhex } from "#common/postgres/evidence.ts";
 import { inTransaction } from "#common/postgres/in-transaction.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
+import { treeOf } from "#common/postgres/trees.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import {
   type NewProposal,
@@ -167,6 +168,7 @@ interface ProposalRow {
   readonly signature: Buffer | null;
   readonly signed_by: Buffer | null;
   readonly signed_approvals: Buffer | null;
+  readonly signed_tree: Buffer | null;
 }
 
 /** Proposals that meet a condition on `p`, the proposal, and `s`, its signature; the newest first. */
@@ -179,7 +181,7 @@ async function select(
   const { rows } = await client.query<ProposalRow>(
     `select p.intent, i.digest, p.number, p.wallet_signature, p.proposer, p.signer, p.state,
        p.approvals as counted, p.insert_time, p.close_time, s.signature, s.signer as signed_by,
-       s.approvals as signed_approvals,
+       s.approvals as signed_approvals, s.tree as signed_tree,
        (select string_agg(d.approval, ''::bytea order by d.insert_time, d.approver)
         from attestation_decision d where d.intent_id = p.intent_id) as decisions
      from attestation_proposal p join attestation_intent i using (intent_id)
@@ -220,6 +222,7 @@ function parseProposal(row: ProposalRow): Proposal {
             signer: formatWallet(row.signed_by),
             walletSignature,
             ...approvalsOf(row.signed_approvals),
+            ...treeOf(row.signed_tree),
           },
   };
 }

@@ -1,5 +1,5 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { Unreadable } from "#common/rpc/strict/refusal.ts";
+import { nextItem } from "#common/rpc/strict/next-item.ts";
 import { ClearingIntentSchema } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import {
   ClearBatchRequestSchema,
@@ -21,7 +21,7 @@ export interface CutOptions {
   readonly requestsMax: number;
 }
 
-const requestsField = ClearBatchRequestSchema.field.requests.number;
+const requestsField = ClearBatchRequestSchema.field.requests;
 const intentField = ClearRequestSchema.field.intent.number;
 const postingsField = ClearingIntentSchema.field.postings.number;
 
@@ -40,7 +40,7 @@ export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<
   let [requests, postings] = [0, 0];
   while (reader.pos < reader.len && requests < options.requestsMax) {
     const start = reader.pos;
-    const request = nextRequest(reader);
+    const request = nextItem(reader, requestsField);
     const count = countPostings(request);
     const weight = Math.max(1, count);
     if (sliceWeight > 0 && sliceWeight + weight > options.slicePostingsMax) {
@@ -60,17 +60,8 @@ export async function cutBatch(bytes: Uint8Array, options: CutOptions): Promise<
 export function requestsIn(batch: Uint8Array): Uint8Array[] {
   const reader = new BinaryReader(batch);
   const requests: Uint8Array[] = [];
-  while (reader.pos < reader.len) requests.push(nextRequest(reader));
+  while (reader.pos < reader.len) requests.push(nextItem(reader, requestsField));
   return requests;
-}
-
-/** Reads a request of a batch. Throws Unreadable at a field that this version does not know. */
-function nextRequest(reader: BinaryReader): Uint8Array {
-  const [field, wireType] = reader.tag();
-  if (field !== requestsField)
-    throw new Unreadable(String(field), "field.unknown", "a batch has no such field");
-  if (wireType === WireType.LengthDelimited) return reader.bytes();
-  throw new Unreadable("requests", "decode", `it cannot have the wire type ${wireType}`);
 }
 
 /** How many postings the intent of a request has; 0 if that cannot be read. */

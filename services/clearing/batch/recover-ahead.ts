@@ -3,6 +3,7 @@ import type { Attestation } from "#common/intent/intent.ts";
 import type { SignatureChecks } from "#common/intent/signature-metrics.ts";
 import type { RecoverAddress } from "#common/intent/verify-attestation.ts";
 import type { RecoverAhead } from "../core/ports.ts";
+import type { SignedDigest } from "./signature-message.ts";
 import type { SignatureThreads } from "./signature-threads.ts";
 
 /** Signatures that go to a thread together: some milliseconds of its work, and of ours when they come back. */
@@ -18,24 +19,23 @@ export function recoverAheadOn(threads: SignatureThreads, checks: SignatureCheck
     runningMax: 2 * threads.count,
     waitingMax,
     run: async (attestations) => {
-      const items = attestations.flatMap(({ digest, signature, walletSignature }) =>
-        walletSignature === ""
-          ? [{ digest, signature }]
-          : [
-              { digest, signature },
-              { digest, signature: walletSignature },
-            ],
-      );
+      const items = attestations.flatMap(signaturesOf);
       const addresses = await threads.recover(items);
       checks.countOnThreads(addresses);
       let next = 0;
       return attestations.map((attestation) => {
-        const signer = addresses[next++];
+        const signer = attestation.tree === undefined ? addresses[next++] : undefined;
         const wallet = attestation.walletSignature === "" ? undefined : addresses[next++];
         return recovered(attestation, signer, wallet, checks.recover);
       });
     },
   });
+}
+
+/** A tree's signature is over another digest, and is recovered once for all of its intents. */
+function signaturesOf({ digest, signature, walletSignature, tree }: Attestation): SignedDigest[] {
+  const own = tree === undefined ? [{ digest, signature }] : [];
+  return walletSignature === "" ? own : [...own, { digest, signature: walletSignature }];
 }
 
 /** What was recovered ahead, by digest and signature; anything else is recovered now. */
@@ -47,7 +47,7 @@ function recovered(
 ): RecoverAddress {
   return (digest, signature) => {
     if (digest !== attestation.digest) return recover(digest, signature);
-    if (signature === attestation.signature) return signer;
+    if (attestation.tree === undefined && signature === attestation.signature) return signer;
     if (signature === attestation.walletSignature) return wallet;
     return recover(digest, signature);
   };

@@ -125,7 +125,7 @@ export interface AttestorRecords {
   boundTime(intentId: string, digest: string, attempt: Attempt): Promise<bigint | undefined>;
 }
 
-/** Recovers who made an attestation's signatures, beside the event loop. */
+/** Recovers who made an attestation's signatures, but that of a tree, beside the event loop. */
 export type RecoverAhead = (attestation: Attestation, attempt: Attempt) => Promise<RecoverAddress>;
 
 /** Everything outside that clearing needs. */
@@ -135,6 +135,8 @@ export interface ClearingPorts {
   readonly attestor: AttestorRecords;
   /** Who made a signature: as recoverAddress. */
   readonly recover: RecoverAddress;
+  /** The same for the signatures of trees, each once for many intents: as rememberTrees. */
+  readonly recoverTree: RecoverAddress;
   /** The same for many at once; undefined where there is no second core to do it on. */
   readonly recoverAhead: RecoverAhead | undefined;
   /** The signers, as of now. */

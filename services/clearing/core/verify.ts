@@ -23,11 +23,13 @@ import {
   checkAttestation,
   checkWalletSignature,
 } from "#common/intent/verify-attestation.ts";
+import type { DigestBatch } from "#common/tree/attestation-batch.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ClearingPorts, EvidenceStore, RecoverAhead } from "./ports.ts";
 
 export interface Rules {
   readonly digestIntent: DigestIntent;
+  readonly digestBatch: DigestBatch;
   readonly digestApproval: DigestApproval;
   readonly limits: IntentLimits;
 }
@@ -46,7 +48,7 @@ export interface VerifiedIntent {
 
 type VerifyPorts = Pick<
   ClearingPorts,
-  "evidence" | "attestor" | "signers" | "policies" | "nowSeconds" | "recover"
+  "evidence" | "attestor" | "signers" | "policies" | "nowSeconds" | "recover" | "recoverTree"
 >;
 
 /**
@@ -65,8 +67,10 @@ export async function verifyRequest(
   checkShape(intent);
   const recover = recoverAhead ? await recoverAhead(attestation, attempt) : ports.recover;
   const nowSeconds = ports.nowSeconds();
-  const { digestIntent, digestApproval } = rules;
-  const verifier = { digestIntent, signers: ports.signers(), nowSeconds, recover };
+  const { digestIntent, digestBatch, digestApproval } = rules;
+  const { recoverTree } = ports;
+  const signers = ports.signers();
+  const verifier = { digestIntent, digestBatch, signers, nowSeconds, recover, recoverTree };
   const { digest, revoked } = checkGenuine(evidence, verifier);
   // What a revoked signer signed is refused whatever its age.
   if (revoked === undefined) {

@@ -16,6 +16,7 @@ import {
   readEvidenceByPrefix,
 } from "#common/postgres/evidence.ts";
 import { type Pool, withRecords } from "#common/postgres/pool.ts";
+import { packTree } from "#common/postgres/trees.ts";
 import type { Attempt } from "../core/attempt.ts";
 import type { AttestorRecords, EvidenceStore, Failure, RecordedFailure } from "../core/ports.ts";
 
@@ -106,14 +107,14 @@ function prefixOf(digest: string): string {
 type CountedEvidence = AttestedIntent & { readonly spends: readonly Spend[] };
 
 const daySums = "clearing_day_sum";
-const insertedColumns = `${evidenceColumns}, approvals`;
+const insertedColumns = `${evidenceColumns}, approvals, tree`;
 
 const insertEvidence = `
   insert into evidence (${insertedColumns})
   select ${insertedColumns} from unnest(
     $1::uuid[], $2::bytea[], $3::smallint[], $4::bytea[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
     $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[],
-    $16::bytea[])
+    $16::bytea[], $17::bytea[])
     as new (${insertedColumns})
   order by intent_id
   on conflict do nothing`;
@@ -219,6 +220,9 @@ function evidenceArrays(items: readonly AttestedIntent[]): string[] {
       const packed = packApprovals(approvals);
       return packed === "" ? "null" : byteaCell(packed);
     }),
+    column(({ attestation: { tree } }) =>
+      tree === undefined ? "null" : byteaCell(packTree(tree)),
+    ),
   ];
 }
 

@@ -142,6 +142,7 @@ async function foreignWrites(
   const ofOrder = { order, items: [{ sku: "MILK", quantity: 1 }], intentId: newUuidV7() };
   return {
     "AttestorService/Attest": signed,
+    "AttestorService/AttestBatch": { requests: [signed] },
     "ClearingService/Clear": attested,
     "ClearingService/ClearBatch": { requests: [attested] },
     "ClearingService/OpenWallet": { wallet: owner.address, ledger: usd },

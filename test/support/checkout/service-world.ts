@@ -14,6 +14,7 @@ import { AttestorService } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { PaymentMethod } from "#gen/sovr/checkout/v1/checkout_pb.ts";
 import { CheckoutService } from "#gen/sovr/checkout/v1/checkout_service_pb.ts";
 import { ClearingService } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
+import { createAttestBatch } from "../../../services/attestor/batch/attest-batch.ts";
 import { attestorConfig } from "../../../services/attestor/config.ts";
 import { createAttestorDeps } from "../../../services/attestor/deps.ts";
 import { createAttestorService } from "../../../services/attestor/service.ts";
@@ -72,15 +73,26 @@ export class CheckoutServiceWorld {
     return this.#parts.records;
   }
 
+  /** A client of the Attestor that may attest anything; whoever takes it disposes it. */
+  attestor(): RpcClient<typeof AttestorService> {
+    const { environment, issuer } = this.#parts;
+    return createRpcClient(AttestorService, {
+      address: environment["ATTESTOR_ADDRESS"] ?? "",
+      token: () => issuer.token({ scope: "attest attest.house" }),
+      defaultTimeoutMs: callMs,
+    });
+  }
+
   /** Starts Attestor and Clearing. */
   async startPeers(): Promise<void> {
     const { environment } = this.#parts;
     const overrides = { logger: createLogger("peers", "silent"), nowMs: () => this.ledger.nowMs() };
     const attestor = await createAttestorDeps(attestorConfig(environment), overrides);
+    const batches = { attestBatch: createAttestBatch(attestor) };
     const attestorServer = await serve({
       ...attestor,
       config: attestorConfig(environment).runtime,
-      mounts: [mountOf(AttestorService, createAttestorService(attestor))],
+      mounts: [mountOf(AttestorService, createAttestorService(attestor), batches)],
       contracts,
     });
     const clearing = await createClearingDeps(clearingConfig(environment), overrides);

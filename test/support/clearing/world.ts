@@ -7,19 +7,21 @@ import { zeroWallet } from "#common/address.ts";
 import type { Caller } from "#common/caller.ts";
 import type { CallLimit } from "#common/deadline.ts";
 import { asError, DomainError } from "#common/domain-error.ts";
-import { intentDigester, intentDomain } from "#common/intent/digest.ts";
+import { domainEncoder, intentDigester, intentDomain } from "#common/intent/digest.ts";
 import type { AttestedIntent, Intent, Phase, Posting } from "#common/intent/intent.ts";
 import { addressOfPrivateKey, signDigest } from "#common/intent/signature.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
 import { createLogger } from "#common/process/logger.ts";
 import { type EngineConfig, openClient } from "#common/tigerbeetle/open-client.ts";
 import { type ReadOnlyClient, readOnlyClient } from "#common/tigerbeetle/read-only-client.ts";
+import { batchDigester, type DigestBatch } from "#common/tree/attestation-batch.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import { type ClearResult, createClearList } from "../../../services/clearing/batch/clear-list.ts";
 import { type ClearingConfig, clearingConfig } from "../../../services/clearing/config.ts";
 import type { Clearing, ClearRequest } from "../../../services/clearing/core/clearing.ts";
 import type { AttestorRecords } from "../../../services/clearing/core/ports.ts";
 import { type ClearingDeps, createClearingDeps } from "../../../services/clearing/deps.ts";
+import { attestTree } from "../intents/trees.ts";
 import type { RunningEngine, TestEngine } from "../ledger/tigerbeetle.ts";
 import { patience } from "../process/node-environment.ts";
 
@@ -73,6 +75,7 @@ export class ClearingWorld {
   clockOffsetMs = 0;
   readonly #folder = mkdtempSync(join(tmpdir(), "sovr-clearing-"));
   readonly #digestIntent: (intent: Intent) => string;
+  readonly #digestBatch: DigestBatch;
   /** When an Attestor would have bound each digest: its clock is the tests'. */
   readonly #boundTimes = new Map<string, bigint>();
   readonly #settings: Readonly<Record<string, string>>;
@@ -88,14 +91,14 @@ export class ClearingWorld {
     this.#settings = settings;
     this.engine = engine;
     this.databaseUrl = databaseUrl;
-    this.#digestIntent = intentDigester(
-      intentDomain({
-        environment: "test",
-        clusterId: engine.config.clusterId,
-        chainId: 31_337n,
-        verifyingContract,
-      }),
-    );
+    const domain = intentDomain({
+      environment: "test",
+      clusterId: engine.config.clusterId,
+      chainId: 31_337n,
+      verifyingContract,
+    });
+    this.#digestIntent = intentDigester(domain);
+    this.#digestBatch = batchDigester(domainEncoder(domain));
     this.writeSigners({});
   }
 
@@ -201,6 +204,26 @@ export class ClearingWorld {
       },
       validateOnly: false,
     };
+  }
+
+  /** The same requests, attested by one signature over all of them. */
+  inTree(requests: readonly ClearRequest[]): ClearRequest[] {
+    const walletSignatures = new Map(
+      requests.map(({ intent, attestation }) => [intent.intentId, attestation.walletSignature]),
+    );
+    const attestations = attestTree(
+      requests.map(({ intent }) => intent),
+      {
+        digestIntent: this.#digestIntent,
+        digestBatch: this.#digestBatch,
+        signer: this.signer,
+        walletSignature: ({ intentId }) => walletSignatures.get(intentId) ?? "",
+      },
+    );
+    return requests.map((request, index) => {
+      const attestation = attestations[index] ?? request.attestation;
+      return { ...request, attestation };
+    });
   }
 
   /** FUNDING from CASH to a wallet, cents. */

@@ -1,6 +1,7 @@
 import { zeroWallet } from "#common/address.ts";
 import {
   type DigestIntent,
+  domainEncoder,
   type IntentDomain,
   intentDigester,
   intentDomain,
@@ -10,6 +11,7 @@ import { postingCodes } from "#common/intent/posting-codes.ts";
 import { addressOfPrivateKey, signDigest } from "#common/intent/signature.ts";
 import { chartAccountId } from "#common/ledger/chart.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { batchDigester, type DigestBatch } from "#common/tree/attestation-batch.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 
 /** A key pair whose private key is a small number: for tests, and as public as this line. */
@@ -40,6 +42,7 @@ export const testDomain: IntentDomain = intentDomain({
 });
 
 export const digestIntent: DigestIntent = intentDigester(testDomain);
+export const digestBatch: DigestBatch = batchDigester(domainEncoder(testDomain));
 
 export const usd = 1;
 

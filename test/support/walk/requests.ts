@@ -80,6 +80,11 @@ export async function makeRequests(mesh: TestMesh): Promise<Requests> {
     "AttestorService.Attest": () => ({
       intent: formatIntent(fundingIntent(1n, wallet.address)),
     }),
+    "AttestorService.AttestBatch": () => ({
+      requests: [1n, 2n].map((amount) => ({
+        intent: formatIntent(fundingIntent(amount, wallet.address)),
+      })),
+    }),
     "AttestorService.VerifyAttestation": () => ({ ...known }),
     "AttestorService.GetDomain": () => ({}),
     // No policy asks for approvals here: nothing is proposable, and no proposal is there.

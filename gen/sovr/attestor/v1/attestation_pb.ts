@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Approval } from "./approval_pb.ts";
 import { file_sovr_attestor_v1_approval } from "./approval_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sovr/attestor/v1/attestation.proto.
  */
 export const file_sovr_attestor_v1_attestation: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdGF0aW9uLnByb3RvEhBzb3ZyLmF0dGVzdG9yLnYxIrUCCgtBdHRlc3RhdGlvbhIpCgZkaWdlc3QYASABKAlCGbpIFnIUGEIyEF4weFswLTlhLWZdezY0fSQSRAoJc2lnbmF0dXJlGAIgASgJQjG6SC5yLBiEATInXjB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkkEiwKBnNpZ25lchgDIAEoCUIcukgZchcYKjITXjB4WzAtOWEtZkEtRl17NDB9JBJOChB3YWxsZXRfc2lnbmF0dXJlGAQgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kEjcKCWFwcHJvdmFscxgFIAMoCzIaLnNvdnIuYXR0ZXN0b3IudjEuQXBwcm92YWxCCLpIBZIBAhAQYgZwcm90bzM", [file_buf_validate_validate, file_sovr_attestor_v1_approval]);
+  fileDesc("CiJzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdGF0aW9uLnByb3RvEhBzb3ZyLmF0dGVzdG9yLnYxIuMCCgtBdHRlc3RhdGlvbhIpCgZkaWdlc3QYASABKAlCGbpIFnIUGEIyEF4weFswLTlhLWZdezY0fSQSRAoJc2lnbmF0dXJlGAIgASgJQjG6SC5yLBiEATInXjB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkkEiwKBnNpZ25lchgDIAEoCUIcukgZchcYKjITXjB4WzAtOWEtZkEtRl17NDB9JBJOChB3YWxsZXRfc2lnbmF0dXJlGAQgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kEjcKCWFwcHJvdmFscxgFIAMoCzIaLnNvdnIuYXR0ZXN0b3IudjEuQXBwcm92YWxCCLpIBZIBAhAQEiwKBHRyZWUYCiABKAsyHi5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGVkVHJlZSJ6CgxBdHRlc3RlZFRyZWUSMgoFcHJvb2YYASABKAlCI7pIIHIeGNIGMhleMHgoWzAtOWEtZl17Mn0pezQwLDQyNH0kEjYKCmlzc3VlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_sovr_attestor_v1_approval]);
 
 /**
  * Attestation is the Attestor's signature under an intent, with the wallet's own where the posting
@@ -30,8 +32,8 @@ export type Attestation = Message<"sovr.attestor.v1.Attestation"> & {
   digest: string;
 
   /**
-   * The Attestor's signature over the digest, as `0x` hex: 65 bytes (r, s, v) or 64 (EIP-2098), low-s only;
-   * answered as 65 bytes in lower case. INVALID_FIELD, ATTESTATION_INVALID.
+   * The Attestor's signature over the digest, or with `tree` over that of the tree, as `0x` hex: 65 bytes (r, s, v) or
+   * 64 (EIP-2098), low-s only; answered as 65 bytes in lower case. INVALID_FIELD, ATTESTATION_INVALID.
    *
    * @generated from field: string signature = 2;
    */
@@ -62,6 +64,15 @@ export type Attestation = Message<"sovr.attestor.v1.Attestation"> & {
    * @generated from field: repeated sovr.attestor.v1.Approval approvals = 5;
    */
   approvals: Approval[];
+
+  /**
+   * Set where one signature stands for many intents: the place of this one's digest in the tree that was signed. The
+   * intent stands alone all the same: its proof, the signature and the intent are all that a verifier needs. Default:
+   * none, the signature is over the digest itself. ATTESTATION_INVALID.
+   *
+   * @generated from field: sovr.attestor.v1.AttestedTree tree = 10;
+   */
+  tree?: AttestedTree | undefined;
 };
 
 /**
@@ -70,4 +81,38 @@ export type Attestation = Message<"sovr.attestor.v1.Attestation"> & {
  */
 export const AttestationSchema: GenMessage<Attestation> = /*@__PURE__*/
   messageDesc(file_sovr_attestor_v1_attestation, 0);
+
+/**
+ * AttestedTree says which Merkle tree the Attestor signed, and where in it an intent stands. A leaf is keccak-256 of 00 and
+ * the intent's digest, a node keccak-256 of 01 and both sides; the tree is split as in RFC 9162, 2.1.1: nothing is sorted
+ * and nothing padded. Signed is the EIP-712 type AttestationBatch of GetDomain: root, count of leaves, and time.
+ *
+ * @generated from message sovr.attestor.v1.AttestedTree
+ */
+export type AttestedTree = Message<"sovr.attestor.v1.AttestedTree"> & {
+  /**
+   * The proof, 40 to 424 bytes as lower-case `0x` hex: index of the leaf from 0, u32; count of leaves, 2 to 8189, u32; then
+   * the neighbours from the leaf up, 32 bytes each, as many as RFC 9162, 2.1.3.1 says; numbers big-endian. The root is
+   * computed from it, and never carried. INVALID_FIELD, ATTESTATION_INVALID.
+   *
+   * @generated from field: string proof = 1;
+   */
+  proof: string;
+
+  /**
+   * When the tree was signed, whole seconds. At most 300 seconds from the intent's `issue_time`, and the signer must be one
+   * of then. The tree itself does not expire: the intent's own times decide. INVALID_FIELD, ATTESTATION_INVALID,
+   * SIGNER_NOT_TRUSTED.
+   *
+   * @generated from field: google.protobuf.Timestamp issue_time = 2;
+   */
+  issueTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sovr.attestor.v1.AttestedTree.
+ * Use `create(AttestedTreeSchema)` to create a new message.
+ */
+export const AttestedTreeSchema: GenMessage<AttestedTree> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestation, 1);
 

@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import type { Status } from "../../../google/rpc/status_pb.ts";
+import { file_google_rpc_status } from "../../../google/rpc/status_pb.ts";
 import type { Approval } from "./approval_pb.ts";
 import { file_sovr_attestor_v1_approval } from "./approval_pb.ts";
 import type { Attestation } from "./attestation_pb.ts";
@@ -18,13 +20,14 @@ import { file_sovr_attestor_v1_signer } from "./signer_pb.ts";
 import { file_sovr_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { ErrorReason } from "../../common/v1/error_reason_pb.ts";
 import { file_sovr_common_v1_error_reason } from "../../common/v1/error_reason_pb.ts";
+import { file_sovr_common_v1_request_limit } from "../../common/v1/request_limit_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sovr/attestor/v1/attestor_service.proto.
  */
 export const file_sovr_attestor_v1_attestor_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdG9yX3NlcnZpY2UucHJvdG8SEHNvdnIuYXR0ZXN0b3IudjEi6QEKDUF0dGVzdFJlcXVlc3QSOAoGaW50ZW50GAEgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudEIGukgDyAEBEk4KEHdhbGxldF9zaWduYXR1cmUYAiABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSFQoNdmFsaWRhdGVfb25seRgDIAEoCBI3CglhcHByb3ZhbHMYBCADKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLkFwcHJvdmFsQgi6SAWSAQIQECJECg5BdHRlc3RSZXNwb25zZRIyCgthdHRlc3RhdGlvbhgBIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24ikAEKGFZlcmlmeUF0dGVzdGF0aW9uUmVxdWVzdBI4CgZpbnRlbnQYASABKAsyIC5zb3ZyLmF0dGVzdG9yLnYxLkNsZWFyaW5nSW50ZW50Qga6SAPIAQESOgoLYXR0ZXN0YXRpb24YAiABKAsyHS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdGF0aW9uQga6SAPIAQEiuQEKGVZlcmlmeUF0dGVzdGF0aW9uUmVzcG9uc2USDQoFdmFsaWQYASABKAgSJwoGZGlnZXN0GAIgASgJQhe6SBRyEjIQXjB4WzAtOWEtZl17NjR9JBItCgZzaWduZXIYAyABKAlCHbpIGnIYMhZeKDB4WzAtOWEtZkEtRl17NDB9KT8kEjUKBnJlYXNvbhgEIAEoDjIbLnNvdnIuY29tbW9uLnYxLkVycm9yUmVhc29uQgi6SAWCAQIQASISChBHZXREb21haW5SZXF1ZXN0Is8CChFHZXREb21haW5SZXNwb25zZRIVCgRuYW1lGAEgASgJQge6SARyAhhAEhgKB3ZlcnNpb24YAiABKAlCB7pIBHICGBASLwoIY2hhaW5faWQYAyABKAlCHbpIGnIYMhZeKDB8WzEtOV1bMC05XXswLDM4fSkkEjYKEnZlcmlmeWluZ19jb250cmFjdBgEIAEoCUIaukgXchUyE14weFswLTlhLWZBLUZdezQwfSQSJQoEc2FsdBgFIAEoCUIXukgUchIyEF4weFswLTlhLWZdezY0fSQSHAoKdHlwZXNfanNvbhgGIAEoCUIIukgFcgMYgEASNAoHc2lnbmVycxgHIAMoCzIYLnNvdnIuYXR0ZXN0b3IudjEuU2lnbmVyQgm6SAaSAQMQkE4SJQoTYXBwcm92YWxfdHlwZXNfanNvbhgIIAEoCUIIukgFcgMYgEAitwEKFFByb3Bvc2VJbnRlbnRSZXF1ZXN0EjgKBmludGVudBgBIAEoCzIgLnNvdnIuYXR0ZXN0b3IudjEuQ2xlYXJpbmdJbnRlbnRCBrpIA8gBARJOChB3YWxsZXRfc2lnbmF0dXJlGAIgASgJQjS6SDFyLxiEATIqXigweChbMC05YS1mQS1GXXsxMjh9fFswLTlhLWZBLUZdezEzMH0pKT8kEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiRQoVUHJvcG9zZUludGVudFJlc3BvbnNlEiwKCHByb3Bvc2FsGAEgASgLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbCKLAQoUTGlzdFByb3Bvc2Fsc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiAIBI4CgVzdGF0ZRgDIAEoDjIfLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWxTdGF0ZUIIukgFggECEAEidAoVTGlzdFByb3Bvc2Fsc1Jlc3BvbnNlEjgKCXByb3Bvc2FscxgBIAMoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWxCCbpIBpIBAxDoBxIhCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgInUKEkdldFByb3Bvc2FsUmVxdWVzdBJfCglpbnRlbnRfaWQYASABKAlCTLpISXJHMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQiQwoTR2V0UHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwirgEKFURlY2lkZVByb3Bvc2FsUmVxdWVzdBJfCglpbnRlbnRfaWQYASABKAlCTLpISXJHMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQSNAoIYXBwcm92YWwYAiABKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLkFwcHJvdmFsQga6SAPIAQEiRgoWRGVjaWRlUHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwiegoXV2l0aGRyYXdQcm9wb3NhbFJlcXVlc3QSXwoJaW50ZW50X2lkGAEgASgJQky6SElyRzJFXlswLTlhLWZdezh9LVswLTlhLWZdezR9LTdbMC05YS1mXXszfS1bODlhYl1bMC05YS1mXXszfS1bMC05YS1mXXsxMn0kIkgKGFdpdGhkcmF3UHJvcG9zYWxSZXNwb25zZRIsCghwcm9wb3NhbBgBIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zYWwy/wYKD0F0dGVzdG9yU2VydmljZRJYCgZBdHRlc3QSHy5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlcXVlc3QaIC5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdFJlc3BvbnNlIguQAgLC4RgECgIFBhJ6ChFWZXJpZnlBdHRlc3RhdGlvbhIqLnNvdnIuYXR0ZXN0b3IudjEuVmVyaWZ5QXR0ZXN0YXRpb25SZXF1ZXN0Gisuc292ci5hdHRlc3Rvci52MS5WZXJpZnlBdHRlc3RhdGlvblJlc3BvbnNlIgyQAgHC4RgFCgMFBgESYgoJR2V0RG9tYWluEiIuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXF1ZXN0GiMuc292ci5hdHRlc3Rvci52MS5HZXREb21haW5SZXNwb25zZSIMkAIBwuEYBQoDBQYBEmwKDVByb3Bvc2VJbnRlbnQSJi5zb3ZyLmF0dGVzdG9yLnYxLlByb3Bvc2VJbnRlbnRSZXF1ZXN0Gicuc292ci5hdHRlc3Rvci52MS5Qcm9wb3NlSW50ZW50UmVzcG9uc2UiCpACAsLhGAMKAQwScAoNTGlzdFByb3Bvc2FscxImLnNvdnIuYXR0ZXN0b3IudjEuTGlzdFByb3Bvc2Fsc1JlcXVlc3QaJy5zb3ZyLmF0dGVzdG9yLnYxLkxpc3RQcm9wb3NhbHNSZXNwb25zZSIOkAIBwuEYBwoDDA0BEAESagoLR2V0UHJvcG9zYWwSJC5zb3ZyLmF0dGVzdG9yLnYxLkdldFByb3Bvc2FsUmVxdWVzdBolLnNvdnIuYXR0ZXN0b3IudjEuR2V0UHJvcG9zYWxSZXNwb25zZSIOkAIBwuEYBwoDDA0BEAESbwoORGVjaWRlUHJvcG9zYWwSJy5zb3ZyLmF0dGVzdG9yLnYxLkRlY2lkZVByb3Bvc2FsUmVxdWVzdBooLnNvdnIuYXR0ZXN0b3IudjEuRGVjaWRlUHJvcG9zYWxSZXNwb25zZSIKkAICwuEYAwoBDRJ1ChBXaXRoZHJhd1Byb3Bvc2FsEikuc292ci5hdHRlc3Rvci52MS5XaXRoZHJhd1Byb3Bvc2FsUmVxdWVzdBoqLnNvdnIuYXR0ZXN0b3IudjEuV2l0aGRyYXdQcm9wb3NhbFJlc3BvbnNlIgqQAgLC4RgDCgEMYgZwcm90bzM", [file_buf_validate_validate, file_sovr_attestor_v1_approval, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_attestor_v1_proposal, file_sovr_attestor_v1_signer, file_sovr_common_v1_access, file_sovr_common_v1_error_reason]);
+  fileDesc("Cidzb3ZyL2F0dGVzdG9yL3YxL2F0dGVzdG9yX3NlcnZpY2UucHJvdG8SEHNvdnIuYXR0ZXN0b3IudjEi6QEKDUF0dGVzdFJlcXVlc3QSOAoGaW50ZW50GAEgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudEIGukgDyAEBEk4KEHdhbGxldF9zaWduYXR1cmUYAiABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSFQoNdmFsaWRhdGVfb25seRgDIAEoCBI3CglhcHByb3ZhbHMYBCADKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLkFwcHJvdmFsQgi6SAWSAQIQECJECg5BdHRlc3RSZXNwb25zZRIyCgthdHRlc3RhdGlvbhgBIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb24iWQoSQXR0ZXN0QmF0Y2hSZXF1ZXN0EkMKCHJlcXVlc3RzGAEgAygLMh8uc292ci5hdHRlc3Rvci52MS5BdHRlc3RSZXF1ZXN0QhC6SA2SAQoIARD9PyID2AEDIlEKE0F0dGVzdEJhdGNoUmVzcG9uc2USOgoHcmVzdWx0cxgBIAMoCzIeLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0UmVzdWx0Qgm6SAaSAQMQ/T8iewoMQXR0ZXN0UmVzdWx0EjQKC2F0dGVzdGF0aW9uGAEgASgLMh0uc292ci5hdHRlc3Rvci52MS5BdHRlc3RhdGlvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIQCgdvdXRjb21lEgW6SAIIASKQAQoYVmVyaWZ5QXR0ZXN0YXRpb25SZXF1ZXN0EjgKBmludGVudBgBIAEoCzIgLnNvdnIuYXR0ZXN0b3IudjEuQ2xlYXJpbmdJbnRlbnRCBrpIA8gBARI6CgthdHRlc3RhdGlvbhgCIAEoCzIdLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0YXRpb25CBrpIA8gBASK5AQoZVmVyaWZ5QXR0ZXN0YXRpb25SZXNwb25zZRINCgV2YWxpZBgBIAEoCBInCgZkaWdlc3QYAiABKAlCF7pIFHISMhBeMHhbMC05YS1mXXs2NH0kEi0KBnNpZ25lchgDIAEoCUIdukgachgyFl4oMHhbMC05YS1mQS1GXXs0MH0pPyQSNQoGcmVhc29uGAQgASgOMhsuc292ci5jb21tb24udjEuRXJyb3JSZWFzb25CCLpIBYIBAhABIhIKEEdldERvbWFpblJlcXVlc3Qi8wIKEUdldERvbWFpblJlc3BvbnNlEhUKBG5hbWUYASABKAlCB7pIBHICGEASGAoHdmVyc2lvbhgCIAEoCUIHukgEcgIYEBIvCghjaGFpbl9pZBgDIAEoCUIdukgachgyFl4oMHxbMS05XVswLTldezAsMzh9KSQSNgoSdmVyaWZ5aW5nX2NvbnRyYWN0GAQgASgJQhq6SBdyFTITXjB4WzAtOWEtZkEtRl17NDB9JBIlCgRzYWx0GAUgASgJQhe6SBRyEjIQXjB4WzAtOWEtZl17NjR9JBIcCgp0eXBlc19qc29uGAYgASgJQgi6SAVyAxiAQBI0CgdzaWduZXJzGAcgAygLMhguc292ci5hdHRlc3Rvci52MS5TaWduZXJCCbpIBpIBAxCQThIlChNhcHByb3ZhbF90eXBlc19qc29uGAggASgJQgi6SAVyAxiAQBIiChBiYXRjaF90eXBlc19qc29uGAkgASgJQgi6SAVyAxiAQCK3AQoUUHJvcG9zZUludGVudFJlcXVlc3QSOAoGaW50ZW50GAEgASgLMiAuc292ci5hdHRlc3Rvci52MS5DbGVhcmluZ0ludGVudEIGukgDyAEBEk4KEHdhbGxldF9zaWduYXR1cmUYAiABKAlCNLpIMXIvGIQBMipeKDB4KFswLTlhLWZBLUZdezEyOH18WzAtOWEtZkEtRl17MTMwfSkpPyQSFQoNdmFsaWRhdGVfb25seRgDIAEoCCJFChVQcm9wb3NlSW50ZW50UmVzcG9uc2USLAoIcHJvcG9zYWwYASABKAsyGi5zb3ZyLmF0dGVzdG9yLnYxLlByb3Bvc2FsIosBChRMaXN0UHJvcG9zYWxzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgEjgKBXN0YXRlGAMgASgOMh8uc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbFN0YXRlQgi6SAWCAQIQASJ0ChVMaXN0UHJvcG9zYWxzUmVzcG9uc2USOAoJcHJvcG9zYWxzGAEgAygLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbEIJukgGkgEDEOgHEiEKD25leHRfcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgCAidQoSR2V0UHJvcG9zYWxSZXF1ZXN0El8KCWludGVudF9pZBgBIAEoCUJMukhJckcyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JCJDChNHZXRQcm9wb3NhbFJlc3BvbnNlEiwKCHByb3Bvc2FsGAEgASgLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbCKuAQoVRGVjaWRlUHJvcG9zYWxSZXF1ZXN0El8KCWludGVudF9pZBgBIAEoCUJMukhJckcyRV5bMC05YS1mXXs4fS1bMC05YS1mXXs0fS03WzAtOWEtZl17M30tWzg5YWJdWzAtOWEtZl17M30tWzAtOWEtZl17MTJ9JBI0CghhcHByb3ZhbBgCIAEoCzIaLnNvdnIuYXR0ZXN0b3IudjEuQXBwcm92YWxCBrpIA8gBASJGChZEZWNpZGVQcm9wb3NhbFJlc3BvbnNlEiwKCHByb3Bvc2FsGAEgASgLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbCJ6ChdXaXRoZHJhd1Byb3Bvc2FsUmVxdWVzdBJfCglpbnRlbnRfaWQYASABKAlCTLpISXJHMkVeWzAtOWEtZl17OH0tWzAtOWEtZl17NH0tN1swLTlhLWZdezN9LVs4OWFiXVswLTlhLWZdezN9LVswLTlhLWZdezEyfSQiSAoYV2l0aGRyYXdQcm9wb3NhbFJlc3BvbnNlEiwKCHByb3Bvc2FsGAEgASgLMhouc292ci5hdHRlc3Rvci52MS5Qcm9wb3NhbDLxBwoPQXR0ZXN0b3JTZXJ2aWNlElgKBkF0dGVzdBIfLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0UmVxdWVzdBogLnNvdnIuYXR0ZXN0b3IudjEuQXR0ZXN0UmVzcG9uc2UiC5ACAsLhGAQKAgUGEnAKC0F0dGVzdEJhdGNoEiQuc292ci5hdHRlc3Rvci52MS5BdHRlc3RCYXRjaFJlcXVlc3QaJS5zb3ZyLmF0dGVzdG9yLnYxLkF0dGVzdEJhdGNoUmVzcG9uc2UiFJACAsLhGAYKAgUGEAHI4RiAgIAIEnoKEVZlcmlmeUF0dGVzdGF0aW9uEiouc292ci5hdHRlc3Rvci52MS5WZXJpZnlBdHRlc3RhdGlvblJlcXVlc3QaKy5zb3ZyLmF0dGVzdG9yLnYxLlZlcmlmeUF0dGVzdGF0aW9uUmVzcG9uc2UiDJACAcLhGAUKAwUGARJiCglHZXREb21haW4SIi5zb3ZyLmF0dGVzdG9yLnYxLkdldERvbWFpblJlcXVlc3QaIy5zb3ZyLmF0dGVzdG9yLnYxLkdldERvbWFpblJlc3BvbnNlIgyQAgHC4RgFCgMFBgESbAoNUHJvcG9zZUludGVudBImLnNvdnIuYXR0ZXN0b3IudjEuUHJvcG9zZUludGVudFJlcXVlc3QaJy5zb3ZyLmF0dGVzdG9yLnYxLlByb3Bvc2VJbnRlbnRSZXNwb25zZSIKkAICwuEYAwoBDBJwCg1MaXN0UHJvcG9zYWxzEiYuc292ci5hdHRlc3Rvci52MS5MaXN0UHJvcG9zYWxzUmVxdWVzdBonLnNvdnIuYXR0ZXN0b3IudjEuTGlzdFByb3Bvc2Fsc1Jlc3BvbnNlIg6QAgHC4RgHCgMMDQEQARJqCgtHZXRQcm9wb3NhbBIkLnNvdnIuYXR0ZXN0b3IudjEuR2V0UHJvcG9zYWxSZXF1ZXN0GiUuc292ci5hdHRlc3Rvci52MS5HZXRQcm9wb3NhbFJlc3BvbnNlIg6QAgHC4RgHCgMMDQEQARJvCg5EZWNpZGVQcm9wb3NhbBInLnNvdnIuYXR0ZXN0b3IudjEuRGVjaWRlUHJvcG9zYWxSZXF1ZXN0Giguc292ci5hdHRlc3Rvci52MS5EZWNpZGVQcm9wb3NhbFJlc3BvbnNlIgqQAgLC4RgDCgENEnUKEFdpdGhkcmF3UHJvcG9zYWwSKS5zb3ZyLmF0dGVzdG9yLnYxLldpdGhkcmF3UHJvcG9zYWxSZXF1ZXN0Giouc292ci5hdHRlc3Rvci52MS5XaXRoZHJhd1Byb3Bvc2FsUmVzcG9uc2UiCpACAsLhGAMKAQxiBnByb3RvMw", [file_buf_validate_validate, file_google_rpc_status, file_sovr_attestor_v1_approval, file_sovr_attestor_v1_attestation, file_sovr_attestor_v1_intent, file_sovr_attestor_v1_proposal, file_sovr_attestor_v1_signer, file_sovr_common_v1_access, file_sovr_common_v1_error_reason, file_sovr_common_v1_request_limit]);
 
 /**
  * AttestRequest asks for a signature under an intent.
@@ -92,6 +95,86 @@ export const AttestResponseSchema: GenMessage<AttestResponse> = /*@__PURE__*/
   messageDesc(file_sovr_attestor_v1_attestor_service, 1);
 
 /**
+ * AttestBatchRequest asks for one signature under many intents.
+ *
+ * @generated from message sovr.attestor.v1.AttestBatchRequest
+ */
+export type AttestBatchRequest = Message<"sovr.attestor.v1.AttestBatchRequest"> & {
+  /**
+   * The requests, 1 to 8189. INVALID_FIELD. One that is malformed in itself is refused in its own result, with the field
+   * paths that Attest would name, and harms no other.
+   *
+   * @generated from field: repeated sovr.attestor.v1.AttestRequest requests = 1;
+   */
+  requests: AttestRequest[];
+};
+
+/**
+ * Describes the message sovr.attestor.v1.AttestBatchRequest.
+ * Use `create(AttestBatchRequestSchema)` to create a new message.
+ */
+export const AttestBatchRequestSchema: GenMessage<AttestBatchRequest> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 2);
+
+/**
+ * AttestBatchResponse carries a result for each request.
+ *
+ * @generated from message sovr.attestor.v1.AttestBatchResponse
+ */
+export type AttestBatchResponse = Message<"sovr.attestor.v1.AttestBatchResponse"> & {
+  /**
+   * The results, in the requests' order.
+   *
+   * @generated from field: repeated sovr.attestor.v1.AttestResult results = 1;
+   */
+  results: AttestResult[];
+};
+
+/**
+ * Describes the message sovr.attestor.v1.AttestBatchResponse.
+ * Use `create(AttestBatchResponseSchema)` to create a new message.
+ */
+export const AttestBatchResponseSchema: GenMessage<AttestBatchResponse> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 3);
+
+/**
+ * AttestResult is the outcome of one request of a batch.
+ *
+ * @generated from message sovr.attestor.v1.AttestResult
+ */
+export type AttestResult = Message<"sovr.attestor.v1.AttestResult"> & {
+  /**
+   * The outcome: an attestation, or the error that Attest would have answered.
+   *
+   * @generated from oneof sovr.attestor.v1.AttestResult.outcome
+   */
+  outcome: {
+    /**
+     * The attestation, as Attest answers it.
+     *
+     * @generated from field: sovr.attestor.v1.Attestation attestation = 1;
+     */
+    value: Attestation;
+    case: "attestation";
+  } | {
+    /**
+     * The error, with the same details as a failed call of Attest.
+     *
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sovr.attestor.v1.AttestResult.
+ * Use `create(AttestResultSchema)` to create a new message.
+ */
+export const AttestResultSchema: GenMessage<AttestResult> = /*@__PURE__*/
+  messageDesc(file_sovr_attestor_v1_attestor_service, 4);
+
+/**
  * VerifyAttestationRequest asks whether an attestation is to be trusted.
  *
  * @generated from message sovr.attestor.v1.VerifyAttestationRequest
@@ -117,7 +200,7 @@ export type VerifyAttestationRequest = Message<"sovr.attestor.v1.VerifyAttestati
  * Use `create(VerifyAttestationRequestSchema)` to create a new message.
  */
 export const VerifyAttestationRequestSchema: GenMessage<VerifyAttestationRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 2);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 5);
 
 /**
  * VerifyAttestationResponse says whether the attestation is trusted, and if not, why.
@@ -160,7 +243,7 @@ export type VerifyAttestationResponse = Message<"sovr.attestor.v1.VerifyAttestat
  * Use `create(VerifyAttestationResponseSchema)` to create a new message.
  */
 export const VerifyAttestationResponseSchema: GenMessage<VerifyAttestationResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 3);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 6);
 
 /**
  * GetDomainRequest asks for the signing domain.
@@ -175,7 +258,7 @@ export type GetDomainRequest = Message<"sovr.attestor.v1.GetDomainRequest"> & {
  * Use `create(GetDomainRequestSchema)` to create a new message.
  */
 export const GetDomainRequestSchema: GenMessage<GetDomainRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 4);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 7);
 
 /**
  * GetDomainResponse is all that a wallet needs to sign an intent for this mesh and no other.
@@ -241,6 +324,13 @@ export type GetDomainResponse = Message<"sovr.attestor.v1.GetDomainResponse"> & 
    * @generated from field: string approval_types_json = 8;
    */
   approvalTypesJson: string;
+
+  /**
+   * The EIP-712 types of what the Attestor signs for a tree of intents as JSON, in the same form; the domain is the intent's.
+   *
+   * @generated from field: string batch_types_json = 9;
+   */
+  batchTypesJson: string;
 };
 
 /**
@@ -248,7 +338,7 @@ export type GetDomainResponse = Message<"sovr.attestor.v1.GetDomainResponse"> & 
  * Use `create(GetDomainResponseSchema)` to create a new message.
  */
 export const GetDomainResponseSchema: GenMessage<GetDomainResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 5);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 8);
 
 /**
  * ProposeIntentRequest proposes an intent of the house.
@@ -284,7 +374,7 @@ export type ProposeIntentRequest = Message<"sovr.attestor.v1.ProposeIntentReques
  * Use `create(ProposeIntentRequestSchema)` to create a new message.
  */
 export const ProposeIntentRequestSchema: GenMessage<ProposeIntentRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 6);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 9);
 
 /**
  * ProposeIntentResponse carries the proposal.
@@ -305,7 +395,7 @@ export type ProposeIntentResponse = Message<"sovr.attestor.v1.ProposeIntentRespo
  * Use `create(ProposeIntentResponseSchema)` to create a new message.
  */
 export const ProposeIntentResponseSchema: GenMessage<ProposeIntentResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 7);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 10);
 
 /**
  * ListProposalsRequest asks for a page of proposals.
@@ -340,7 +430,7 @@ export type ListProposalsRequest = Message<"sovr.attestor.v1.ListProposalsReques
  * Use `create(ListProposalsRequestSchema)` to create a new message.
  */
 export const ListProposalsRequestSchema: GenMessage<ListProposalsRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 8);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 11);
 
 /**
  * ListProposalsResponse is a page of proposals.
@@ -368,7 +458,7 @@ export type ListProposalsResponse = Message<"sovr.attestor.v1.ListProposalsRespo
  * Use `create(ListProposalsResponseSchema)` to create a new message.
  */
 export const ListProposalsResponseSchema: GenMessage<ListProposalsResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 9);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 12);
 
 /**
  * GetProposalRequest names a proposal.
@@ -389,7 +479,7 @@ export type GetProposalRequest = Message<"sovr.attestor.v1.GetProposalRequest"> 
  * Use `create(GetProposalRequestSchema)` to create a new message.
  */
 export const GetProposalRequestSchema: GenMessage<GetProposalRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 10);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 13);
 
 /**
  * GetProposalResponse carries the proposal.
@@ -410,7 +500,7 @@ export type GetProposalResponse = Message<"sovr.attestor.v1.GetProposalResponse"
  * Use `create(GetProposalResponseSchema)` to create a new message.
  */
 export const GetProposalResponseSchema: GenMessage<GetProposalResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 11);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 14);
 
 /**
  * DecideProposalRequest decides on a proposal.
@@ -438,7 +528,7 @@ export type DecideProposalRequest = Message<"sovr.attestor.v1.DecideProposalRequ
  * Use `create(DecideProposalRequestSchema)` to create a new message.
  */
 export const DecideProposalRequestSchema: GenMessage<DecideProposalRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 12);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 15);
 
 /**
  * DecideProposalResponse carries the proposal.
@@ -459,7 +549,7 @@ export type DecideProposalResponse = Message<"sovr.attestor.v1.DecideProposalRes
  * Use `create(DecideProposalResponseSchema)` to create a new message.
  */
 export const DecideProposalResponseSchema: GenMessage<DecideProposalResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 13);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 16);
 
 /**
  * WithdrawProposalRequest takes a proposal back.
@@ -480,7 +570,7 @@ export type WithdrawProposalRequest = Message<"sovr.attestor.v1.WithdrawProposal
  * Use `create(WithdrawProposalRequestSchema)` to create a new message.
  */
 export const WithdrawProposalRequestSchema: GenMessage<WithdrawProposalRequest> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 14);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 17);
 
 /**
  * WithdrawProposalResponse carries the proposal.
@@ -501,7 +591,7 @@ export type WithdrawProposalResponse = Message<"sovr.attestor.v1.WithdrawProposa
  * Use `create(WithdrawProposalResponseSchema)` to create a new message.
  */
 export const WithdrawProposalResponseSchema: GenMessage<WithdrawProposalResponse> = /*@__PURE__*/
-  messageDesc(file_sovr_attestor_v1_attestor_service, 15);
+  messageDesc(file_sovr_attestor_v1_attestor_service, 18);
 
 /**
  * AttestorService checks intents and signs them. It signs one digest for one intent id, ever.
@@ -521,6 +611,20 @@ export const AttestorService: GenService<{
     methodKind: "unary";
     input: typeof AttestRequestSchema;
     output: typeof AttestResponseSchema;
+  },
+  /**
+   * AttestBatch makes every check of Attest for each of many intents, and signs those that pass with one signature over a
+   * Merkle tree of their digests; `tree` of each attestation proves that one alone. One that is refused harms no other and is
+   * in no tree; one that was attested before answers what it was answered then. Scopes are judged for each intent, and every
+   * limit counts each. Of one intent that is left to sign it is the plain form of Attest. A token that is bound to a wallet
+   * or a merchant is refused: SCOPE_MISSING. At most 8189 intents, and 16 MiB.
+   *
+   * @generated from rpc sovr.attestor.v1.AttestorService.AttestBatch
+   */
+  attestBatch: {
+    methodKind: "unary";
+    input: typeof AttestBatchRequestSchema;
+    output: typeof AttestBatchResponseSchema;
   },
   /**
    * VerifyAttestation tells whether Clearing would trust an attestation, without moving anything. An

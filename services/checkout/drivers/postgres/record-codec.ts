@@ -1,5 +1,6 @@
 import { formatWallet } from "#common/address.ts";
 import type { Attestation, Intent, Phase } from "#common/intent/intent.ts";
+import { treeOf } from "#common/postgres/trees.ts";
 import type {
   Attempt,
   CheckoutRecord,
@@ -65,6 +66,7 @@ interface AttemptJson {
   readonly signature: string | null;
   readonly signer: string | null;
   readonly walletSignature: string | null;
+  readonly tree: string | null;
   readonly state: Attempt["state"];
   readonly createTimeMs: number;
   readonly commitTimestamp: string | null;
@@ -111,7 +113,7 @@ export const selectRecord = `
         'correctsEntryId', e.corrects_entry_id, 'createTimeMs', ${epochMs("e.create_time")}, 'attempts',
         (select jsonb_agg(jsonb_build_object('intent', a.intent, 'digest', ${hex("a.digest")},
             'signature', ${hex("a.signature")}, 'signer', ${hex("a.signer")},
-            'walletSignature', ${hex("a.wallet_signature")}, 'state', a.state,
+            'walletSignature', ${hex("a.wallet_signature")}, 'tree', ${hex("a.tree")}, 'state', a.state,
             'createTimeMs', ${epochMs("a.create_time")}, 'commitTimestamp', a.commit_timestamp::text)
             order by a.number)
           from checkout_attempt a where a.entry_id = e.entry_id)) order by e.number), '[]')
@@ -215,13 +217,14 @@ function parseAttempt(attempt: AttemptJson): Attempt {
 }
 
 function parseAttestation(attempt: AttemptJson): Attestation | undefined {
-  const { digest, signature, signer, walletSignature } = attempt;
+  const { digest, signature, signer, walletSignature, tree } = attempt;
   if (digest === null || signature === null || signer === null) return undefined;
   return {
     digest: `0x${digest}`,
     signature: `0x${signature}`,
     signer: formatWallet(Buffer.from(signer, "hex")),
     walletSignature: walletSignature === null ? "" : `0x${walletSignature}`,
+    ...treeOf(tree === null ? null : Buffer.from(tree, "hex")),
   };
 }
 

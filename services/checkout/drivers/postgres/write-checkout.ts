@@ -3,6 +3,7 @@ import { walletBytes } from "#common/address.ts";
 import { DomainError } from "#common/domain-error.ts";
 import type { Attestation, Intent } from "#common/intent/intent.ts";
 import type { PoolClient } from "#common/postgres/pool.ts";
+import { packTree } from "#common/postgres/trees.ts";
 import { limitExceeded } from "#common/rpc/limits/limit-exceeded.ts";
 import { checkoutNotFound } from "../../order/read-checkout.ts";
 import type { CheckoutRecord, CheckoutState, Order } from "../../order/record.ts";
@@ -276,7 +277,7 @@ async function updateAttempt(
   await client.query(
     `update checkout_attempt set state = coalesce($2, state), commit_timestamp = coalesce($3, commit_timestamp),
        digest = coalesce($4, digest), signature = coalesce($5, signature), signer = coalesce($6, signer),
-       wallet_signature = coalesce($7, wallet_signature)
+       wallet_signature = coalesce($7, wallet_signature), tree = coalesce($8, tree)
      where intent_id = $1`,
     [
       attempt.intentId,
@@ -286,6 +287,7 @@ async function updateAttempt(
       bytesOrNull(attestation?.signature ?? ""),
       bytesOrNull(attestation?.signer ?? ""),
       bytesOrNull(attestation?.walletSignature ?? ""),
+      bytesOrNull(packTree(attestation?.tree)),
     ],
   );
 }

@@ -1,12 +1,17 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
+import { domainEncoder, intentDomain } from "#common/intent/digest.ts";
+import { batchDigester } from "#common/tree/attestation-batch.ts";
+import { buildTree } from "#common/tree/merkle.ts";
+import { proofToBytes } from "#common/tree/proof.ts";
+import { AttestedTreeSchema } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
 import { GetClearingResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { JournalEntrySchema } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
 import { bundleIntent } from "../testing/bundle-intent.ts";
-import { domain, wallet } from "../testing/domain.ts";
+import { domain, domainSource, wallet } from "../testing/domain.ts";
 import { keepWallet } from "../wallet/demo-wallet.ts";
 import { transferId } from "../wallet/ids.ts";
 import { digestIntent } from "../wallet/intent-digest.ts";
@@ -160,6 +165,35 @@ describe("checkEntry", () => {
     const evidence = honest();
     change(evidence);
     expect(failedOf(evidence)).toEqual(names);
+  });
+
+  it("takes an intent out of a tree as one that was signed alone, and no proof for another", () => {
+    const evidence = honest();
+    const { intent, attestation } = evidence.cleared;
+    if (intent === undefined || attestation === undefined) throw new Error("no evidence");
+    const neighbours = [1, 2, 3, 4].map((byte) => Buffer.alloc(32, byte));
+    const own = Buffer.from(attestation.digest.slice(2), "hex");
+    const tree = buildTree([...neighbours.slice(0, 2), own, ...neighbours.slice(2)]);
+    const { seconds = 0n } = intent.issueTime ?? {};
+    const at = { root: tree.root, count: 5, issueTime: seconds };
+    const digestBatch = batchDigester(domainEncoder(intentDomain(domainSource)));
+    attestation.signature = attestor.signDigest(digestBatch(at));
+    const bytes = proofToBytes({ index: 2, count: 5, path: tree.pathOf(2) });
+    const proof = `0x${bytes.toString("hex")}`;
+    attestation.tree = create(AttestedTreeSchema, { proof, issueTime: intent.issueTime });
+    expect(failedOf(evidence)).toEqual([]);
+    const flipped = [3, 7, 8, bytes.length - 1].map((at) => {
+      const hex = bytes.with(at, (bytes[at] ?? 0) ^ 1);
+      return `0x${Buffer.from(hex).toString("hex")}`;
+    });
+    for (const bad of [...flipped, proof.slice(0, -64), proof.slice(0, 10), "0x", "0xg", ""]) {
+      attestation.tree.proof = bad;
+      expect(failedOf(evidence)).toEqual([signerName]);
+    }
+    attestation.tree = create(AttestedTreeSchema, { proof, issueTime: timestampFromMs(1_000) });
+    expect(failedOf(evidence)).toEqual([signerName]);
+    delete attestation.tree;
+    expect(failedOf(evidence)).toEqual([signerName]);
   });
 
   it("asks no wallet to sign for the house", () => {

@@ -1,5 +1,6 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { postingCodes } from "#common/intent/posting-codes.ts";
+import type { Attestation } from "#gen/sovr/attestor/v1/attestation_pb.ts";
 import type { GetDomainResponse } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import type { ClearingIntent } from "#gen/sovr/attestor/v1/intent_pb.ts";
 import { SignerState } from "#gen/sovr/attestor/v1/signer_pb.ts";
@@ -8,6 +9,7 @@ import type { JournalEntry } from "#gen/sovr/ledger/v1/journal_entry_pb.ts";
 import type { Transfer } from "#gen/sovr/ledger/v1/transfer_pb.ts";
 import { transferId } from "../wallet/ids.ts";
 import { digestIntent, recoverSigner } from "../wallet/intent-digest.ts";
+import { treeDigest } from "../wallet/tree-digest.ts";
 
 /** One thing that this browser found out by itself. */
 export interface Check {
@@ -69,10 +71,7 @@ export function checkEntry({ entry, cleared, domain }: Evidence): Check[] {
         },
       ),
     },
-    checkSigner(recoverSigner(digest, attestation.signature), attestation.signer, {
-      domain,
-      intent,
-    }),
+    checkSigner(digest, attestation, { domain, intent }),
     checkWallet(digest, intent, attestation.walletSignature),
     {
       name: names.ids,
@@ -129,12 +128,15 @@ function same(some: readonly string[], others: readonly string[]): boolean {
 
 /** Whether who made the signature is trusted, and was when the intent was made. */
 export function checkSigner(
-  recovered: string | undefined,
-  claimed: string,
+  digest: string,
+  { signature, signer: claimed, tree }: Attestation,
   { domain, intent }: { readonly domain: GetDomainResponse; readonly intent: ClearingIntent },
 ): Check {
   const name = names.signer;
-  const issueMs = intent.issueTime === undefined ? 0 : timestampMs(intent.issueTime);
+  const signed = tree === undefined ? digest : treeDigest(domain, digest, tree);
+  const recovered = signed === undefined ? undefined : recoverSigner(signed, signature);
+  const issueMs = msOf(intent.issueTime);
+  const treeMs = tree === undefined ? issueMs : msOf(tree.issueTime);
   if (recovered === undefined || recovered !== claimed) {
     return { name, ok: false, says: `The signature is not that of ${claimed} over this digest.` };
   }
@@ -146,14 +148,28 @@ export function checkSigner(
   }
   const from = signer.activateTime === undefined ? 0 : timestampMs(signer.activateTime);
   const to = signer.retireTime === undefined ? Infinity : timestampMs(signer.retireTime);
-  const active = issueMs >= from - skewMs && issueMs <= to + skewMs;
+  const active = [issueMs, treeMs].every((ms) => ms >= from - skewMs && ms <= to + skewMs);
+  if (Math.abs(treeMs - issueMs) > skewMs) {
+    return {
+      name,
+      ok: false,
+      says: "It was signed with others, at another time than it was made.",
+    };
+  }
   return {
     name,
     ...result(active, {
-      good: `Recovered here from the signature: ${recovered}, which the Attestor lists.`,
+      good:
+        tree === undefined
+          ? `Recovered here from the signature: ${recovered}, which the Attestor lists.`
+          : `Recovered here from the signature under many intents, of which the proof shows this one: ${recovered}, which the Attestor lists.`,
       bad: `${recovered} was not active when the intent was made.`,
     }),
   };
+}
+
+function msOf(time: Timestamp | undefined): number {
+  return time === undefined ? 0 : timestampMs(time);
 }
 
 function checkWallet(

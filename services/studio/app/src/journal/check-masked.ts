@@ -1,5 +1,4 @@
 import { transferId } from "../wallet/ids.ts";
-import { recoverSigner } from "../wallet/intent-digest.ts";
 import {
   type Check,
   checkSigner,
@@ -36,10 +35,7 @@ export function checkMasked({ entry, cleared, domain }: Evidence): Check[] {
     isOneDigest
       ? notChecked(names.digest, "and without them the digest cannot be computed.")
       : { name: names.digest, ok: false, says: "Ledger, Clearing and Attestor tell several." },
-    checkSigner(recoverSigner(digest, attestation.signature), attestation.signer, {
-      domain,
-      intent,
-    }),
+    checkSigner(digest, attestation, { domain, intent }),
     notChecked(names.wallet, "and neither is another wallet's signature."),
     {
       name: names.ids,

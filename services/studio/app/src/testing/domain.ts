@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { intentDomain } from "#common/intent/digest.ts";
 import { intentTypes } from "#common/intent/typed-data.ts";
+import { attestationBatchTypes } from "#common/tree/attestation-batch.ts";
 import { GetDomainResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { keepWallet } from "../wallet/demo-wallet.ts";
 
@@ -19,6 +20,7 @@ export const domain = create(GetDomainResponseSchema, {
   ...rest,
   chainId: String(chainId),
   typesJson: JSON.stringify(intentTypes),
+  batchTypesJson: JSON.stringify(attestationBatchTypes),
 });
 
 export const wallet = keepWallet(

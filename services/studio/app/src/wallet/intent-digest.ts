@@ -34,7 +34,8 @@ export function recoverSigner(digest: string, signature: string): string | undef
   }
 }
 
-function domainOf(domain: GetDomainResponse): TypedDataDomain {
+/** The domain that the mesh tells, as ethers takes it. */
+export function domainOf(domain: GetDomainResponse): TypedDataDomain {
   const { name, version, verifyingContract, salt } = domain;
   return { name, version, chainId: BigInt(domain.chainId), verifyingContract, salt };
 }

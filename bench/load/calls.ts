@@ -1,14 +1,19 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { VerifyAttestationResponseSchema } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
+import {
+  AttestBatchResponseSchema,
+  VerifyAttestationResponseSchema,
+} from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
 import { ClearBatchResponseSchema } from "#gen/sovr/clearing/v1/clearing_service_pb.ts";
 import { checkCreated, encodeCreateCheckout } from "./checkout-calls.ts";
 import {
   encodeAttest,
+  encodeAttestBatch,
   encodeClear,
   encodeClearBatch,
   encodeVerify,
   signedIntents,
+  treeSigner,
 } from "./signed-intents.ts";
 import type { RpcTask } from "./task.ts";
 
@@ -27,6 +32,7 @@ const paths = {
   clear: "/sovr.clearing.v1.ClearingService/Clear",
   "clear-batch": "/sovr.clearing.v1.ClearingService/ClearBatch",
   attest: "/sovr.attestor.v1.AttestorService/Attest",
+  "attest-batch": "/sovr.attestor.v1.AttestorService/AttestBatch",
   verify: "/sovr.attestor.v1.AttestorService/VerifyAttestation",
   "create-checkout": "/sovr.checkout.v1.CheckoutService/CreateCheckout",
 } as const;
@@ -38,9 +44,12 @@ export async function prepareCalls(
   const first = openConnections(task.address, task);
   const second = task.clearingAddress && openConnections(task.clearingAddress, task);
   const sign = signedIntents(task, task.walletSigns);
+  const signTree = treeSigner(task);
   const calls: LoadCall[] = [];
   for (let index = 0; index < task.callsMax; index += 1) {
-    calls.push(prepareCall(task, sign, first.next(), second ? second.next() : undefined));
+    calls.push(
+      prepareCall(task, { sign, signTree }, first.next(), second ? second.next() : undefined),
+    );
   }
   await Promise.all([first.ready(), second ? second.ready() : undefined]);
   return {
@@ -54,20 +63,37 @@ export async function prepareCalls(
 
 type Call = (path: string, request: Buffer) => Promise<Buffer>;
 
+interface Signing {
+  readonly sign: ReturnType<typeof signedIntents>;
+  readonly signTree: ReturnType<typeof treeSigner>;
+}
+
 function prepareCall(
   { kind, perCall, walletKeys }: RpcTask,
-  sign: ReturnType<typeof signedIntents>,
+  { sign, signTree }: Signing,
   call: Call,
   clear: Call | undefined,
 ): LoadCall {
   switch (kind) {
-    case "clear-batch": {
-      const request = encodeClearBatch(Array.from({ length: perCall }, sign));
+    case "clear-batch":
+    case "clear-tree": {
+      const signed = Array.from({ length: perCall }, sign);
+      const request = encodeClearBatch(kind === "clear-tree" ? signTree(signed) : signed);
+      return {
+        weight: perCall,
+        run: async () => {
+          const answer = await call(paths["clear-batch"], request);
+          return () => checkBatch(answer, perCall);
+        },
+      };
+    }
+    case "attest-batch": {
+      const request = encodeAttestBatch(Array.from({ length: perCall }, sign));
       return {
         weight: perCall,
         run: async () => {
           const answer = await call(paths[kind], request);
-          return () => checkBatch(answer, perCall);
+          return () => checkAttested(answer, perCall);
         },
       };
     }
@@ -114,6 +140,13 @@ function prepareCall(
 function checkBatch(answer: Buffer, count: number): void {
   const { results } = fromBinary(ClearBatchResponseSchema, answer);
   const failed = results.find(({ outcome }) => outcome.case !== "clearing");
+  if (failed?.outcome.case === "error") throw new Error(failed.outcome.value.message);
+  if (results.length !== count) throw new Error(`${results.length} results for ${count} requests`);
+}
+
+function checkAttested(answer: Buffer, count: number): void {
+  const { results } = fromBinary(AttestBatchResponseSchema, answer);
+  const failed = results.find(({ outcome }) => outcome.case !== "attestation");
   if (failed?.outcome.case === "error") throw new Error(failed.outcome.value.message);
   if (results.length !== count) throw new Error(`${results.length} results for ${count} requests`);
 }

@@ -1,14 +1,18 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { zeroWallet } from "#common/address.ts";
 import { formatAttestation, formatIntent } from "#common/intent/codec.ts";
-import { type IntentDomain, intentDigester } from "#common/intent/digest.ts";
+import { domainEncoder, type IntentDomain, intentDigester } from "#common/intent/digest.ts";
 import type { Attestation, Intent, Posting } from "#common/intent/intent.ts";
 import { postingCodes } from "#common/intent/posting-codes.ts";
 import { addressOfPrivateKey, signDigest } from "#common/intent/signature.ts";
 import { chartAccountId } from "#common/ledger/chart.ts";
 import { walletAccountId } from "#common/ledger/wallet-account.ts";
+import { batchDigester } from "#common/tree/attestation-batch.ts";
+import { buildTree } from "#common/tree/merkle.ts";
+import { proofToBytes } from "#common/tree/proof.ts";
 import { newUuidV7 } from "#common/uuid.ts";
 import {
+  AttestBatchRequestSchema,
   AttestRequestSchema,
   VerifyAttestationRequestSchema,
 } from "#gen/sovr/attestor/v1/attestor_service_pb.ts";
@@ -63,6 +67,26 @@ export function signedIntents(signers: Signers, walletSigns: boolean): () => Sig
   };
 }
 
+/** Puts intents under one signature of the attestor's, as AttestBatch does. */
+export function treeSigner(
+  signers: Signers,
+): (signed: readonly SignedIntent[]) => readonly SignedIntent[] {
+  const digestBatch = batchDigester(domainEncoder(signers.domain));
+  const attestorKey = Buffer.from(signers.attestorKey, "hex");
+  return (signed) => {
+    const { root, count, pathOf } = buildTree(
+      signed.map(({ attestation: { digest } }) => Buffer.from(digest.slice(2), "hex")),
+    );
+    const issueTime = signed[0]?.intent.issueTime ?? 0n;
+    const signature = signDigest(digestBatch({ root, count, issueTime }), attestorKey);
+    return signed.map(({ intent, attestation }, index) => {
+      const bytes = proofToBytes({ index, count, path: pathOf(index) });
+      const tree = { proof: `0x${bytes.toString("hex")}`, issueTime };
+      return { intent, attestation: { ...attestation, signature, tree } };
+    });
+  };
+}
+
 function move(debitAccountId: bigint, creditAccountId: bigint, amount: bigint, code: number) {
   return { debitAccountId, creditAccountId, amount, ledger: usd, code };
 }
@@ -102,10 +126,19 @@ export function encodeClearBatch(signed: readonly SignedIntent[]): Buffer {
   return Buffer.from(toBinary(ClearBatchRequestSchema, batch));
 }
 
+function attestRequest({ intent, attestation: { walletSignature } }: SignedIntent) {
+  return create(AttestRequestSchema, { intent: formatIntent(intent), walletSignature });
+}
+
 /** An AttestRequest as it goes over the wire. */
-export function encodeAttest({ intent, attestation: { walletSignature } }: SignedIntent): Buffer {
-  const request = create(AttestRequestSchema, { intent: formatIntent(intent), walletSignature });
-  return Buffer.from(toBinary(AttestRequestSchema, request));
+export function encodeAttest(signed: SignedIntent): Buffer {
+  return Buffer.from(toBinary(AttestRequestSchema, attestRequest(signed)));
+}
+
+/** An AttestBatchRequest as it goes over the wire. */
+export function encodeAttestBatch(signed: readonly SignedIntent[]): Buffer {
+  const batch = create(AttestBatchRequestSchema, { requests: signed.map(attestRequest) });
+  return Buffer.from(toBinary(AttestBatchRequestSchema, batch));
 }
 
 /** A VerifyAttestationRequest as it goes over the wire. */

@@ -7,6 +7,8 @@ export type LoadTask = RpcTask | RawTask;
 export interface RpcTask {
   readonly kind:
     | "clear-batch"
+    | "clear-tree"
+    | "attest-batch"
     | "clear"
     | "attest"
     | "verify"
@@ -18,7 +20,7 @@ export interface RpcTask {
   readonly token: string;
   /** Whether each intent is a purchase that its wallet signs; otherwise it is a funding by the house. */
   readonly walletSigns: boolean;
-  /** Intents in one call: above 1 only for "clear-batch". */
+  /** Intents in one call: above 1 only for batches and trees, 2 at least for "clear-tree". */
   readonly perCall: number;
   readonly pace: Pace;
   readonly connections: number;

@@ -203,6 +203,16 @@ describeOnEngines("ClearingService", (engine) => {
     expect(again.clearing?.replayed).toBe(true);
   });
 
+  it("clears many intents of a tree at once, each by a Clear of its own", async () => {
+    const requests = world.inTree(Array.from({ length: 24 }, () => world.purchase(key, 1n)));
+    const answers = await Promise.all(
+      requests.map((request) => service.client.clear(toProto(request))),
+    );
+    expect(answers.map(({ clearing }) => clearing?.state)).toEqual(
+      Array(24).fill(ClearingState.CLEARED),
+    );
+  });
+
   it("refuses a proof that is none, whatever the tree, and the intent lives on", async () => {
     const [request = world.funding(key.address, 1n), other = request] = world.inTree([
       world.funding(key.address, 1n),

@@ -33,7 +33,7 @@ export function accessDocs(files: readonly DescFile[]): Readonly<Record<string, 
     "## Who may call what",
     "",
     "*all*: everything that the RPC reaches. *own*: what is the wallet's or the merchant's own. Nothing: SCOPE_MISSING. Health needs no",
-    "token; reflection needs `reflection`.",
+    "token; reflection needs `reflection`. AttestBatch has the scopes of Attest and still refuses whoever is bound.",
   ];
   for (const service of files.flatMap((file) => file.services)) {
     lines.push("", `### ${service.typeName}`, "");

@@ -106,6 +106,15 @@ test("answers in the requests' order, and what is wrong with one harms no other"
   expect(core.mock.calls[0]?.[0][0]?.caller).toBe(principal);
 });
 
+test("refuses whoever is bound to a wallet, before anything is looked at", async () => {
+  const { core, handler } = handlerOf();
+  const bound = { ...principal, wallet: intentOf().wallet };
+  const values = createContextValues().set(principalKey, bound);
+  const call = handler(bytesOf([requestOf()]), { ...context, values });
+  await expect(call).rejects.toMatchObject({ kind: "SCOPE_MISSING" });
+  expect(core).not.toHaveBeenCalled();
+});
+
 test("refuses a batch that is none whole: empty, too long, with other fields, cut short", async () => {
   const { core, handler } = handlerOf();
   const one = bytesOf([requestOf()]);

@@ -3,6 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Code } from "@connectrpc/connect";
 import { parseApprovals } from "#common/approval/codec.ts";
+import { requireUnbound } from "#common/caller.ts";
 import { asError } from "#common/domain-error.ts";
 import { formatAttestation, parseIntent, parseWalletSignature } from "#common/intent/codec.ts";
 import { checkShape } from "#common/intent/rules.ts";
@@ -69,6 +70,8 @@ export function createAttestBatch({ attestMany, logger }: AttestBatchOptions): B
     const requests = Array(encoded.length).fill(anyRequest);
     validator.check(AttestBatchRequestSchema, create(AttestBatchRequestSchema, { requests }));
     const caller = requirePrincipal(ctx);
+    // Thousands of checks in one call are for those who run a back end; a shopper attests one intent at a time.
+    requireUnbound(caller, "it attests one intent at a time");
     const read = await inTurns(encoded, tryRead);
     const wellFormed = read.flatMap((item) => (item instanceof Error ? [] : [{ ...item, caller }]));
     const attested = await attestMany(wellFormed, limitOf(ctx));

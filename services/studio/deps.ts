@@ -13,6 +13,7 @@ import { createProvider } from "./drivers/provider.ts";
 import { createSessionStore, migrations } from "./drivers/session-store.ts";
 import type { SignInConfig } from "./sign-in/config.ts";
 import { callbackPath } from "./sign-in/cookies.ts";
+import { signInLimits } from "./sign-in/limits.ts";
 import { createSignIn, type SignIn } from "./sign-in/sign-in.ts";
 import { openTokenSigner } from "./sign-in/sign-token.ts";
 import { loadStaticFiles, type StaticFiles } from "./static-files.ts";
@@ -92,11 +93,15 @@ async function openSignIn(config: SignInConfig, logger: Logger) {
     sessionMs: config.sessionSeconds * 1_000,
     challenges: createRateLimit({
       what: "challenges in a minute",
-      perWallet: 60,
-      inAll: 600,
+      perWallet: signInLimits.challengesOfWallet,
+      inAll: signInLimits.challenges,
       nowMs,
     }),
-    attempts: createRateLimit({ what: "sign-ins begun in a minute", perWallet: 600, nowMs }),
+    attempts: createRateLimit({
+      what: "sign-ins begun in a minute",
+      perWallet: signInLimits.attempts,
+      nowMs,
+    }),
     nowMs,
   });
   return { signIn, walletOf: signer.walletOf, close: () => pool.end() };

@@ -4,7 +4,8 @@ import { DomainError, invalidField, type Reason } from "#common/domain-error.ts"
 import type { Logger } from "#common/process/logger.ts";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 
-const bodyBytesMax = 2_048;
+/** Of a request to Studio's server. */
+export const bodyBytesMax = 2_048;
 
 const statuses: Readonly<Partial<Record<Reason, number>>> = {
   INVALID_FIELD: 400,

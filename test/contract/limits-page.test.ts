@@ -20,6 +20,8 @@ import { watchersMax } from "../../services/checkout/deps.ts";
 import { batchPostingsMax } from "../../services/clearing/batch/clear-batch.ts";
 import { postingsUnderWayMax } from "../../services/clearing/core/postings-under-way.ts";
 import { defaultLimits } from "../../services/eventstream/serve/event-stream.ts";
+import { bodyBytesMax } from "../../services/studio/json-routes.ts";
+import { signInLimits } from "../../services/studio/sign-in/limits.ts";
 
 const page = readFileSync(join(import.meta.dirname, "../../docs/limits.md"), "utf8");
 /** What each row of the page says, and how much. */
@@ -102,7 +104,7 @@ it("has the numbers of the services", () => {
 
 it("has the numbers of the edge", () => {
   const { anonymousOfAddress, callsOfWallet, webhooksOfAddress } = edgeLimits;
-  expect(rows.slice(29)).toEqual([
+  expect(rows.slice(29, -7)).toEqual([
     ["connections", number(edgeLimits.connections)],
     ["streams on one connection", number(edgeLimits.streamsOfConnection)],
     ["calls at once of one cluster", number(edgeLimits.callsAtOnce)],
@@ -126,5 +128,20 @@ it("has the numbers of the edge", () => {
     ["webhooks, each second", number(edgeLimits.webhooksPerTenth * 10)],
     ["webhooks from one address, each second", number(webhooksOfAddress.perSecond)],
     ["a webhook's body", kibibytes(edgeLimits.webhookBytes)],
+  ]);
+});
+
+it("has the numbers of the sign-in", () => {
+  expect(rows.slice(-7)).toEqual([
+    [
+      "texts that one wallet is given to sign, each minute",
+      number(signInLimits.challengesOfWallet),
+    ],
+    ["texts that all wallets are given, each minute", number(signInLimits.challenges)],
+    ["ways to the provider that are begun, each minute", number(signInLimits.attempts)],
+    ["time to sign, or to be at the provider", seconds(signInLimits.answerMs)],
+    ["sessions of one subject", number(signInLimits.sessionsOfSubject)],
+    ["the age of a session's token", seconds(signInLimits.tokenMs)],
+    ["a request's body", kibibytes(bodyBytesMax)],
   ]);
 });

@@ -1,13 +1,12 @@
 import { inTransaction } from "#common/postgres/in-transaction.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
 import { findRole, type RoleName } from "#common/roles.ts";
+import { signInLimits } from "../sign-in/limits.ts";
 import type { AddedSession, Attempt, Challenge, Session, SessionStore } from "../sign-in/ports.ts";
 
 /** Where the tables come from. */
 export const migrations = new URL("../migrations/", import.meta.url);
 
-/** The most sessions of a subject at once; another one ends that which was not used for longest. */
-const sessionsMax = 10;
 /** What is over is deleted by whoever adds the next, some at a time. */
 const sweptMax = 100;
 
@@ -127,7 +126,7 @@ async function insertSession(
   await client.query(
     `delete from studio_session where id_hash in
        (select id_hash from studio_session where subject = $1 order by use_time desc offset $2)`,
-    [subject, sessionsMax - 1],
+    [subject, signInLimits.sessionsOfSubject - 1],
   );
   await client.query(
     `insert into studio_session (id_hash, subject, name, wallet, roles, use_time, expire_time)

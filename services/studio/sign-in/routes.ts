@@ -6,8 +6,9 @@ import { readJson, refusalOf, textOf, unknownMethod } from "../json-routes.ts";
 import { sendJson, sendMessagePage } from "../site.ts";
 import type { SignInConfig } from "./config.ts";
 import { type Cookies, callbackPath, createCookies } from "./cookies.ts";
+import { signInLimits } from "./limits.ts";
 import type { Session } from "./ports.ts";
-import { attemptMs, type Begun, refused, type SignIn } from "./sign-in.ts";
+import { type Begun, refused, type SignIn } from "./sign-in.ts";
 
 /** What a browser is told of its session. */
 interface ShownSession {
@@ -91,7 +92,10 @@ async function answerPage(exchange: Exchange, path: string): Promise<void> {
   if (path === callbackPath) return comeBack(exchange);
   if (path !== "/sign-in/oidc") throw unknownMethod(path);
   const { url, attemptId } = await signIn.toProvider();
-  response.appendHeader("set-cookie", cookies.keepAttempt(attemptId, attemptMs / 1_000));
+  response.appendHeader(
+    "set-cookie",
+    cookies.keepAttempt(attemptId, signInLimits.answerMs / 1_000),
+  );
   const text = { title: "To your sign-in", message: `It is at ${url.host}.`, next: url.href };
   response.setHeader("location", url.href);
   sendMessagePage(request, response, 303, text);

@@ -3,14 +3,9 @@ import { DomainError } from "#common/domain-error.ts";
 import { recoverAddress } from "#common/intent/signature.ts";
 import type { RateLimit } from "#common/rate-limit.ts";
 import { personalDigest } from "../personal-digest.ts";
+import { signInLimits } from "./limits.ts";
 import { signInText } from "./message.ts";
 import type { Identity, Provider, Session, SessionStore } from "./ports.ts";
-
-/** How long a token is good for: as long as somebody who was put out may still act. */
-export const tokenSeconds = 300;
-const challengeMs = 300_000;
-/** As long as somebody may take at the provider. */
-export const attemptMs = 300_000;
 
 export interface Token {
   readonly token: string;
@@ -85,7 +80,7 @@ export function createSignIn(ports: SignInPorts): SignIn {
       ports.challenges.take(wallet);
       const nonce = randomBytes(16).toString("hex");
       const issuedAtMs = nowMs();
-      const expiresAtMs = issuedAtMs + challengeMs;
+      const expiresAtMs = issuedAtMs + signInLimits.answerMs;
       const message = signInText({ origin, wallet, chainId, nonce, issuedAtMs, expiresAtMs });
       await store.addChallenge({ nonce, wallet, message, expiresAtMs });
       return { nonce, message, expiresAtMs };
@@ -107,7 +102,7 @@ export function createSignIn(ports: SignInPorts): SignIn {
       const attempt = { state: secret(), nonce: secret(), codeVerifier: secret() };
       const url = await provider.begin(attempt);
       const attemptId = secret();
-      const expiresAtMs = nowMs() + attemptMs;
+      const expiresAtMs = nowMs() + signInLimits.answerMs;
       await store.addAttempt(hashOf(attemptId), { ...attempt, expiresAtMs });
       return { url, attemptId };
     },
@@ -126,7 +121,7 @@ export function createSignIn(ports: SignInPorts): SignIn {
         throw new DomainError("SESSION_EXPIRED", "There is no session of yours, or it is over.");
       }
       // Not beyond the session, and in whole seconds, as a token says it.
-      const until = Math.min(nowMs() + tokenSeconds * 1_000, session.expiresAtMs);
+      const until = Math.min(nowMs() + signInLimits.tokenMs, session.expiresAtMs);
       const expiresAtMs = Math.floor(until / 1_000) * 1_000;
       return { token: await ports.signToken(session, expiresAtMs), expiresAtMs };
     },

@@ -50,6 +50,11 @@ export function probeMesh(
   );
 }
 
+/** Whether a probe found out no more than that nobody listens. */
+function isUnheard(health: string): boolean {
+  return /ECONNREFUSED|fetch failed/.test(health);
+}
+
 type KnownProcess = ProcessIdentity & Partial<PartState>;
 
 async function probePart(
@@ -68,8 +73,8 @@ async function probePart(
   const expiresMs = await expiring;
   const runs = process !== undefined && isRunning(process);
   const frozen = runs && isFrozen(process);
-  // That nobody listens is no news of a process that has ended; its last words are.
-  const ended = process !== undefined && !runs && !answer.healthy;
+  // That nobody listens is no news of a process that has ended; its last words are, unless the probe knows why.
+  const ended = process !== undefined && !runs && !answer.healthy && isUnheard(answer.health);
   return {
     ...answer,
     // A process that was stopped still takes connections; it answers none.

@@ -72,7 +72,7 @@ export async function reachChain(url: URL, chainId: bigint): Promise<ReachedChai
   } catch (error) {
     provider.destroy();
     if (error instanceof Problem) throw error;
-    throw new Problem(`no chain answers at ${url.origin}: ${describeError(error)}`);
+    throw new Problem(`no chain answers at ${url.origin}: ${briefly(error)}`);
   }
 }
 
@@ -145,9 +145,7 @@ async function create(
     if (receipt !== null) return receipt;
   } catch (error) {
     if (!isError(error, "TIMEOUT")) {
-      throw new Problem(
-        `${contract.name} was not created by ${sent.hash}: ${describeError(error)}`,
-      );
+      throw new Problem(`${contract.name} was not created by ${sent.hash}: ${briefly(error)}`);
     }
   }
   throw new Problem(
@@ -155,10 +153,16 @@ async function create(
   );
 }
 
+/** What went wrong without the node's address, which may hold a key of whoever pays for it. */
+function briefly(error: unknown): string {
+  const { shortMessage } = error as { readonly shortMessage?: unknown };
+  return typeof shortMessage === "string" ? shortMessage : describeError(error);
+}
+
 function sendingProblem(name: string, error: unknown): Problem {
   if (isError(error, "INSUFFICIENT_FUNDS"))
     return new Problem(`the account of the key has too little to pay for ${name}: send it gas`);
-  return new Problem(`${name} cannot be deployed: ${describeError(error)}`);
+  return new Problem(`${name} cannot be deployed: ${briefly(error)}`);
 }
 
 async function requireCode(

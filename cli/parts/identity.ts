@@ -10,8 +10,13 @@ const clientId = "sovr-studio";
 const callbackPath = "/sign-in/oidc/callback";
 
 /** Whether a provider of identities runs here: people sign in, and nobody named another. */
-export function runsIdentity({ signIn }: Settings, user: Environment): boolean {
-  return signIn && readOptionalString(user, "OIDC_ISSUER") === undefined;
+export function runsIdentity({ signIn, identityHere }: Settings): boolean {
+  return signIn && identityHere;
+}
+
+/** Where browsers sign in. */
+function originOf(settings: Settings, user: Environment): string {
+  return readOptionalString(user, "SIGN_IN_ORIGIN") ?? edgeUrl(settings);
 }
 
 const issuerOf = ({ host, ports }: Settings) => `http://${host}:${ports.identity}`;
@@ -36,7 +41,7 @@ export function identityPart(mesh: Mesh): Part {
       IDENTITY_CLIENT_ID: clientId,
       IDENTITY_CLIENT_SECRET: "",
       IDENTITY_CLIENT_SECRET_FILE: keys.oidcClientSecret,
-      IDENTITY_REDIRECT: `${edgeUrl(settings)}${callbackPath}`,
+      IDENTITY_REDIRECT: `${originOf(settings, mesh.environment)}${callbackPath}`,
     },
   });
 }
@@ -52,12 +57,12 @@ export function signInEnvironment(mesh: Mesh, user: Environment): NodeJS.Process
     OIDC_CLIENT_SECRET_FILE: keys.oidcClientSecret,
   };
   return {
-    SIGN_IN_ORIGIN: readOptionalString(user, "SIGN_IN_ORIGIN") ?? edgeUrl(settings),
+    SIGN_IN_ORIGIN: originOf(settings, user),
     SIGN_IN_KEY: "",
     SIGN_IN_KEY_FILE: keys.studio,
     DATABASE_URL: "",
     DATABASE_URL_FILE: keys.databaseLogins.studio.url,
     EIP712_CHAIN_ID: identity.chainId,
-    ...(runsIdentity(settings, user) ? ours : {}),
+    ...(runsIdentity(settings) ? ours : {}),
   };
 }

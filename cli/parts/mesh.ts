@@ -22,7 +22,7 @@ export function meshParts(
     ...tigerbeetleParts(mesh),
     ...serviceNames.map((name) => servicePart(mesh, name, user)),
     ...(stripeSim === undefined ? [] : [stripeSimPart(mesh, stripeSim)]),
-    ...(runsIdentity(mesh.settings, user) ? [identityPart(mesh)] : []),
+    ...(runsIdentity(mesh.settings) ? [identityPart(mesh)] : []),
     studioPart(mesh, user, onInstall),
     envoyPart(mesh, onInstall),
   ];

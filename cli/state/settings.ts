@@ -54,6 +54,8 @@ export interface Settings {
   readonly tls: boolean;
   /** MESH_SIGN_IN, or --sign-in: whoever wants a token of Studio's signs in. */
   readonly signIn: boolean;
+  /** Whether the provider of identities is one that runs here: OIDC_ISSUER names no other. */
+  readonly identityHere: boolean;
   readonly jwt: { readonly issuer: string; readonly audience: string };
   /** SOVR_ENVIRONMENT: goes into the salt of the signing domain. */
   readonly environment: string;
@@ -112,6 +114,7 @@ export function readSettings(environment: Environment): Settings {
     host: "127.0.0.1",
     tls: readOneOf(environment, "MESH_TLS", ["true", "false"], "false") === "true",
     signIn: readOneOf(environment, "MESH_SIGN_IN", ["true", "false"], "false") === "true",
+    identityHere: readOptionalString(environment, "OIDC_ISSUER") === undefined,
     jwt: {
       issuer: readString(environment, "JWT_ISSUER", "sovr"),
       audience: readString(environment, "JWT_AUDIENCE", "sovr-mesh"),

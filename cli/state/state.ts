@@ -39,6 +39,8 @@ export interface MeshState {
   readonly tls?: boolean;
   /** Whether who wants a token of Studio's signs in. Absent in older files: nobody does. */
   readonly signIn?: boolean;
+  /** Whether the provider of identities runs here. Absent in older files: it does, if anybody signs in. */
+  readonly identityHere?: boolean;
   /** Where the cluster is that runs elsewhere, so that every command finds it, whatever its environment says. */
   readonly tigerbeetleAddresses?: string;
   /** In the order in which they were started. */
@@ -79,12 +81,9 @@ export function removeState(settings: Settings): void {
 
 /** The settings that the mesh runs with, whatever the environment says now. */
 export function settingsOf(settings: Settings, state: MeshState): Settings {
-  const {
-    tigerbeetleAddresses = settings.tigerbeetleAddresses,
-    tls = false,
-    signIn = false,
-  } = state;
-  return { ...settings, ports: state.ports, tls, signIn, tigerbeetleAddresses };
+  const { tigerbeetleAddresses = settings.tigerbeetleAddresses, ports } = state;
+  const { tls = false, signIn = false, identityHere = true } = state;
+  return { ...settings, ports, tls, signIn, identityHere, tigerbeetleAddresses };
 }
 
 /** The running mesh and what its data belongs to; a Problem if none runs. */

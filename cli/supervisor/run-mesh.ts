@@ -108,7 +108,7 @@ function keepRecord(
   self: ProcessIdentity,
   identity: MeshIdentity,
 ) {
-  const { host, ports, tls, signIn, tigerbeetleAddresses } = settings;
+  const { host, ports, tls, signIn, identityHere, tigerbeetleAddresses } = settings;
   let state: MeshState = {
     supervisor: self,
     phase: "starting",
@@ -116,6 +116,7 @@ function keepRecord(
     ports,
     tls,
     signIn,
+    identityHere,
     ...(identity.external && tigerbeetleAddresses !== undefined ? { tigerbeetleAddresses } : {}),
     parts: [],
   };

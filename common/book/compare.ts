@@ -1,4 +1,4 @@
-import type { Book, BookAccount, BookClass, BookRule } from "./book.ts";
+import type { Book, BookAccount, BookClass, BookProduct, BookRule } from "./book.ts";
 
 /** What a version changes against the one before it. */
 export interface Comparison {
@@ -164,7 +164,9 @@ function compareTrade(before: Book, after: Book, note: Note): void {
     came: ({ sku }) => note.change(`sells ${sku}`),
     went: ({ sku }) => note.change(`does not sell ${sku} any more`),
     both(old, fresh, index) {
-      if (plain(old.goods) !== plain(fresh.goods) || old.asset.code !== fresh.asset.code)
+      if (fresh.retired !== old.retired)
+        note.change(`${fresh.retired ? "retires" : "sells again"} ${fresh.sku}`);
+      if (priceTag(old) !== priceTag(fresh))
         note.broken(
           `products[${index}].goods`,
           `${fresh.sku} costs what it did: another price is another SKU`,
@@ -176,8 +178,15 @@ function compareTrade(before: Book, after: Book, note: Note): void {
     went: ({ id }) => note.change(`takes the merchant ${id} out`),
     both: () => undefined,
   });
+  const roles = ({ roles: all }: Book) => plain([...all].map(([role, { name }]) => [role, name]));
+  if (roles(before) !== roles(after)) note.change("changes roles");
   for (const what of ["limits", "fees", "approvals"] as const)
     if (plain(before[what]) !== plain(after[what])) note.change(`changes ${what}`);
+}
+
+/** What a product costs and owes, whatever its names are by now. */
+function priceTag({ asset, goods }: BookProduct): string {
+  return plain([asset.ledger, goods.map(({ account, amount }) => [account.id, amount])]);
 }
 
 /** A value as a text, the same for the same. */

@@ -31,6 +31,8 @@ describe("readYaml", () => {
     ["a tag, which makes other things of values", "name: !!binary em9v\n", 1, /the tag/],
     ["a number where a text belongs", "name: 12\n", 1, /must be a text/],
     ["what is no YAML", "name: [zoo\n", 2, /flow|end/i],
+    ["a key without a value", "name: zoo\napprovals:\n", 2, /a key without a value/],
+    ["a null that is said", "name: zoo\nnumber: null\n", 2, /a key without a value/],
     ["two documents", "name: zoo\n---\nname: zoo\n", 2, /document/],
     ["a list where a book belongs", "- name: zoo\n", 1, /./],
     ["nothing", "", 1, /./],

@@ -136,8 +136,13 @@ function indirections(document: Document.Parsed): readonly Indirection[] {
   };
   visit(document, {
     Alias: (_, { range }) => note(range, "an alias"),
-    Value(_, { range, tag }) {
-      if (tag !== undefined) note(range, `the tag ${tag}`);
+    Value(_, node) {
+      if (node.tag !== undefined) note(node.range, `the tag ${node.tag}`);
+      if (!isScalar(node)) return;
+      // It would be read as if the key were not there.
+      if (node.value === null) note(node.range, "a key without a value");
+      if (typeof node.value === "number" && !Number.isFinite(node.value))
+        note(node.range, "what is no number");
     },
   });
   return found;

@@ -93,13 +93,12 @@ async function openSignIn(config: SignInConfig, logger: Logger) {
     sessionMs: config.sessionSeconds * 1_000,
     challenges: createRateLimit({
       what: "challenges in a minute",
-      perWallet: signInLimits.challengesOfWallet,
-      inAll: signInLimits.challenges,
+      perWallet: signInLimits.challengesOfAddress,
       nowMs,
     }),
     attempts: createRateLimit({
       what: "sign-ins begun in a minute",
-      perWallet: signInLimits.attempts,
+      perWallet: signInLimits.attemptsOfAddress,
       nowMs,
     }),
     nowMs,

@@ -66,7 +66,9 @@ export function refusalOf(error: unknown, logger: Logger, what: string): Refusal
   if (error instanceof DomainError) {
     const { kind, message, retryAfterMs } = error;
     const status = statuses[kind] ?? 400;
-    if (status >= 500) logger.warn({ err: error }, `${what} could not be served`);
+    // What a provider found wrong is the operator's to mend, and nobody else is told.
+    if (status >= 500 || error.cause !== undefined)
+      logger.warn({ err: error }, `${what} could not be served`);
     return { status, reason: kind, message, retryAfterMs };
   }
   logger.warn({ err: error }, `${what} could not be served`);

@@ -247,6 +247,11 @@ describe("nobody gets in", () => {
         { nonce: "'; drop", signature: `0x${"1b".repeat(65)}` },
         "SIGN_IN_REFUSED",
       ],
+      [
+        "/sign-in/wallet",
+        { nonce: "\u0000", signature: `0x${"1b".repeat(65)}` },
+        "SIGN_IN_REFUSED",
+      ],
       ["/sign-in/token", {}, "INVALID_FIELD"],
       ["/sign-in/elsewhere", {}, "METHOD_NOT_FOUND"],
     ];

@@ -135,16 +135,17 @@ const awayCodes: ReadonlySet<unknown> = new Set([
 
 function providerError(error: unknown): DomainError {
   const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
-  const isAway = awayCodes.has(code) || (name === "TypeError" && /fetch/.test(message ?? ""));
+  const said = error instanceof oidc.AuthorizationResponseError ? error.error : "";
+  const isAway =
+    awayCodes.has(code) ||
+    /^(server_error|temporarily_unavailable)$/.test(said) ||
+    (name === "TypeError" && /fetch/.test(message ?? ""));
   if (isAway) {
     return new DomainError("SIGN_IN_UNAVAILABLE", "The provider of identities does not answer.", {
       cause: error,
       retryAfterMs: 2_000,
     });
   }
-  const isDenied = error instanceof oidc.AuthorizationResponseError;
-  const why = isDenied
-    ? `The provider said: ${error.error}.`
-    : "The provider's answer is not good.";
+  const why = said !== "" ? `The provider said: ${said}.` : "The provider's answer is not good.";
   return new DomainError("SIGN_IN_REFUSED", why, { metadata: { rule: "provider" }, cause: error });
 }

@@ -1,3 +1,4 @@
+import { DatabaseError } from "pg";
 import { inTransaction } from "#common/postgres/in-transaction.ts";
 import { type Pool, type PoolClient, withRecords } from "#common/postgres/pool.ts";
 import { findRole, type RoleName } from "#common/roles.ts";
@@ -13,10 +14,12 @@ const sweptMax = 100;
 /** Sessions in PostgreSQL. `idleMs`: how long nothing may be asked in one. */
 export function createSessionStore(pool: Pool, idleMs: number): SessionStore {
   const add = (table: string, work: (client: PoolClient) => Promise<unknown>) =>
-    inTransaction(pool, async (client) => {
-      await sweep(client, table);
-      await work(client);
-    });
+    despiteDeadlocks(() =>
+      inTransaction(pool, async (client) => {
+        await sweep(client, table);
+        await work(client);
+      }),
+    );
   return {
     addChallenge: ({ nonce, wallet, message, expiresAtMs }) =>
       add("studio_challenge", (client) =>
@@ -32,25 +35,26 @@ export function createSessionStore(pool: Pool, idleMs: number): SessionStore {
         nonce,
         ({ expire_time, ...row }) => ({ ...row, expiresAtMs: expire_time.getTime() }),
       ),
-    addAttempt: (idHash, { state, nonce, codeVerifier, expiresAtMs }) =>
+    addAttempt: (idHash, { state, nonce, codeVerifier, expiresAtMs, replaced }) =>
       add("studio_attempt", (client) =>
         client.query(
-          `insert into studio_attempt (id_hash, state, nonce, code_verifier, expire_time)
-           values ($1, $2, $3, $4, $5)`,
-          [idHash, state, nonce, codeVerifier, new Date(expiresAtMs)],
+          `insert into studio_attempt (id_hash, state, nonce, code_verifier, expire_time, replaced)
+           values ($1, $2, $3, $4, $5, $6)`,
+          [idHash, state, nonce, codeVerifier, new Date(expiresAtMs), replaced ?? null],
         ),
       ),
     takeAttempt: (idHash) =>
       takeOne<AttemptRow, Attempt>(
         pool,
         `delete from studio_attempt where id_hash = $1
-         returning state, nonce, code_verifier, expire_time`,
+         returning state, nonce, code_verifier, expire_time, replaced`,
         idHash,
         (row) => ({
           state: row.state,
           nonce: row.nonce,
           codeVerifier: row.code_verifier,
           expiresAtMs: row.expire_time.getTime(),
+          replaced: row.replaced ?? undefined,
         }),
       ),
     addSession: (added) => add("studio_session", (client) => insertSession(client, added)),
@@ -74,6 +78,7 @@ interface AttemptRow {
   readonly state: string;
   readonly nonce: string;
   readonly code_verifier: string;
+  readonly replaced: Uint8Array | null;
   readonly expire_time: Date;
 }
 
@@ -83,6 +88,20 @@ interface SessionRow {
   readonly wallet: string | null;
   readonly roles: readonly string[];
   readonly expire_time: Date;
+}
+
+const attemptsMax = 5;
+
+/** Two sign-ins that each end the other's session wait for each other; PostgreSQL then takes one of them back. */
+async function despiteDeadlocks(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const isDeadlock = error instanceof DatabaseError && error.code === "40P01";
+      if (!isDeadlock || attempt >= attemptsMax) throw error;
+    }
+  }
 }
 
 /** The key of a table whose rows expire, by its name: of this file alone, so that no text of a caller's is SQL. */

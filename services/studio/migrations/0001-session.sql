@@ -35,6 +35,8 @@ create table studio_attempt (
   state text not null,
   nonce text not null,
   code_verifier text not null,
+  -- Of the session that the browser had when it went.
+  replaced bytea check (length(replaced) = 32),
   expire_time timestamptz not null
 );
 create index studio_attempt_expiry on studio_attempt (expire_time);

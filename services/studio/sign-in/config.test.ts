@@ -23,12 +23,15 @@ describe("readSignIn", () => {
     });
   });
 
-  it.each(["http://pay.example.com", "https://pay.example.com/", "pay.example.com", "ftp://a"])(
-    "refuses the origin %s",
-    (origin) => {
-      expect(() => readSignIn({ ...given, SIGN_IN_ORIGIN: origin })).toThrow(/SIGN_IN_ORIGIN/);
-    },
-  );
+  it.each([
+    "http://pay.example.com",
+    "https://pay.example.com/",
+    "pay.example.com",
+    "ftp://a",
+    "http://127.evil.example.com",
+  ])("refuses the origin %s", (origin) => {
+    expect(() => readSignIn({ ...given, SIGN_IN_ORIGIN: origin })).toThrow(/SIGN_IN_ORIGIN/);
+  });
 
   it.each(["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"])(
     "takes %s, which leaves the machine by nothing",

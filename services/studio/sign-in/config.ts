@@ -78,7 +78,7 @@ function parseOrigin(text: string): URL {
 
 /** Whether nothing leaves this machine on the way there. */
 export function isLoopback({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
 function readProvider(env: Environment): ProviderConfig | undefined {

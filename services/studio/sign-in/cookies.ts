@@ -16,8 +16,8 @@ export const callbackPath = "/sign-in/oidc/callback";
 
 /**
  * The session's cookie is Strict: no other site can send it along. That of an attempt must be Lax, for the provider's page
- * leads back here, and goes to that one path alone. With TLS their names make browsers refuse them from anybody else:
- * another host of the domain, or a plain connection.
+ * leads back here, and goes to that one path alone. With TLS their names make browsers refuse them from a plain
+ * connection, and the session's from another host of the domain as well.
  */
 export function createCookies(isSecure: boolean): Cookies {
   const sessionName = isSecure ? "__Host-sovr-session" : "sovr-session";

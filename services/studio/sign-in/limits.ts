@@ -1,11 +1,9 @@
 /** What of a sign-in is bounded, and at how much. */
 export const signInLimits = {
-  /** Texts that one wallet is given to sign in a minute, by each server. */
-  challengesOfWallet: 60,
-  /** Texts that all wallets are. */
-  challenges: 600,
-  /** Ways to the provider that are begun in a minute, by each server. */
-  attempts: 600,
+  /** Texts to sign that one address is given in a minute, by each server: nobody can use up those of others. */
+  challengesOfAddress: 120,
+  /** Ways to the provider that one address begins in a minute, by each server. */
+  attemptsOfAddress: 120,
   /** Sessions of one subject at once; another one ends that which was not used for longest. */
   sessionsOfSubject: 10,
   /** How long somebody may take to sign, or to be at the provider. */

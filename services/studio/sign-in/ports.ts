@@ -32,6 +32,8 @@ export interface Attempt {
   readonly nonce: string;
   readonly codeVerifier: string;
   readonly expiresAtMs: number;
+  /** The hash of the id of the session that this browser had: what comes back from another site does not carry it. */
+  readonly replaced: Uint8Array | undefined;
 }
 
 /** A session that begins. */
@@ -60,7 +62,7 @@ export interface SessionStore {
 /** Who knows people. */
 export interface Provider {
   /** Where a browser goes to say who it is. SIGN_IN_UNAVAILABLE. */
-  begin(attempt: Omit<Attempt, "expiresAtMs">): Promise<URL>;
+  begin(attempt: Omit<Attempt, "expiresAtMs" | "replaced">): Promise<URL>;
   /** Who came back. `url`: as the browser asked for it. SIGN_IN_REFUSED, SIGN_IN_UNAVAILABLE. */
   finish(url: URL, attempt: Attempt): Promise<Identity>;
   /** Where a browser goes to end its session at the provider too; undefined if it has no such page, or does not answer. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { parseWallet } from "#common/address.ts";
 import { parseSignature } from "#common/intent/signature.ts";
 import type { Logger } from "#common/process/logger.ts";
+import { clientAddressHeader } from "#common/rpc/limits/client-address.ts";
 import { readJson, refusalOf, textOf, unknownMethod } from "../json-routes.ts";
 import { sendJson, sendMessagePage } from "../site.ts";
 import type { SignInConfig } from "./config.ts";
@@ -66,7 +67,7 @@ async function answer(exchange: Exchange, path: string): Promise<unknown> {
   const body = await readJson(request);
   switch (path) {
     case "/sign-in/wallet/challenge":
-      return signIn.challenge(parseWallet(textOf(body, "wallet"), "wallet"));
+      return signIn.challenge(parseWallet(textOf(body, "wallet"), "wallet"), addressOf(request));
     case "/sign-in/wallet": {
       const signature = parseSignature(textOf(body, "signature"), "signature");
       const replaced = cookies.session(request);
@@ -91,7 +92,7 @@ async function answerPage(exchange: Exchange, path: string): Promise<void> {
   if (request.method !== "GET") throw unknownMethod(`${request.method} ${path}`);
   if (path === callbackPath) return comeBack(exchange);
   if (path !== "/sign-in/oidc") throw unknownMethod(path);
-  const { url, attemptId } = await signIn.toProvider();
+  const { url, attemptId } = await signIn.toProvider(cookies.session(request), addressOf(request));
   response.appendHeader(
     "set-cookie",
     cookies.keepAttempt(attemptId, signInLimits.answerMs / 1_000),
@@ -113,7 +114,7 @@ async function comeBack(exchange: Exchange): Promise<void> {
     throw refused("state", "This browser did not begin this, or more than five minutes ago.");
   }
   const url = new URL(request.url ?? "", config.origin);
-  const begun = await signIn.fromProvider(url, attemptId, cookies.session(request));
+  const begun = await signIn.fromProvider(url, attemptId);
   const { name } = keep(exchange, begun);
   sendMessagePage(request, response, 200, {
     title: "You are signed in",
@@ -125,6 +126,11 @@ async function comeBack(exchange: Exchange): Promise<void> {
 function keep({ response, cookies, config }: Exchange, { id, session }: Begun): ShownSession {
   response.appendHeader("set-cookie", cookies.keepSession(id, config.sessionSeconds));
   return shownOf(session);
+}
+
+/** Of the client, as the edge sees it; nobody else can write that header there. */
+function addressOf(request: IncomingMessage): string {
+  return String(request.headers[clientAddressHeader] ?? "");
 }
 
 /** Browsers name the origin of every POST; a request without one is no page's, and has no session to use. */

@@ -83,7 +83,7 @@ const reason = (work: Promise<unknown>) =>
   );
 
 async function begin(replaced?: string) {
-  const { nonce, message } = await signIn.challenge(wallet);
+  const { nonce, message } = await signIn.challenge(wallet, "192.0.2.1");
   return signIn.byWallet(nonce, sign(message), replaced);
 }
 
@@ -98,19 +98,19 @@ describe("a wallet", () => {
   });
 
   it("answers a challenge once, right or wrong, within five minutes, itself", async () => {
-    const first = await signIn.challenge(wallet);
+    const first = await signIn.challenge(wallet, "192.0.2.1");
     await signIn.byWallet(first.nonce, sign(first.message), undefined);
     refusals.push(await reason(signIn.byWallet(first.nonce, sign(first.message), undefined)));
-    const second = await signIn.challenge(wallet);
+    const second = await signIn.challenge(wallet, "192.0.2.1");
     const other = new SigningKey(`0x${"22".repeat(32)}`);
     refusals.push(
       await reason(signIn.byWallet(second.nonce, sign(second.message, other), undefined)),
     );
     refusals.push(await reason(signIn.byWallet(second.nonce, sign(second.message), undefined)));
-    const third = await signIn.challenge(wallet);
+    const third = await signIn.challenge(wallet, "192.0.2.1");
     const foreign = third.message.replace("pay.example.com", "evil.example.com");
     refusals.push(await reason(signIn.byWallet(third.nonce, sign(foreign), undefined)));
-    const fourth = await signIn.challenge(wallet);
+    const fourth = await signIn.challenge(wallet, "192.0.2.1");
     timeMs += 300_000;
     refusals.push(await reason(signIn.byWallet(fourth.nonce, sign(fourth.message), undefined)));
     expect(refusals).toEqual([
@@ -181,24 +181,27 @@ describe("a person", () => {
   const back = new URL("https://pay.example.com/sign-in/oidc/callback?code=1");
 
   it("comes back from the provider once, in the browser that went there", async () => {
-    const { attemptId } = await signIn.toProvider();
-    const { id, session } = await signIn.fromProvider(back, attemptId, undefined);
+    const { attemptId } = await signIn.toProvider(undefined, "192.0.2.1");
+    const { id, session } = await signIn.fromProvider(back, attemptId);
     expect(session).toMatchObject(person);
     expect(await signIn.token(id, "")).toMatchObject({ token: `oidc:tess ${startMs + 300_000}` });
     for (const attempt of [attemptId, "another's"])
-      expect(await reason(signIn.fromProvider(back, attempt, undefined))).toBe(
-        "SIGN_IN_REFUSED state",
-      );
+      expect(await reason(signIn.fromProvider(back, attempt))).toBe("SIGN_IN_REFUSED state");
+  });
+
+  it("ends the session that the browser had when it went, which what comes back does not carry", async () => {
+    const before = await begin();
+    const { attemptId } = await signIn.toProvider(before.id, "192.0.2.1");
+    await signIn.fromProvider(back, attemptId);
+    expect(await reason(signIn.token(before.id, wallet))).toBe("SESSION_EXPIRED");
   });
 
   it("may take five minutes at the provider, and signs out there too", async () => {
-    const { attemptId } = await signIn.toProvider();
+    const { attemptId } = await signIn.toProvider(undefined, "192.0.2.1");
     timeMs += 300_000;
-    expect(await reason(signIn.fromProvider(back, attemptId, undefined))).toBe(
-      "SIGN_IN_REFUSED state",
-    );
-    const again = await signIn.toProvider();
-    const { id } = await signIn.fromProvider(back, again.attemptId, undefined);
+    expect(await reason(signIn.fromProvider(back, attemptId))).toBe("SIGN_IN_REFUSED state");
+    const again = await signIn.toProvider(undefined, "192.0.2.1");
+    const { id } = await signIn.fromProvider(back, again.attemptId);
     expect((await signIn.end(id))?.href).toBe("https://id.example.com/end");
   });
 });

@@ -7,6 +7,9 @@ import { signInLimits } from "./limits.ts";
 import { signInText } from "./message.ts";
 import type { Identity, Provider, Session, SessionStore } from "./ports.ts";
 
+/** As challenges are given it; what has another form is looked for nowhere. */
+const nonceForm = /^[0-9a-f]{32}$/;
+
 export interface Token {
   readonly token: string;
   /** Epoch milliseconds. */
@@ -22,14 +25,23 @@ export interface Begun {
 
 /** Signs wallets and people in, and gives tokens to who is. All throw RECORDS_UNAVAILABLE. */
 export interface SignIn {
-  /** A text for a wallet (EIP-55) to sign, within five minutes. RATE_LIMITED. */
-  challenge(wallet: string): Promise<{ nonce: string; message: string; expiresAtMs: number }>;
+  /** A text for a wallet (EIP-55) to sign, within five minutes. `address`: of the client, by which it is counted. RATE_LIMITED. */
+  challenge(
+    wallet: string,
+    address: string,
+  ): Promise<{ nonce: string; message: string; expiresAtMs: number }>;
   /** Begins a session of whoever signed it: 65 bytes as hex. SIGN_IN_REFUSED. */
   byWallet(nonce: string, signature: string, replaced: string | undefined): Promise<Begun>;
-  /** Where to send a browser, and the secret that it must bring back. SIGN_IN_UNAVAILABLE, RATE_LIMITED. */
-  toProvider(): Promise<{ url: URL; attemptId: string }>;
+  /**
+   * Where to send a browser, and the secret that it must bring back. Its session of now, if any, ends when it has.
+   * SIGN_IN_UNAVAILABLE, RATE_LIMITED.
+   */
+  toProvider(
+    replaced: string | undefined,
+    address: string,
+  ): Promise<{ url: URL; attemptId: string }>;
   /** Begins a session of who comes back. SIGN_IN_REFUSED, SIGN_IN_UNAVAILABLE. */
-  fromProvider(url: URL, attemptId: string, replaced: string | undefined): Promise<Begun>;
+  fromProvider(url: URL, attemptId: string): Promise<Begun>;
   /** Who is signed in; undefined for nobody. */
   who(id: string | undefined): Promise<Session | undefined>;
   /**
@@ -58,14 +70,14 @@ export interface SignInPorts {
 export function createSignIn(ports: SignInPorts): SignIn {
   const { store, nowMs, origin, chainId } = ports;
 
-  async function begin(identity: Identity, replaced: string | undefined): Promise<Begun> {
+  async function begin(identity: Identity, replaced: Uint8Array | undefined): Promise<Begun> {
     // Always a new id: one that somebody has put into this browser before is worth nothing.
     const id = randomBytes(32).toString("hex");
     const session = { ...identity, expiresAtMs: nowMs() + ports.sessionMs };
     await store.addSession({
       idHash: hashOf(id),
       session,
-      replaced: replaced === undefined ? undefined : hashOf(replaced),
+      replaced,
       nowMs: nowMs(),
     });
     return { id, session };
@@ -76,8 +88,8 @@ export function createSignIn(ports: SignInPorts): SignIn {
   }
 
   return {
-    async challenge(wallet) {
-      ports.challenges.take(wallet);
+    async challenge(wallet, address) {
+      ports.challenges.take(address);
       const nonce = randomBytes(16).toString("hex");
       const issuedAtMs = nowMs();
       const expiresAtMs = issuedAtMs + signInLimits.answerMs;
@@ -86,7 +98,7 @@ export function createSignIn(ports: SignInPorts): SignIn {
       return { nonce, message, expiresAtMs };
     },
     async byWallet(nonce, signature, replaced) {
-      const challenge = await store.takeChallenge(nonce);
+      const challenge = nonceForm.test(nonce) ? await store.takeChallenge(nonce) : undefined;
       if (challenge === undefined || nowMs() >= challenge.expiresAtMs) {
         throw refused("nonce", "The nonce is unknown, used already, or too old.");
       }
@@ -94,25 +106,29 @@ export function createSignIn(ports: SignInPorts): SignIn {
       if (recoverAddress(personalDigest(message), signature) !== wallet) {
         throw refused("signature", "The signature is not the wallet's over this message.");
       }
-      return begin({ subject: wallet, name: wallet, wallet, roles: [] }, replaced);
+      return begin({ subject: wallet, name: wallet, wallet, roles: [] }, hashIf(replaced));
     },
-    async toProvider() {
+    async toProvider(replaced, address) {
       const provider = requireProvider(ports);
-      ports.attempts.take("");
+      ports.attempts.take(address);
       const attempt = { state: secret(), nonce: secret(), codeVerifier: secret() };
       const url = await provider.begin(attempt);
       const attemptId = secret();
       const expiresAtMs = nowMs() + signInLimits.answerMs;
-      await store.addAttempt(hashOf(attemptId), { ...attempt, expiresAtMs });
+      await store.addAttempt(hashOf(attemptId), {
+        ...attempt,
+        expiresAtMs,
+        replaced: hashIf(replaced),
+      });
       return { url, attemptId };
     },
-    async fromProvider(url, attemptId, replaced) {
+    async fromProvider(url, attemptId) {
       const provider = requireProvider(ports);
       const attempt = await store.takeAttempt(hashOf(attemptId));
       if (attempt === undefined || nowMs() >= attempt.expiresAtMs) {
         throw refused("state", "This browser did not begin this, or more than five minutes ago.");
       }
-      return begin(await provider.finish(url, attempt), replaced);
+      return begin(await provider.finish(url, attempt), attempt.replaced);
     },
     who,
     async token(id, wallet) {
@@ -137,6 +153,10 @@ export function createSignIn(ports: SignInPorts): SignIn {
 /** What is kept of a secret: who reads the records can be nobody by them. */
 function hashOf(secretText: string): Uint8Array {
   return createHash("sha256").update(secretText, "utf8").digest();
+}
+
+function hashIf(secretText: string | undefined): Uint8Array | undefined {
+  return secretText === undefined ? undefined : hashOf(secretText);
 }
 
 /** 256 bits, for URLs and cookies. */

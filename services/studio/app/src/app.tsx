@@ -3,7 +3,7 @@ import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { AccountPage } from "./account/page.tsx";
 import { ActivityPage } from "./activity/page.tsx";
 import { JournalPage } from "./journal/page.tsx";
-import { loadPerson, type Person } from "./mesh/sign-in.ts";
+import { loadPerson, type Person, signOut } from "./mesh/sign-in.ts";
 import { keepProtocol, loadProtocol, type Protocol } from "./mesh/transport.ts";
 import { MeshProvider, openMesh, openViewing, useViewing, type Viewing } from "./mesh-context.tsx";
 import { OrdersPage } from "./orders/page.tsx";
@@ -34,6 +34,8 @@ export function App() {
       wallet={wallet}
       protocol={protocol}
       onForget={() => {
+        // Whoever throws the key away has done with its session too.
+        if (config.signIn !== undefined) signOut().catch(() => undefined);
         forgetWallet(localStorage);
         setWallet(undefined);
       }}

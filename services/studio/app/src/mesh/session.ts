@@ -45,7 +45,9 @@ export function openSession(request: () => Promise<Token>): Session {
         (fresh) => {
           current = fresh;
           state.set({ expiresAtMs: fresh.expiresAtMs, problem: undefined });
-          renewIn(fresh.expiresAtMs - Date.now() - renewMs);
+          const leftMs = fresh.expiresAtMs - Date.now();
+          // A session that is about to end gives tokens that live shorter than that.
+          renewIn(Math.max(leftMs - renewMs, leftMs / 2));
           return fresh.token;
         },
         (error: unknown) => {

@@ -40,6 +40,8 @@ export async function walletToken(wallet: DemoWallet): Promise<Token> {
     return await askToken(wallet.address);
   } catch (error) {
     if (!(error instanceof StudioError) || error.reason !== "SESSION_EXPIRED") throw error;
+    // A person has signed in on another page meanwhile, whom this one does not put out.
+    if ((await loadPerson()) !== undefined) throw error;
   }
   const challenge = await postJson("/sign-in/wallet/challenge", { wallet: wallet.address });
   await postJson("/sign-in/wallet", {
